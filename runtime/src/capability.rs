@@ -1,0 +1,4 @@
+//! What a guest may reach. Everything a guest asks of the host ends in one of these modules, each of which checks the
+//! operator's grant itself. None of them knows wasmtime.
+
+pub mod secret;

@@ -1,0 +1,321 @@
+//! The validated configuration: what the core works with. Raw TOML never gets past `config/raw.rs`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::capability::secret::Secret;
+use crate::topic_log::{Start, TopicSelection};
+
+/// A whole deployment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Name of the deployment; part of groups, transactional ids and internal topics.
+    pub name: String,
+    pub state_dir: PathBuf,
+    /// Folder of the configuration file: relative paths start here.
+    pub base_dir: PathBuf,
+    pub log: LogConfig,
+    /// Create missing topics.
+    pub create_topics: bool,
+    pub topics: BTreeMap<String, TopicConfig>,
+    pub listen: Option<Listen>,
+    pub connections: BTreeMap<String, Connection>,
+    pub sources: Vec<SourceConfig>,
+    pub sinks: Vec<SinkConfig>,
+    /// Time that a drain may take.
+    pub drain_timeout: Duration,
+}
+
+/// Which topic log.
+#[derive(Debug, Clone)]
+pub enum LogConfig {
+    /// librdkafka properties by their own names; values may hold secrets.
+    Kafka { properties: BTreeMap<String, Secret> },
+    /// One SQLite file under `state_dir`; `None`: no limit.
+    Embedded { retention: Option<Duration>, retention_bytes: Option<u64> },
+}
+
+/// `[topic."name"]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicConfig {
+    pub partitions: i32,
+    pub replication: i32,
+    pub config: BTreeMap<String, String>,
+}
+
+/// `[listen]`.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Host and port, for example `127.0.0.1:8080`.
+    pub address: String,
+    pub tls: Option<ListenTls>,
+    /// Largest request body, bytes.
+    pub max_body: usize,
+    /// Requests held at once over all connectors; above it senders get 503 with `Retry-After`.
+    pub max_held: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct ListenTls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// `[connection.NAME]`.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// `postgres://…` or `sqlite://path`.
+    pub url: Secret,
+    /// PEM file of the authorities to trust; the system's otherwise.
+    pub ca_file: Option<PathBuf>,
+    /// Most connections to the database at once.
+    pub pool: usize,
+}
+
+/// What sources and sinks share.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    /// Unique over sources and sinks.
+    pub name: String,
+    pub component: ComponentRef,
+    /// Handed to the guest as JSON; holds no secrets.
+    pub config: serde_json::Value,
+    pub tasks: u32,
+    pub allow: Allow,
+    /// Credentials by authority (`host` or `host:port`).
+    pub auth: BTreeMap<String, Auth>,
+    pub transforms: Vec<TransformConfig>,
+    pub format: Format,
+    pub dead_letter: DeadLetter,
+    pub retry: Retry,
+    pub guest: GuestLimits,
+    pub batch: Batching,
+    /// librdkafka properties of this connector alone.
+    pub kafka: BTreeMap<String, Secret>,
+    /// Above it a record is dead-lettered, truncated; bytes.
+    pub max_record_bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct SourceConfig {
+    pub connector: Connector,
+    pub topic: String,
+    pub exactly_once: bool,
+    pub listen: Option<SourceListen>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SinkConfig {
+    pub connector: Connector,
+    pub topics: TopicSelection,
+    pub start: Start,
+    /// `None`: on when the sink writes through `sql` only.
+    pub exactly_once: Option<bool>,
+}
+
+/// A component by name or by place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ComponentRef {
+    Bundled(String),
+    Path(PathBuf),
+}
+
+/// What the operator grants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allow {
+    pub http: Vec<AllowedHost>,
+    /// Names of connections.
+    pub sql: Vec<String>,
+    pub files: Vec<AllowedFolder>,
+}
+
+/// `host[:port]`, https and 443 unless written `http://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AllowedHost {
+    pub https: bool,
+    /// Lower case; a name, or a literal address without brackets.
+    pub host: String,
+    pub port: u16,
+    /// May resolve to private or loopback addresses.
+    pub private: bool,
+}
+
+/// A folder that the guest sees under `guest`, read-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedFolder {
+    pub host: PathBuf,
+    pub guest: String,
+}
+
+/// Credentials that the host puts on requests to one authority.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    Basic { user: String, password: Secret },
+    Bearer(Secret),
+    Header { name: String, value: Secret },
+}
+
+/// `[source.listen]`.
+#[derive(Debug, Clone)]
+pub struct SourceListen {
+    pub path: String,
+    pub signature: Option<Signature>,
+    /// How long a sender waits at most for durability.
+    pub reply_deadline: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Signature {
+    pub scheme: SignatureScheme,
+    pub secret: Secret,
+}
+
+/// How senders sign: Shopify base64 HMAC-SHA256 of the body in `X-Shopify-Hmac-Sha256`; Stripe `t=…,v1=…` hex HMAC-SHA256 of
+/// `t.body` in `Stripe-Signature` (5 minutes of tolerance); plain hex HMAC-SHA256 of the body in a header of the operator's choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureScheme {
+    Shopify,
+    Stripe,
+    Hmac { header: String },
+}
+
+/// How values stand in the topic; guests see plain JSON or bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    #[default]
+    Json,
+    /// Connect's `{"schema": …, "payload": …}`.
+    JsonEnvelope,
+    /// UTF-8 text; a guest sees a JSON string.
+    Text,
+    /// Handed on as they are.
+    Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// `None`: switched off, the first bad record stops the connector.
+    pub topic: Option<String>,
+    /// False: place and reason only (`dead-letter.value = "omit"`).
+    pub keep_value: bool,
+    /// Stop when more than `window_limit` of the last `window_size` records were dead-lettered; size 0: never.
+    pub window_size: usize,
+    pub window_limit: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    pub initial: Duration,
+    pub max: Duration,
+    /// Give up after this long: dead letter or stop by `then`. `None`: never.
+    pub budget: Option<Duration>,
+    pub then: AfterBudget,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterBudget {
+    DeadLetter,
+    Stop,
+}
+
+/// Limits of one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestLimits {
+    pub memory: usize,
+    /// CPU time of one call; waiting for the host does not count.
+    pub call_cpu: Duration,
+    /// Time of one call, waiting included.
+    pub call_deadline: Duration,
+}
+
+/// Sizes of batches and transactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batching {
+    pub records: usize,
+    pub bytes: usize,
+    pub linger: Duration,
+}
+
+/// One transform, with its predicate.
+#[derive(Debug, Clone)]
+pub struct TransformConfig {
+    pub when: Option<Predicate>,
+    pub step: TransformStep,
+}
+
+/// Exactly one predicate, possibly negated. Fields are JSON pointers or dotted paths into the value.
+#[derive(Debug, Clone)]
+pub enum Predicate {
+    FieldEquals { field: FieldPath, value: serde_json::Value },
+    FieldMatches { field: FieldPath, pattern: regex::Regex },
+    FieldExists(FieldPath),
+    /// The whole topic name matches.
+    Topic(regex::Regex),
+    Header { name: String, value: Option<String> },
+    Tombstone,
+    Not(Box<Predicate>),
+    All(Vec<Predicate>),
+}
+
+/// A field of the value: names from the outside in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FieldPath(pub Vec<String>);
+
+#[derive(Debug, Clone)]
+pub enum TransformStep {
+    /// From, to.
+    Rename(Vec<(FieldPath, FieldPath)>),
+    Keep(Vec<FieldPath>),
+    Drop(Vec<FieldPath>),
+    Mask { fields: Vec<FieldPath>, how: MaskHow },
+    Cast(Vec<(FieldPath, CastTo)>),
+    Set(Vec<(FieldPath, SetFrom)>),
+    Flatten { separator: String },
+    Key(Vec<FieldPath>),
+    Route(Route),
+    /// Keep only records for which the predicate holds.
+    Filter(Predicate),
+    Component { component: ComponentRef, config: serde_json::Value },
+}
+
+#[derive(Debug, Clone)]
+pub enum MaskHow {
+    Redact { with: String },
+    /// Hex SHA-256 HMAC of the value with the salt.
+    Hash { salt: Secret },
+    /// Keep the last n characters, stars before.
+    Last(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CastTo {
+    Text,
+    Int,
+    Float,
+    Decimal,
+    Bool,
+    /// RFC 3339 UTC with microseconds, from epoch milliseconds or text.
+    Timestamp,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum SetFrom {
+    Constant(serde_json::Value),
+    Timestamp,
+    Header(String),
+    Topic,
+    Partition,
+    Offset,
+}
+
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// The field's text becomes the topic; `{}` in the template stands for it.
+    Field { field: FieldPath, template: String },
+    /// Whole-name match on the topic; the replacement may use `$1`.
+    Regex { pattern: regex::Regex, replacement: String },
+    /// Always this topic (with `when`).
+    To(String),
+}

@@ -1,0 +1,238 @@
+//! The topic log seam: what pipelines need of a log of topics, in two implementations chosen at start:
+//! Kafka (`topic_log/kafka.rs`) and the embedded one, a SQLite file (`topic_log/embedded.rs`).
+//! Owns the words and the rules both must keep; holds no connector logic.
+//!
+//! Rules, held by one test suite that runs against both:
+//! - [`SourceLog::append`] is atomic: records and positions appear together or not at all.
+//! - A second owner of a source task fences the first: its next `append` fails with [`LogError::Fenced`].
+//! - [`SinkLog::commit`] is refused for a partition that the lane no longer owns.
+//! - Keys go to `murmur2(key) & 0x7fffffff % partitions`, as the Java client does; null keys spread.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::batch::Batch;
+
+pub mod embedded;
+pub mod kafka;
+pub mod partitioner;
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    pub topic: Arc<str>,
+    pub partition: i32,
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+/// A place in an outside system: `slice` names an independent stream, `place` is opaque. An empty place forgets the slice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    pub slice: String,
+    pub place: Vec<u8>,
+}
+
+/// A topic to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    pub name: String,
+    pub partitions: i32,
+    pub replication: i32,
+    /// Topic configuration by Kafka's names (`cleanup.policy`, `retention.ms`, …).
+    pub config: BTreeMap<String, String>,
+}
+
+/// A topic that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicInfo {
+    pub name: String,
+    /// Changes when a topic is deleted and created again.
+    pub id: String,
+    pub partitions: Vec<PartitionInfo>,
+}
+
+/// First offset kept (`low`) and next offset to be written (`high`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionInfo {
+    pub partition: i32,
+    pub low: i64,
+    pub high: i64,
+}
+
+/// Where reading begins when no offset exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    #[default]
+    Earliest,
+    Latest,
+    /// The first record at or after this time, in milliseconds since the epoch.
+    At(i64),
+}
+
+/// Which topics a sink or a reader takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopicSelection {
+    Names(Vec<String>),
+    /// A regular expression over whole topic names; new topics that match are taken up at run time.
+    Pattern(String),
+}
+
+/// One task of a source as an owner of its positions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceOwner {
+    /// Name of the deployment (`name` in the TOML).
+    pub deployment: String,
+    pub source: String,
+    pub task: u32,
+    pub tasks: u32,
+    /// False: idempotent producer, position written after the records are acknowledged.
+    pub exactly_once: bool,
+    /// librdkafka properties of this connector (over those of `[kafka]`).
+    pub properties: BTreeMap<String, String>,
+}
+
+/// A sink as a consumer group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkSpec {
+    pub deployment: String,
+    pub sink: String,
+    pub topics: TopicSelection,
+    /// Number of lanes that share the one consumer.
+    pub tasks: u32,
+    pub start: Start,
+    pub properties: BTreeMap<String, String>,
+}
+
+impl SinkSpec {
+    /// The consumer group, `wharf.<name>.<sink>`.
+    #[must_use]
+    pub fn group(&self) -> String {
+        format!("wharf.{}.{}", self.deployment, self.sink)
+    }
+}
+
+/// Bounds of one batch: whichever is reached first closes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    pub records: usize,
+    pub bytes: usize,
+    /// Time to wait for more after the first record.
+    pub linger: Duration,
+}
+
+/// A partition that a lane may now read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub partition: TopicPartition,
+    pub topic_id: String,
+    /// The group's committed offset, where there is one.
+    pub committed: Option<i64>,
+    /// First and next offset of the partition when it was assigned.
+    pub low: i64,
+    pub high: i64,
+}
+
+/// What a sink's lane sees, one at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkEvent {
+    /// Records of one or more of this lane's partitions, in order within each; never empty.
+    Records(Batch),
+    /// New partitions of this lane (only the added ones). Nothing of them is delivered before [`SinkLog::begin`].
+    Assigned(Vec<Assignment>),
+    /// These partitions are about to go: finish or drop what is in flight, commit, then call [`SinkLog::release`].
+    Revoked(Vec<TopicPartition>),
+    /// Offsets at the broker do not fit: data was lost there or the topic was created anew. That partition does not flow on
+    /// until [`SinkLog::begin`] says where; the text is for the operator.
+    OutOfRange(TopicPartition, String),
+    /// Nothing came within the wait; `caught_up`: every partition of this lane has been read to its end.
+    Idle { caught_up: bool },
+}
+
+/// A record that the log refused for what it is (too large, for example), by its index in the batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub index: usize,
+    pub reason: String,
+}
+
+/// Failures of a log, by what the caller has to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Nothing took effect, or the same call may be repeated without harm: repeat it with backoff.
+    #[error("{0}")]
+    Retry(String),
+    /// Another owner took over, or the transaction timed out: build the owner anew and read positions again.
+    #[error("fenced: {0}")]
+    Fenced(String),
+    /// The lane no longer owns these partitions: drop what is in flight for them.
+    #[error("no longer the owner of {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NotOwner(Vec<TopicPartition>),
+    /// It cannot work until someone changes something; the text says what.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// A log of topics.
+#[async_trait]
+pub trait TopicLog: Send + Sync {
+    /// Identity of the log: Kafka's cluster id, or the UUID of the embedded file. Stored offsets of another log are never used.
+    async fn id(&self) -> Result<String, LogError>;
+    /// Creates those that do not exist; one that exists is left as it is.
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), LogError>;
+    /// All topics whose names are not internal to Kafka, by name.
+    async fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
+    /// Becomes the owner of a source task: fences a predecessor and reads the positions of the whole source.
+    async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError>;
+    /// Joins the sink's group; one lane a task, in task order.
+    async fn sink(&self, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError>;
+    /// Appends records, each to its own topic, and returns when all are durable: for a sink's dead letters.
+    async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError>;
+    /// Reads a topic outside any group, from a place in each partition; for `topic cat`.
+    async fn read(&self, topic: &str, from: Start) -> Result<Box<dyn TopicReader>, LogError>;
+}
+
+/// The log as the owner of one source task sees it.
+#[async_trait]
+pub trait SourceLog: Send {
+    /// Positions of the whole source (all tasks), as stored when this owner took over.
+    fn positions(&self) -> &[Position];
+    /// Appends records (each to its own topic, dead letters among them) and moves positions, in one transaction.
+    /// An answer that is not empty means that nothing was written: those records can never be, the caller must replace them.
+    /// Transient faults are retried inside for as long as the log's own timeouts say.
+    async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError>;
+}
+
+/// The log as one lane of a sink sees it. Dropping a lane leaves the group when it was the last.
+#[async_trait]
+pub trait SinkLog: Send {
+    /// The next event, waiting at most `wait` for the first record. Cancel-safe: a dropped call loses nothing.
+    async fn next(&mut self, limits: BatchLimits, wait: Duration) -> Result<SinkEvent, LogError>;
+    /// Where to go on: for each assigned partition the offset to read next.
+    async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError>;
+    /// Commits offsets: for each partition the next one to read.
+    async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
+    /// Reads again from these offsets: what was fetched beyond them is dropped.
+    async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
+    /// Gives back partitions after [`SinkEvent::Revoked`].
+    async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError>;
+    /// Offset to read when a partition has none: what `start` means for it now.
+    async fn resolve_start(&mut self, partition: &TopicPartition) -> Result<i64, LogError>;
+    /// Records between each owned partition's read place and its end, as last known.
+    fn lag(&self) -> Vec<(TopicPartition, i64)>;
+}
+
+/// A reader outside any group.
+#[async_trait]
+pub trait TopicReader: Send {
+    /// The next records, at most about 1,000; an empty batch: the end was reached and nothing came within `wait`.
+    async fn next(&mut self, wait: Duration) -> Result<Batch, LogError>;
+}
