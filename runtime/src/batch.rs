@@ -137,8 +137,9 @@ impl Batch {
             self.attempts.resize(self.len(), 1);
             self.attempts.push(record.attempt);
         }
-        self.key_lens.push(self.append(record.key));
+        let key = self.append(record.key);
         let value = self.append(record.value);
+        self.key_lens.push(key);
         for (name, value) in &record.headers {
             let name = self.append(Some(name));
             let value = self.append(*value);

@@ -247,12 +247,21 @@ pub struct TransformConfig {
 /// Exactly one predicate, possibly negated. Fields are JSON pointers or dotted paths into the value.
 #[derive(Debug, Clone)]
 pub enum Predicate {
-    FieldEquals { field: FieldPath, value: serde_json::Value },
-    FieldMatches { field: FieldPath, pattern: regex::Regex },
+    FieldEquals {
+        field: FieldPath,
+        value: serde_json::Value,
+    },
+    FieldMatches {
+        field: FieldPath,
+        pattern: regex::Regex,
+    },
     FieldExists(FieldPath),
     /// The whole topic name matches.
     Topic(regex::Regex),
-    Header { name: String, value: Option<String> },
+    Header {
+        name: String,
+        value: Option<String>,
+    },
     Tombstone,
     Not(Box<Predicate>),
     All(Vec<Predicate>),
@@ -268,22 +277,34 @@ pub enum TransformStep {
     Rename(Vec<(FieldPath, FieldPath)>),
     Keep(Vec<FieldPath>),
     Drop(Vec<FieldPath>),
-    Mask { fields: Vec<FieldPath>, how: MaskHow },
+    Mask {
+        fields: Vec<FieldPath>,
+        how: MaskHow,
+    },
     Cast(Vec<(FieldPath, CastTo)>),
     Set(Vec<(FieldPath, SetFrom)>),
-    Flatten { separator: String },
+    Flatten {
+        separator: String,
+    },
     Key(Vec<FieldPath>),
     Route(Route),
     /// Keep only records for which the predicate holds.
     Filter(Predicate),
-    Component { component: ComponentRef, config: serde_json::Value },
+    Component {
+        component: ComponentRef,
+        config: serde_json::Value,
+    },
 }
 
 #[derive(Debug, Clone)]
 pub enum MaskHow {
-    Redact { with: String },
+    Redact {
+        with: String,
+    },
     /// Hex SHA-256 HMAC of the value with the salt.
-    Hash { salt: Secret },
+    Hash {
+        salt: Secret,
+    },
     /// Keep the last n characters, stars before.
     Last(usize),
 }
