@@ -1,1 +1,73 @@
-//! Not yet written.
+//! Backoff: how long to wait before the next try, and when to give up. Owns the arithmetic; reads no clock and does no I/O.
+
+use std::time::{Duration, Instant};
+
+use crate::config::Retry;
+
+/// Exponential backoff with jitter and a budget of time. One per thing that is tried; [`Backoff::reset`] after success.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    initial: Duration,
+    max: Duration,
+    budget: Option<Duration>,
+    /// State of the jitter's generator (SplitMix64).
+    random: u64,
+    retries: u32,
+    first: Option<Instant>,
+}
+
+impl Backoff {
+    /// `seed` decides the jitter: take one that differs between tasks, so that they don't come back together.
+    #[must_use]
+    pub fn new(config: &Retry, seed: u64) -> Self {
+        let max = config.max.max(config.initial);
+        Self { initial: config.initial, max, budget: config.budget, random: seed, retries: 0, first: None }
+    }
+
+    /// How long to wait after the failure at `now`; `None`: the budget is used up, counted from the first failure.
+    ///
+    /// The delay doubles from `initial` to `max`, and half of it is random. The last one is cut so that one try falls on
+    /// the budget's end. `after` is what the target asked for: it wins where it is longer, even over `max`; when it lies
+    /// beyond the budget no try can succeed, so that is `None` at once.
+    pub fn next(&mut self, now: Instant, after: Option<Duration>) -> Option<Duration> {
+        let first = *self.first.get_or_insert(now);
+        let left = self.budget.map(|budget| budget.saturating_sub(now.saturating_duration_since(first)));
+        if left.is_some_and(|left| left.is_zero() || after.is_some_and(|after| after > left)) {
+            return None;
+        }
+        let computed = self.jittered().min(left.unwrap_or(Duration::MAX));
+        self.retries = self.retries.saturating_add(1);
+        Some(after.map_or(computed, |after| after.max(computed)))
+    }
+
+    fn jittered(&mut self) -> Duration {
+        let factor = 1u32.checked_shl(self.retries).unwrap_or(u32::MAX);
+        let full = self.initial.saturating_mul(factor).min(self.max);
+        // 32 bits of the random number: 0 to 1 of the upper half.
+        let part = u32::try_from(self.random() >> 32).unwrap_or(u32::MAX);
+        full.mul_f64(0.5 + f64::from(part) / f64::from(u32::MAX) / 2.0).min(full)
+    }
+
+    const fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// After a success: the next failure is a first one.
+    pub const fn reset(&mut self) {
+        self.retries = 0;
+        self.first = None;
+    }
+
+    /// Number of the delivery attempt that comes next, from 1.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.retries.saturating_add(1)
+    }
+}
+
+#[cfg(test)]
+mod tests;
