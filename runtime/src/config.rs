@@ -1,11 +1,96 @@
 //! The validated configuration: what the core works with. Raw TOML never gets past `config/raw.rs`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::capability::secret::Secret;
 use crate::topic_log::{Start, TopicSelection};
+
+mod checker;
+mod connector;
+mod deployment;
+mod diagnostic;
+mod document;
+mod grant;
+mod kafka;
+mod node;
+mod raw;
+mod reference;
+mod transform;
+mod unit;
+
+#[cfg(test)]
+mod tests;
+
+pub use connector::parse_start;
+pub use diagnostic::{ConfigErrors, Diagnostic, Findings, Severity};
+
+/// What a check may know besides the file.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Names of the bundled components; `None`: any name passes.
+    pub components: Option<Vec<String>>,
+}
+
+impl Config {
+    /// Reads and validates a file; relative paths in it start at its folder. Warnings are dropped: see [`Config::load_with`].
+    ///
+    /// # Errors
+    /// Every finding of the file, in order, ready to be shown.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, &Known::default()).map(|(config, _)| config)
+    }
+
+    /// The same with what the caller knows, and with the warnings (an empty list mostly).
+    ///
+    /// # Errors
+    /// Every finding of the file, in order, ready to be shown.
+    pub fn load_with(path: &Path, known: &Known) -> Result<(Self, Findings), ConfigErrors> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let unreadable =
+                Diagnostic { span: None, ..Diagnostic::error(0..0, format!("cannot read the configuration: {error}")) };
+            ConfigErrors(Findings { path: path.to_owned(), text: String::new(), list: vec![unreadable] })
+        })?;
+        Self::check(&text, path, known, &|name| std::env::var_os(name))
+    }
+
+    /// Validates a text as if it stood in the file `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigErrors> {
+        Self::check(text, path, &Known::default(), &|name| std::env::var_os(name)).map(|(config, _)| config)
+    }
+
+    fn check(
+        text: &str,
+        path: &Path,
+        known: &Known,
+        env: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<(Self, Findings), ConfigErrors> {
+        let base_dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut document = document::read(text);
+        let mut findings = Findings { path: path.to_owned(), text: text.to_owned(), list: document.findings };
+        let Some(file) = document.file.take() else { return Err(ConfigErrors(findings)) };
+        let vars = deployment::vars(&file.vars, &mut findings.list);
+        let mut checker = checker::Checker {
+            findings: findings.list,
+            removed: document.removed,
+            values: reference::Values { vars, env, base_dir },
+            bundled: known.components.as_deref(),
+        };
+        let config = deployment::deployment(&mut checker, &file, base_dir);
+        let failed = checker.failed();
+        findings.list = checker.findings;
+        findings.list.sort_by_key(|finding| finding.span.as_ref().map_or(0, |span| span.start));
+        match config.filter(|_| !failed) {
+            Some(config) => Ok((config, findings)),
+            None => Err(ConfigErrors(findings)),
+        }
+    }
+}
 
 /// A whole deployment.
 #[derive(Debug, Clone)]

@@ -1,0 +1,48 @@
+//! librdkafka properties in `[kafka]`, `[source.kafka]` and `[sink.kafka]`: names with dots, secrets, and those that Wharf
+//! keeps for itself. Opens no connection.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use crate::capability::secret::Secret;
+
+use super::checker::Checker;
+use super::diagnostic::Diagnostic;
+use super::node::{Entries, Node, properties};
+
+/// Properties that decide about delivery, with the reason why nobody else may set them.
+const RESERVED: [(&str, &str); 8] = [
+    ("group.id", "the group is `wharf.<name>.<sink>`: offsets belong to it"),
+    (
+        "transactional.id",
+        "it is `wharf.<name>.<source>.<task>`, so that a predecessor is fenced; `exactly-once = false` switches it off",
+    ),
+    ("enable.auto.commit", "Wharf commits an offset only after delivery is confirmed"),
+    ("enable.auto.offset.store", "Wharf stores an offset only after delivery is confirmed"),
+    ("enable.idempotence", "sources always produce idempotently"),
+    ("isolation.level", "sinks read committed records only"),
+    ("auto.offset.reset", "use `start` of the sink"),
+    ("partitioner", "it is murmur2_random everywhere, so that a key stays in its partition"),
+];
+
+fn reserved(name: &str) -> Option<&'static str> {
+    let found = RESERVED.iter().find(|(reserved, _)| *reserved == name).map(|(_, why)| *why);
+    found.or_else(|| name.starts_with("enable.auto.").then_some("Wharf moves offsets itself, after delivery is confirmed"))
+}
+
+/// Validated properties of one section.
+pub fn kafka(checker: &mut Checker<'_>, entries: &Entries<Spanned<Node>>) -> BTreeMap<String, Secret> {
+    let mut validated = BTreeMap::new();
+    for property in properties(entries) {
+        if let Some(reason) = reserved(&property.name) {
+            let title = format!("`{}` is reserved", property.name);
+            checker.push(Diagnostic::error(property.key, title).label("remove it").help(reason));
+            continue;
+        }
+        let Some(text) = checker.scalar(&property.value) else { continue };
+        let value = checker.secret(&text);
+        validated.insert(property.name, value);
+    }
+    validated
+}
