@@ -165,7 +165,7 @@ pub struct Refused {
 }
 
 /// Failures of a log, by what the caller has to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// Nothing took effect, or the same call may be repeated without harm: repeat it with backoff.
     #[error("{0}")]

@@ -1,0 +1,379 @@
+//! One lane of a sink. Owns which partitions it reads (partition p belongs to lane p % tasks), how far each was read, and
+//! the batch that is being filled. Assignment is static: partitions only come, unless a newer join of the group takes over.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::catalog::{Catalog, Partition};
+use super::fault::Fault;
+use super::fetch::{self, Fetched, Gap, Span};
+use crate::batch::Batch;
+use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, SinkSpec, Start, TopicPartition, TopicSelection};
+
+/// Which topics a sink takes.
+#[derive(Debug, Clone)]
+enum Wanted {
+    Names(BTreeSet<String>),
+    Pattern(regex::Regex),
+}
+
+impl Wanted {
+    fn parse(selection: &TopicSelection) -> Result<Self, LogError> {
+        let pattern = match selection {
+            TopicSelection::Names(names) => return Ok(Self::Names(names.iter().cloned().collect())),
+            TopicSelection::Pattern(pattern) => pattern,
+        };
+        let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
+        whole.map(Self::Pattern).map_err(|error| LogError::Fatal(format!("`{pattern}` is not a pattern of topics: {error}")))
+    }
+
+    fn takes(&self, topic: &str) -> bool {
+        match self {
+            Self::Names(names) => names.contains(topic),
+            Self::Pattern(pattern) => pattern.is_match(topic),
+        }
+    }
+}
+
+/// A partition of this lane.
+#[derive(Debug)]
+struct Slot {
+    at: TopicPartition,
+    topic_id: String,
+    stream: i64,
+    /// Next offset to fetch, and next offset to hand out: they differ by what the unfinished batch holds.
+    fetched: i64,
+    delivered: i64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Assigned, no place yet.
+    Waiting,
+    Flowing,
+    /// Its place does not exist.
+    Stopped,
+}
+
+/// The batch that is being filled; it outlives a call that is dropped.
+#[derive(Debug, Default)]
+struct Filling {
+    batch: Batch,
+    since: Option<Instant>,
+    full: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    seen: watch::Receiver<Arc<Catalog>>,
+    group: String,
+    join: u64,
+    wanted: Wanted,
+    start: Start,
+    lane: u32,
+    tasks: u32,
+    slots: Vec<Slot>,
+    /// Topics looked at, by number: each is decided on once.
+    decided: BTreeSet<i64>,
+    stops: VecDeque<(TopicPartition, String)>,
+    filling: Filling,
+}
+
+/// Joins the group, one lane a task; lanes of an earlier join lose their partitions.
+pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
+    shared.writer()?;
+    let wanted = Wanted::parse(&spec.topics)?;
+    let group = spec.group();
+    let join = shared.groups.join(&group);
+    // Wakes the lanes of an earlier join.
+    shared.catalog.send_modify(|_| ());
+    let tasks = spec.tasks.max(1);
+    let lane = |lane| -> Box<dyn SinkLog> {
+        Box::new(Lane {
+            shared: Arc::clone(shared),
+            seen: shared.catalog.subscribe(),
+            group: group.clone(),
+            join,
+            wanted: wanted.clone(),
+            start: spec.start,
+            lane,
+            tasks,
+            slots: Vec::new(),
+            decided: BTreeSet::new(),
+            stops: VecDeque::new(),
+            filling: Filling::default(),
+        })
+    };
+    Ok((0..tasks).map(lane).collect())
+}
+
+/// The committed offset of this very topic; one of an older topic of that name is never used, and that is said.
+fn committed(db: &Connection, group: &str, topic_id: &str, at: &TopicPartition) -> Result<Option<i64>, Fault> {
+    let mut own =
+        db.prepare_cached("SELECT next FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
+    let found = own.query_row((group, &*at.topic, topic_id, at.partition), |row| row.get(0)).optional()?;
+    if found.is_none() {
+        let mut other = db.prepare_cached("SELECT count(*) FROM offsets WHERE grp = ?1 AND topic = ?2 AND partition = ?3")?;
+        let others: i64 = other.query_row((group, &*at.topic, at.partition), |row| row.get(0))?;
+        if others > 0 {
+            tracing::warn!(group, partition = %at, "the topic was created anew: the offset of the old one is not used");
+        }
+    }
+    Ok(found)
+}
+
+impl Lane {
+    fn newest(&self) -> bool {
+        self.shared.groups.is_newest(&self.group, self.join)
+    }
+
+    fn slot(&mut self, at: &TopicPartition) -> Result<&mut Slot, LogError> {
+        let not_owner = || LogError::NotOwner(vec![at.clone()]);
+        self.slots.iter_mut().find(|slot| slot.at == *at).ok_or_else(not_owner)
+    }
+
+    fn check_owned<'a>(&self, asked: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
+        let newest = self.newest();
+        let lost: Vec<_> = asked.filter(|at| !newest || !self.slots.iter().any(|slot| slot.at == **at)).cloned().collect();
+        if lost.is_empty() { Ok(()) } else { Err(LogError::NotOwner(lost)) }
+    }
+
+    /// New partitions of topics that this lane has not decided on yet.
+    async fn discover(&mut self, catalog: &Catalog) -> Result<Option<SinkEvent>, LogError> {
+        if catalog.topics.len() == self.decided.len() {
+            return Ok(None);
+        }
+        let topics = || catalog.topics.values().filter(|topic| !self.decided.contains(&topic.number));
+        let mut slots = Vec::new();
+        for topic in topics().filter(|topic| self.wanted.takes(&topic.name)) {
+            for (partition, Partition { stream, .. }) in topic.numbered() {
+                let own = u32::try_from(partition).is_ok_and(|p| p % self.tasks == self.lane);
+                let at = TopicPartition { topic: Arc::clone(&topic.name), partition };
+                let slot = Slot { at, topic_id: topic.id.clone(), stream, fetched: 0, delivered: 0, state: State::Waiting };
+                slots.extend(own.then_some(slot));
+            }
+        }
+        let asked: Vec<_> = slots.iter().map(|slot| (slot.topic_id.clone(), slot.at.clone())).collect();
+        let group = self.group.clone();
+        let offsets = self
+            .shared
+            .readers
+            .run(move |db| asked.iter().map(|(id, at)| committed(db, &group, id, at)).collect::<Result<Vec<_>, _>>());
+        // Nothing of this lane has changed up to here: a call dropped while it waits loses nothing.
+        let offsets = offsets.await?;
+        let assignments: Vec<_> =
+            slots.iter().zip(offsets).map(|(slot, committed)| assignment(slot, committed, catalog)).collect();
+        let decided: Vec<_> = topics().map(|topic| topic.number).collect();
+        self.decided.extend(decided);
+        self.slots.extend(slots);
+        Ok((!assignments.is_empty()).then_some(SinkEvent::Assigned(assignments)))
+    }
+
+    /// Reads what there is into the unfinished batch, up to the limits.
+    async fn fetch(&mut self, catalog: &Catalog, limits: BatchLimits) -> Result<(), LogError> {
+        let has_more = |slot: &&Slot| {
+            // Also where the place has fallen below the beginning: the fetch then says so.
+            slot.state == State::Flowing && catalog.ends(&slot.at).is_none_or(|ends| slot.fetched < ends.high)
+        };
+        let spans: Vec<_> = self.slots.iter().filter(has_more).map(Slot::span).collect();
+        let records = limits.records.max(1).saturating_sub(self.filling.batch.len());
+        let bytes = limits.bytes.saturating_sub(self.filling.batch.data.len());
+        if spans.is_empty() || records == 0 {
+            return Ok(());
+        }
+        let reading = spans.clone();
+        let fetched = self.shared.readers.run(move |db| fetch::fetch(db, &reading, records, bytes)).await?;
+        self.take(&spans, fetched);
+        Ok(())
+    }
+
+    fn take(&mut self, spans: &[Span], fetched: Fetched) {
+        for (span, reached) in spans.iter().zip(&fetched.reached) {
+            let Some(slot) = self.slots.iter_mut().find(|slot| slot.stream == span.stream) else { continue };
+            match reached {
+                Ok(next) => slot.fetched = *next,
+                Err(gap) => {
+                    slot.state = State::Stopped;
+                    self.stops.push_back((slot.at.clone(), out_of_range(&self.group, slot, *gap)));
+                }
+            }
+        }
+        // Another partition comes first next time.
+        if !self.slots.is_empty() {
+            self.slots.rotate_left(1);
+        }
+        let filling = &mut self.filling;
+        filling.full |= fetched.full;
+        if filling.batch.is_empty() && !fetched.batch.is_empty() {
+            filling.batch = fetched.batch;
+            filling.since = Some(Instant::now());
+        } else {
+            fetched.batch.records().for_each(|record| filling.batch.push(&record));
+        }
+    }
+
+    /// Drops the unfinished batch; it is read again.
+    fn rewind(&mut self) {
+        self.filling = Filling::default();
+        self.slots.iter_mut().for_each(|slot| slot.fetched = slot.delivered);
+    }
+
+    fn deliver(&mut self) -> SinkEvent {
+        self.slots.iter_mut().for_each(|slot| slot.delivered = slot.fetched);
+        SinkEvent::Records(std::mem::take(&mut self.filling).batch)
+    }
+
+    /// Goes on from these offsets; one that the partition does not hold stops it, and `next` says so.
+    fn place(&mut self, places: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.check_owned(places.iter().map(|(at, _)| at))?;
+        self.rewind();
+        let catalog = Arc::clone(&self.shared.catalog.borrow());
+        for (at, offset) in places {
+            let ends = catalog.ends(at);
+            let group = self.group.clone();
+            let slot = self.slot(at)?;
+            (slot.fetched, slot.delivered) = (*offset, *offset);
+            let fits = ends.is_some_and(|ends| (ends.low..=ends.high).contains(offset));
+            slot.state = if fits { State::Flowing } else { State::Stopped };
+            let gap = ends.map_or(Gap { low: 0, high: 0 }, |ends| Gap { low: ends.low, high: ends.high });
+            let text = out_of_range(&group, slot, gap);
+            self.stops.retain(|(stopped, _)| stopped != at);
+            if !fits {
+                self.stops.push_back((at.clone(), text));
+            }
+        }
+        Ok(())
+    }
+
+    fn caught_up(&self) -> bool {
+        let catalog = self.shared.catalog.borrow();
+        let at_end = |slot: &Slot| catalog.ends(&slot.at).is_some_and(|ends| slot.delivered >= ends.high);
+        self.newest() && self.slots.iter().all(|slot| slot.state == State::Flowing && at_end(slot))
+    }
+
+    /// A newer join of the group took over.
+    fn revoked(&mut self) -> Option<SinkEvent> {
+        let gone: Vec<_> = self.slots.drain(..).map(|slot| slot.at).collect();
+        self.stops.clear();
+        self.filling = Filling::default();
+        (!gone.is_empty()).then_some(SinkEvent::Revoked(gone))
+    }
+}
+
+impl Slot {
+    fn span(&self) -> Span {
+        Span { stream: self.stream, topic: Arc::clone(&self.at.topic), partition: self.at.partition, from: self.fetched }
+    }
+}
+
+fn assignment(slot: &Slot, committed: Option<i64>, catalog: &Catalog) -> Assignment {
+    let (low, high) = catalog.ends(&slot.at).map_or((0, 0), |ends| (ends.low, ends.high));
+    Assignment { partition: slot.at.clone(), topic_id: slot.topic_id.clone(), committed, low, high }
+}
+
+fn out_of_range(group: &str, slot: &Slot, gap: Gap) -> String {
+    let (at, offset, Gap { low, high }) = (&slot.at, slot.fetched, gap);
+    if offset < low {
+        let lost = low - offset;
+        return format!(
+            "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {lost} records before \
+             this sink had read them. Give the topic a longer `retention.ms`, and decide where this sink goes on"
+        );
+    }
+    format!(
+        "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: it is not the log that this offset came from \
+         (an older copy of the state-dir, perhaps). Decide where this sink goes on"
+    )
+}
+
+#[async_trait]
+impl SinkLog for Lane {
+    async fn next(&mut self, limits: BatchLimits, wait: Duration) -> Result<SinkEvent, LogError> {
+        let until = Instant::now() + wait;
+        // A dropped call may have read more than this one may hand out.
+        if self.filling.batch.len() > limits.records.max(1) || self.filling.batch.data.len() > limits.bytes {
+            self.rewind();
+        }
+        loop {
+            let catalog = Arc::clone(&self.seen.borrow_and_update());
+            if self.newest() {
+                if let Some(event) = self.discover(&catalog).await? {
+                    return Ok(event);
+                }
+                self.fetch(&catalog, limits).await?;
+            } else if let Some(event) = self.revoked() {
+                return Ok(event);
+            }
+            let linger = self.filling.since.map(|since| since + limits.linger);
+            let full = self.filling.full || self.filling.batch.len() >= limits.records;
+            if linger.is_some_and(|linger| full || linger <= Instant::now()) {
+                return Ok(self.deliver());
+            }
+            if linger.is_none()
+                && let Some((at, text)) = self.stops.pop_front()
+            {
+                return Ok(SinkEvent::OutOfRange(at, text));
+            }
+            if !self.shared.changed(&mut self.seen, linger.unwrap_or(until)).await? {
+                // Records first: that they came is what ends the linger.
+                return Ok(if linger.is_some() { self.deliver() } else { SinkEvent::Idle { caught_up: self.caught_up() } });
+            }
+        }
+    }
+
+    async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.place(starts)
+    }
+
+    async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.check_owned(offsets.iter().map(|(at, _)| at))?;
+        let mut rows = Vec::with_capacity(offsets.len());
+        for (at, next) in offsets {
+            rows.push((at.clone(), self.slot(at)?.topic_id.clone(), *next));
+        }
+        let (group, join, groups) = (self.group.clone(), self.join, Arc::clone(&self.shared.groups));
+        let work = move |tx: &super::writer::Tx<'_>| {
+            // Once more, in the order of writes: a newer join may have read its offsets since.
+            if !groups.is_newest(&group, join) {
+                return Err(LogError::NotOwner(rows.into_iter().map(|(at, ..)| at).collect()).into());
+            }
+            let mut upsert = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            for (at, topic_id, next) in &rows {
+                upsert.execute((&group, &*at.topic, topic_id, at.partition, next))?;
+            }
+            Ok(())
+        };
+        self.shared.writer()?.run(work).await
+    }
+
+    async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.place(offsets)
+    }
+
+    async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.rewind();
+        self.slots.retain(|slot| !partitions.contains(&slot.at));
+        self.stops.retain(|(at, _)| !partitions.contains(at));
+        Ok(())
+    }
+
+    async fn resolve_start(&mut self, partition: &TopicPartition) -> Result<i64, LogError> {
+        let (stream, start) = (self.slot(partition)?.stream, self.start);
+        self.shared.readers.run(move |db| fetch::resolve(db, stream, start)).await
+    }
+
+    fn lag(&self) -> Vec<(TopicPartition, i64)> {
+        let catalog = self.shared.catalog.borrow();
+        let lag = |slot: &Slot| (slot.at.clone(), catalog.ends(&slot.at).map_or(0, |ends| (ends.high - slot.delivered).max(0)));
+        self.slots.iter().map(lag).collect()
+    }
+}
