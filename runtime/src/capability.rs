@@ -1,4 +1,6 @@
 //! What a guest may reach. Everything a guest asks of the host ends in one of these modules, each of which checks the
 //! operator's grant itself. None of them knows wasmtime.
 
+pub mod allow;
+pub mod http;
 pub mod secret;
