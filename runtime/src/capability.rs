@@ -3,4 +3,6 @@
 
 pub mod allow;
 pub mod http;
+pub mod inbox;
 pub mod secret;
+pub mod sql;

@@ -200,7 +200,7 @@ pub struct SinkConfig {
 }
 
 /// A component by name or by place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ComponentRef {
     Bundled(String),
     Path(PathBuf),
@@ -312,6 +312,12 @@ pub struct GuestLimits {
     pub call_cpu: Duration,
     /// Time of one call, waiting included.
     pub call_deadline: Duration,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        Self { memory: 256 << 20, call_cpu: Duration::from_secs(5), call_deadline: Duration::from_secs(60) }
+    }
 }
 
 /// Sizes of batches and transactions.
