@@ -1,1 +1,142 @@
-//! Not yet written.
+//! What both straight lines share: how a task ends, how it is told to stop, what it counts. The lines themselves are
+//! `pipeline/source.rs` (system to topic) and `pipeline/sink.rs` (topic to system).
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::guest::{ComponentError, GuestError};
+use crate::outcome::Rejection;
+use crate::telemetry::ConnectorMetrics;
+use crate::topic_log::LogError;
+
+mod assign;
+mod attempt;
+mod bury;
+pub mod chain;
+pub mod dead;
+pub mod deliver;
+pub mod exactly_once;
+pub mod sink;
+pub mod source;
+pub mod transaction;
+
+/// How a task ended without a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop and has confirmed what was in flight.
+    Drained,
+    /// There is nothing more to do (`--until-done`).
+    Finished,
+}
+
+/// How a task ended with a fault.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// Start it again after a while: what failed may pass.
+    #[error("{0}")]
+    Restart(String),
+    /// A guest ended itself: a few fresh starts, then it stays failed where it is.
+    #[error("{0}")]
+    Died(String),
+    /// Someone has to change something; the text says what.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<LogError> for TaskError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Fatal(reason) => Self::Failed(format!("topic log: {reason}")),
+            other => Self::Restart(format!("topic log: {other}")),
+        }
+    }
+}
+
+impl From<GuestError> for TaskError {
+    fn from(error: GuestError) -> Self {
+        match error {
+            GuestError::Fatal(reason) => Self::Failed(reason),
+            died @ GuestError::Died { .. } => Self::Died(died.to_string()),
+            other => Self::Restart(other.to_string()),
+        }
+    }
+}
+
+impl From<ComponentError> for TaskError {
+    fn from(error: ComponentError) -> Self {
+        Self::Failed(format!("component: {error}"))
+    }
+}
+
+/// The request to stop, as a task sees it. Clones see the same.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// The switch and its view.
+    #[must_use]
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Resolves when stopping is requested (or nobody is left who could).
+    pub async fn requested(&mut self) {
+        if self.0.wait_for(|stop| *stop).await.is_err() {
+            tracing::debug!("the switch was dropped: stopping");
+        }
+    }
+
+    /// Sleeps; true when the sleep was cut short by the request to stop.
+    pub async fn sleep(&mut self, time: Duration) -> bool {
+        // Cancel-safe: both branches only wait.
+        tokio::select! {
+            () = self.requested() => true,
+            () = tokio::time::sleep(time) => false,
+        }
+    }
+}
+
+/// What became of the records of one confirmed step; moves the counters together, so that they always add up (invariant 3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub read: u64,
+    /// Records that a split added.
+    pub split: u64,
+    pub delivered: u64,
+    pub filtered: u64,
+    pub dead_lettered: u64,
+}
+
+impl Tally {
+    /// Moves the counters of a connector.
+    pub fn settle(&self, metrics: &ConnectorMetrics) {
+        metrics.read(self.read);
+        metrics.split(self.split);
+        metrics.delivered(self.delivered);
+        metrics.filtered(self.filtered);
+        metrics.dead_lettered(self.dead_lettered);
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.read += other.read;
+        self.split += other.split;
+        self.delivered += other.delivered;
+        self.filtered += other.filtered;
+        self.dead_lettered += other.dead_lettered;
+    }
+}
+
+/// What a record that killed its guest is rejected with (invariant 4).
+#[must_use]
+pub fn poison(error: &GuestError) -> Rejection {
+    Rejection::new("guest.poison", format!("this record alone ends its guest each time: {error}"))
+}

@@ -19,6 +19,7 @@ use crate::batch::Batch;
 
 pub mod embedded;
 pub mod kafka;
+pub mod open;
 pub mod partitioner;
 
 /// A partition of a topic.

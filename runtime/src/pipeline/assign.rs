@@ -1,0 +1,126 @@
+//! Partitions that come and go: where to go on reading, and what to finish before one leaves. Also the commit and the flush,
+//! as a partition may only leave behind what is confirmed.
+
+use std::time::Instant;
+
+use crate::capability::sql::SqlError;
+use crate::guest::GuestError;
+use crate::pipeline::TaskError;
+use crate::pipeline::sink::Running;
+use crate::telemetry::TaskState;
+use crate::topic_log::{Assignment, LogError, TopicPartition};
+
+impl Running<'_> {
+    /// New partitions: go on from where the target says, else the database's offsets, else the group's, else by `start`.
+    pub(super) async fn assigned(&mut self, list: Vec<Assignment>) -> Result<(), TaskError> {
+        self.owned.extend(list.iter().map(|a| a.partition.clone()));
+        let kept_by_target = match self.guest.as_mut() {
+            Some(guest) => guest.assign(&self.owned).await?,
+            None => Vec::new(),
+        };
+        let kept_by_target = kept_by_target.get(self.owned.len() - list.len()..).unwrap_or_default().to_vec();
+        let stored = self.stored_offsets(&list).await?;
+        let mut starts = Vec::with_capacity(list.len());
+        for (index, assignment) in list.iter().enumerate() {
+            let target = kept_by_target.get(index).copied().flatten();
+            let stored = stored.get(index).copied().flatten();
+            let known = target.or(stored).or(assignment.committed);
+            if let Some(offset) = known
+                && offset > assignment.high
+            {
+                self.past_the_end(assignment, offset);
+                continue;
+            }
+            let offset = match known {
+                Some(offset) => offset,
+                None => self.lane.resolve_start(&assignment.partition).await?,
+            };
+            self.claim(assignment, offset).await?;
+            starts.push((assignment.partition.clone(), offset));
+        }
+        Ok(self.lane.begin(&starts).await?)
+    }
+
+    /// An offset past the end: data is gone or the topic is another one. That partition stops, the others flow on.
+    fn past_the_end(&self, assignment: &Assignment, offset: i64) {
+        let reason = format!(
+            "{} ends at offset {}, but offset {offset} is stored for this sink: records were lost at the log, or the topic was made anew. \
+             The partition stays stopped; reset its offset to go on",
+            assignment.partition, assignment.high
+        );
+        tracing::error!(connector = self.task.grants.connector, reason, "partition stopped");
+        self.task.grants.metrics.state(TaskState::Running, Some(reason));
+    }
+
+    /// These partitions are about to go: what is buffered is flushed and committed, then they are given back.
+    pub(super) async fn revoked(&mut self, list: &[TopicPartition]) -> Result<(), TaskError> {
+        if let Err(error) = self.flush().await {
+            tracing::warn!(connector = self.task.grants.connector, %error, "not flushed before partitions went; they are delivered again by the next owner");
+        }
+        self.owned.retain(|p| !list.contains(p));
+        self.buffered.retain(|p, _| !list.contains(p));
+        if let Some(offsets) = &mut self.task.offsets {
+            offsets.forget(list);
+        }
+        if let Some(guest) = self.guest.as_mut() {
+            guest.assign(&self.owned).await?;
+        }
+        Ok(self.lane.release(list).await?)
+    }
+
+    /// The log no longer has the offset to read next: say so, then go on by `start`.
+    pub(super) async fn out_of_range(&mut self, partition: &TopicPartition, reason: &str) -> Result<(), TaskError> {
+        let offset = self.lane.resolve_start(partition).await?;
+        tracing::error!(connector = self.task.grants.connector, %partition, reason, offset, "records were lost at the log; going on by `start`");
+        self.reset_claim(partition, offset).await?;
+        Ok(self.lane.begin(&[(partition.clone(), offset)]).await?)
+    }
+
+    /// Makes durable what a buffered sink holds, then commits.
+    pub(super) async fn flush(&mut self) -> Result<(), TaskError> {
+        self.flushed = Instant::now();
+        if self.buffered.is_empty() {
+            return Ok(());
+        }
+        let Some(guest) = self.guest.as_mut() else { return Ok(()) };
+        match guest.flush().await {
+            Ok(()) => self.commit_buffered().await,
+            Err(error @ GuestError::Fatal(_)) => Err(error.into()),
+            // What was buffered is unknown now: a fresh instance, and again from the last committed offset.
+            Err(error) => Err(TaskError::Restart(format!("flush failed, records are delivered again: {error}"))),
+        }
+    }
+
+    /// Commits what is confirmed.
+    pub(super) async fn commit_buffered(&mut self) -> Result<(), TaskError> {
+        let mut offsets: Vec<_> = std::mem::take(&mut self.buffered).into_iter().collect();
+        loop {
+            match self.lane.commit(&offsets).await {
+                Ok(()) => break,
+                Err(LogError::Retry(message)) => {
+                    if !self.wait(&format!("committing offsets: {message}"), None).await? {
+                        return Err(TaskError::Restart(format!("offsets could not be committed: {message}")));
+                    }
+                }
+                Err(LogError::NotOwner(lost)) => {
+                    tracing::warn!(
+                        connector = self.task.grants.connector,
+                        ?lost,
+                        "partitions went to another owner before their commit: it delivers them again"
+                    );
+                    offsets.retain(|(partition, _)| !lost.contains(partition));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.settle_pending()
+    }
+}
+
+/// What a failed statement of the offsets' session means for the task.
+pub(super) fn database(error: SqlError) -> TaskError {
+    match error {
+        SqlError::Fatal(reason) | SqlError::Reject(reason) => TaskError::Failed(format!("database: {reason}")),
+        SqlError::Retry(reason) => TaskError::Restart(format!("database: {reason}")),
+    }
+}

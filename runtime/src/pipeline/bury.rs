@@ -1,0 +1,55 @@
+//! Dead letters of a sink: written and confirmed before anything is committed.
+
+use std::time::Instant;
+
+use crate::batch::Batch;
+use crate::pipeline::TaskError;
+use crate::pipeline::deliver::{Burial, Delivery, Piece};
+use crate::pipeline::sink::Running;
+use crate::retry::Backoff;
+use crate::telemetry::TaskState;
+use crate::topic_log::LogError;
+
+impl Running<'_> {
+    /// Writes dead letters and waits until they are confirmed; a failed write stops here, it never drops one (invariant 2).
+    pub(super) async fn bury(&mut self, delivery: &Delivery, piece: &mut Piece, burials: Vec<Burial>) -> Result<(), TaskError> {
+        let fresh: Vec<_> = burials.into_iter().filter(|b| !piece.buried.contains(&b.input)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let mut letters = Batch::default();
+        let inputs: Vec<_> = delivery.input.records().collect();
+        for Burial { input, stage, rejection } in &fresh {
+            if let Some(record) = inputs.get(*input) {
+                self.task.dead.push(&mut letters, record, *stage, rejection)?;
+            }
+        }
+        let mut backoff = Backoff::new(&self.task.config.connector.retry, 1);
+        loop {
+            match self.log.append(&letters).await {
+                Ok(refused) if refused.is_empty() => break,
+                Ok(refused) => {
+                    let reasons: Vec<_> = refused.iter().map(|r| r.reason.as_str()).collect();
+                    return Err(TaskError::Failed(format!(
+                        "the log refuses dead letters, nothing is committed: {}",
+                        reasons.join("; ")
+                    )));
+                }
+                Err(LogError::Retry(message)) => {
+                    let Some(wait) = backoff.next(Instant::now(), None) else {
+                        return Err(TaskError::Restart(format!(
+                            "dead letters could not be written, nothing is committed: {message}"
+                        )));
+                    };
+                    self.task.grants.metrics.state(TaskState::Retrying, Some(format!("writing dead letters: {message}")));
+                    if self.task.stop.sleep(wait).await {
+                        return Err(TaskError::Restart(format!("stopped while dead letters could not be written: {message}")));
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        piece.buried.extend(fresh.iter().map(|b| b.input));
+        Ok(())
+    }
+}

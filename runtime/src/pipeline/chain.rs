@@ -1,0 +1,182 @@
+//! The transforms of one connector in the order they are written: runs of built-in steps and Wasm steps between them.
+//! Owns the Wasm steps' instances; a trap ends one, the batch is replayed in a fresh one and halved down to the record at fault.
+
+use crate::batch::Batch;
+use crate::config::{Format, Predicate, TransformConfig, TransformStep};
+use crate::dead_letter::Stage;
+use crate::guest::{Component, Context, Grants, GuestError, TransformGuest};
+use crate::outcome::Rejection;
+use crate::pipeline::{TaskError, poison};
+use crate::transform::{Applied, BuiltIns, Reject, delta::apply_delta, select};
+
+/// All transforms of one task.
+#[derive(Debug)]
+pub struct Chain(Vec<Segment>);
+
+#[derive(Debug)]
+enum Segment {
+    BuiltIns(BuiltIns),
+    Wasm(Box<WasmStep>),
+}
+
+/// A Wasm step; its instance is made when it is first needed.
+#[derive(Debug)]
+pub struct WasmStep {
+    pub component: Component,
+    pub context: Context,
+    pub grants: Grants,
+    pub when: Option<Predicate>,
+    pub guest: Option<TransformGuest>,
+}
+
+impl Chain {
+    /// `decode` before the first step (sinks), `encode` after the last (sources). `wasm` makes the step of a component.
+    ///
+    /// # Errors
+    /// What `wasm` says.
+    pub fn new(
+        decode: Option<Format>,
+        steps: &[TransformConfig],
+        encode: Option<Format>,
+        mut wasm: impl FnMut(usize, &TransformConfig) -> Result<WasmStep, TaskError>,
+    ) -> Result<Self, TaskError> {
+        let mut segments = Vec::new();
+        let mut run = Vec::new();
+        let mut decode = decode;
+        for (index, step) in steps.iter().enumerate() {
+            if matches!(step.step, TransformStep::Component { .. }) {
+                segments.push(Segment::BuiltIns(BuiltIns::new(decode.take(), std::mem::take(&mut run), None)));
+                segments.push(Segment::Wasm(Box::new(wasm(index, step)?)));
+            } else {
+                run.push(step.clone());
+            }
+        }
+        segments.push(Segment::BuiltIns(BuiltIns::new(decode, run, encode)));
+        segments.retain(|s| !matches!(s, Segment::BuiltIns(b) if b.is_identity()));
+        Ok(Self(segments))
+    }
+
+    /// Applies all steps. Rejections name the stage; indices are those of `input`.
+    ///
+    /// # Errors
+    /// Only when a Wasm step cannot go on at all (fatal, or it asks to try again later).
+    pub async fn apply(&mut self, input: Batch) -> Result<Applied, TaskError> {
+        let mut all = Applied::unchanged(input);
+        for segment in &mut self.0 {
+            let step = match segment {
+                Segment::BuiltIns(steps) => steps.apply(all.records),
+                Segment::Wasm(step) => step.apply(all.records).await?,
+            };
+            let to_input = |index: u32| all.origin.get(index as usize).copied().unwrap_or(u32::MAX);
+            all.rejects.extend(step.rejects.into_iter().map(|r| Reject { index: to_input(r.index), ..r }));
+            all.origin = step.origin.into_iter().map(to_input).collect();
+            all.records = step.records;
+        }
+        all.rejects.sort_by_key(|r| r.index);
+        Ok(all)
+    }
+}
+
+impl WasmStep {
+    async fn apply(&mut self, input: Batch) -> Result<Applied, TaskError> {
+        let Some(when) = &self.when else {
+            return self.apply_isolating(input).await;
+        };
+        let chosen = select(when, &input);
+        let step = self.apply_isolating(input.select(|i| chosen.get(i).copied().unwrap_or(false))).await?;
+        Ok(merge(&input, &chosen, step))
+    }
+
+    /// Applies the guest to the batch; when it dies twice, halves the batch until the record at fault stands alone.
+    async fn apply_isolating(&mut self, input: Batch) -> Result<Applied, TaskError> {
+        let mut done = Applied::unchanged(Batch::default());
+        let mut pieces = vec![(0, input.len(), 0)];
+        while let Some((from, to, deaths)) = pieces.pop() {
+            let piece = input.select(|i| i >= from && i < to);
+            match self.apply_once(&piece).await {
+                Ok(applied) => done.append(applied, from),
+                Err(error @ GuestError::Died { .. }) => {
+                    self.guest = None;
+                    tracing::warn!(connector = self.grants.connector, %error, records = to - from, "transform ended, replaying in a fresh instance");
+                    if deaths == 0 {
+                        pieces.push((from, to, 1));
+                    } else if to - from <= 1 {
+                        done.reject(from, poison(&error));
+                    } else {
+                        let middle = usize::midpoint(from, to);
+                        pieces.push((middle, to, 0));
+                        pieces.push((from, middle, 0));
+                    }
+                }
+                Err(GuestError::Reject(reason)) if to - from <= 1 => {
+                    done.reject(from, Rejection::new("transform.rejected", reason));
+                }
+                Err(GuestError::Reject(_)) => {
+                    let middle = usize::midpoint(from, to);
+                    pieces.push((middle, to, 0));
+                    pieces.push((from, middle, 0));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn apply_once(&mut self, input: &Batch) -> Result<Applied, GuestError> {
+        if input.is_empty() {
+            return Ok(Applied::unchanged(Batch::default()));
+        }
+        let guest = match &mut self.guest {
+            Some(guest) => guest,
+            none => {
+                let fatal = |e: crate::guest::ComponentError| GuestError::Fatal(e.to_string());
+                let mut fresh = TransformGuest::start(&self.component, self.grants.clone()).await.map_err(fatal)?;
+                fresh.open(self.context.clone()).await?;
+                none.insert(fresh)
+            }
+        };
+        let delta = guest.apply(input).await?;
+        apply_delta(input, delta).map_err(|e| guest.malformed(e))
+    }
+}
+
+/// Puts the records that the step did not see back in their places.
+fn merge(input: &Batch, chosen: &[bool], step: Applied) -> Applied {
+    let places: Vec<u32> = (0u32..).zip(chosen).filter(|(_, c)| **c).map(|(i, _)| i).collect();
+    let place = |index: u32| places.get(index as usize).copied().unwrap_or(u32::MAX);
+    let mut merged = Applied::unchanged(Batch::default());
+    merged.rejects = step.rejects.into_iter().map(|r| Reject { index: place(r.index), ..r }).collect();
+    let mut changed = step.origin.iter().map(|&o| place(o)).zip(step.records.records()).peekable();
+    for ((index, record), chosen) in (0u32..).zip(input.records()).zip(chosen) {
+        if !chosen {
+            merged.records.push(&record);
+            merged.origin.push(index);
+        }
+        while let Some((_, record)) = changed.next_if(|(place, _)| *place == index) {
+            merged.records.push(&record);
+            merged.origin.push(index);
+        }
+    }
+    merged
+}
+
+impl Applied {
+    /// Every record as it came.
+    #[must_use]
+    pub fn unchanged(records: Batch) -> Self {
+        let origin = (0..u32::try_from(records.len()).unwrap_or(u32::MAX)).collect();
+        Self { records, origin, rejects: Vec::new() }
+    }
+
+    fn append(&mut self, piece: Self, from: usize) {
+        let from = u32::try_from(from).unwrap_or(u32::MAX);
+        piece.records.records().for_each(|r| self.records.push(&r));
+        self.origin.extend(piece.origin.iter().map(|o| o + from));
+        self.rejects.extend(piece.rejects.into_iter().map(|r| Reject { index: r.index + from, ..r }));
+    }
+
+    fn reject(&mut self, index: usize, rejection: Rejection) {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        self.rejects.push(Reject { index, stage: Stage::Transformation, rejection });
+    }
+}

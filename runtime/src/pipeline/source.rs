@@ -1,0 +1,272 @@
+//! THE straight line from a business system to topics: poll, transform, append records and position in one transaction,
+//! acknowledge. A position moves only with its records (invariant 1).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::batch::Batch;
+use crate::capability::inbox::Inbox;
+use crate::config::SourceConfig;
+use crate::dead_letter::Stage;
+use crate::guest::{Component, Context, Grants, GuestError, SourceGuest};
+use crate::outcome::Rejection;
+use crate::pipeline::chain::Chain;
+use crate::pipeline::dead::Dead;
+use crate::pipeline::transaction::Transaction;
+use crate::pipeline::{Ended, Stop, Tally, TaskError};
+use crate::retry::Backoff;
+use crate::telemetry::TaskState;
+use crate::topic_log::{Position, Refused, SourceLog, SourceOwner, TopicLog};
+
+/// One task of a source.
+#[derive(Debug)]
+pub struct SourceTask {
+    pub config: Arc<SourceConfig>,
+    pub component: Component,
+    pub context: Context,
+    pub grants: Grants,
+    pub chain: Chain,
+    pub dead: Dead,
+    pub owner: SourceOwner,
+    pub stop: Stop,
+    /// `--until-done`: end when the source has nothing more and, for one with an inbox, this says that no more will be sent.
+    pub until_done: Option<watch::Receiver<bool>>,
+}
+
+/// Records and dead letters of a transaction, ready to be appended.
+struct Outgoing {
+    records: Batch,
+    tally: Tally,
+}
+
+impl SourceTask {
+    /// Runs until stopped, done or failed.
+    ///
+    /// # Errors
+    /// [`TaskError`]: the supervisor decides what follows.
+    pub async fn run(mut self, log: &dyn TopicLog) -> Result<Ended, TaskError> {
+        let mut log = log.source(&self.owner).await?;
+        let mut guest = SourceGuest::start(&self.component, self.grants.clone()).await?;
+        self.open(&mut guest, log.positions()).await?;
+        self.grants.metrics.state(TaskState::Running, None);
+        let ended = self.carry(&mut guest, log.as_mut()).await;
+        if ended.is_err() {
+            settle(self.grants.inbox.as_deref(), false);
+        }
+        if let Err(error) = guest.close().await {
+            tracing::warn!(connector = self.grants.connector, %error, "the source did not close cleanly");
+        }
+        ended
+    }
+
+    async fn open(&mut self, guest: &mut SourceGuest, positions: &[Position]) -> Result<(), TaskError> {
+        let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
+        loop {
+            match guest.open(self.context.clone(), positions).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.wait_or_give_up(error, &mut backoff).await?,
+            }
+            if self.stop.is_requested() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn carry(&mut self, guest: &mut SourceGuest, log: &mut dyn SourceLog) -> Result<Ended, TaskError> {
+        let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
+        while !self.stop.is_requested() {
+            let mut transaction = match Transaction::collect(guest, &self.config.connector.batch, &self.stop).await {
+                Ok(transaction) => transaction,
+                Err(error) => {
+                    self.wait_or_give_up(error, &mut backoff).await?;
+                    continue;
+                }
+            };
+            backoff.reset();
+            let (idle, finished, failed) = (transaction.idle, transaction.finished, transaction.failed.take());
+            let empty = transaction.is_empty();
+            if !empty {
+                self.move_on(transaction, guest, log).await?;
+            }
+            settle(self.grants.inbox.as_deref(), true);
+            if let Some(error) = failed {
+                self.wait_or_give_up(error, &mut backoff).await?;
+            } else if finished || (empty && !idle.is_zero() && self.nothing_more()) {
+                return Ok(Ended::Finished);
+            } else if self.stop.sleep(idle).await {
+                break;
+            }
+        }
+        Ok(Ended::Drained)
+    }
+
+    /// One transaction: transforms, records + dead letters + positions, acknowledgement.
+    async fn move_on(
+        &mut self,
+        mut transaction: Transaction,
+        guest: &mut SourceGuest,
+        log: &mut dyn SourceLog,
+    ) -> Result<(), TaskError> {
+        let positions = std::mem::take(&mut transaction.positions);
+        let count = transaction.records.len();
+        self.grants.metrics.in_flight(count);
+        let outgoing = self.prepare(transaction).await?;
+        let tally = self.append(outgoing, &positions, log).await?;
+        tally.settle(&self.grants.metrics);
+        self.grants.metrics.in_flight(0);
+        self.grants.metrics.committed_now();
+        let dead = usize::try_from(tally.dead_lettered).unwrap_or(usize::MAX);
+        self.dead.count(count.saturating_sub(dead), dead)?;
+        match guest.ack(positions).await {
+            Ok(()) => Ok(()),
+            // The positions are durable: the next acknowledgement covers these too.
+            Err(GuestError::Retry { message, .. }) => {
+                tracing::warn!(connector = self.grants.connector, message, "the source did not take the acknowledgement");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Raw rejects become dead letters, the rest goes through the transforms.
+    async fn prepare(&mut self, transaction: Transaction) -> Result<Outgoing, TaskError> {
+        let Transaction { mut records, rejects, .. } = transaction;
+        self.fill_in(&mut records);
+        let read = records.len();
+        let mut dead = Batch::default();
+        let mut is_raw = vec![false; read];
+        let raw: Vec<_> = records.records().collect();
+        for (index, rejection) in &rejects {
+            let index = *index as usize;
+            if let (Some(record), Some(flag)) = (raw.get(index), is_raw.get_mut(index)) {
+                self.dead.push(&mut dead, record, Stage::TaskPoll, rejection)?;
+                *flag = true;
+            }
+        }
+        let kept = if rejects.is_empty() { records } else { records.select(|i| !is_raw.get(i).copied().unwrap_or(false)) };
+        let count = kept.len();
+        let applied = self.chain.apply(kept.clone()).await?;
+        let originals: Vec<_> = kept.records().collect();
+        for reject in &applied.rejects {
+            if let Some(record) = originals.get(reject.index as usize) {
+                self.dead.push(&mut dead, record, reject.stage, &reject.rejection)?;
+            }
+        }
+        let mut distinct = applied.origin.clone();
+        distinct.dedup();
+        let filtered = count.saturating_sub(distinct.len() + applied.rejects.len());
+        let mut tally = Tally {
+            read: read as u64,
+            split: (applied.origin.len() - distinct.len()) as u64,
+            delivered: applied.records.len() as u64,
+            filtered: filtered as u64,
+            dead_lettered: dead.len() as u64,
+        };
+        let mut outgoing = self.without_oversize(applied.records, &mut dead, &mut tally)?;
+        dead.records().for_each(|letter| outgoing.push(&letter));
+        Ok(Outgoing { records: outgoing, tally })
+    }
+
+    /// A record larger than the log takes becomes a dead letter here, with a clear reason.
+    fn without_oversize(&self, records: Batch, dead: &mut Batch, tally: &mut Tally) -> Result<Batch, TaskError> {
+        let limit = self.config.connector.max_record_bytes;
+        let size = |r: &crate::batch::Record<'_>| {
+            r.key.map_or(0, <[u8]>::len)
+                + r.value.map_or(0, <[u8]>::len)
+                + r.headers.iter().map(|(n, v)| n.len() + v.map_or(0, <[u8]>::len)).sum::<usize>()
+        };
+        if records.data.len() <= limit {
+            return Ok(records);
+        }
+        let refused: Vec<Refused> = records
+            .records()
+            .enumerate()
+            .filter(|(_, r)| size(r) > limit)
+            .map(|(index, r)| Refused { index, reason: format!("{} bytes, `max-record-bytes` is {limit}", size(&r)) })
+            .collect();
+        self.bury(records, &refused, dead, tally)
+    }
+
+    /// Turns refused records into dead letters and answers the others.
+    fn bury(&self, records: Batch, refused: &[Refused], dead: &mut Batch, tally: &mut Tally) -> Result<Batch, TaskError> {
+        if refused.is_empty() {
+            return Ok(records);
+        }
+        let all: Vec<_> = records.records().collect();
+        for Refused { index, reason } in refused {
+            if let Some(record) = all.get(*index) {
+                let rejection = Rejection::new("record.oversize", reason.clone());
+                self.dead.push(dead, record, Stage::KafkaProduce, &rejection)?;
+                tally.delivered -= 1;
+                tally.dead_lettered += 1;
+            }
+        }
+        Ok(records.select(|i| refused.iter().all(|r| r.index != i)))
+    }
+
+    /// Appends until the log has confirmed; what the log refuses for good becomes a dead letter in the same transaction.
+    async fn append(&mut self, outgoing: Outgoing, positions: &[Position], log: &mut dyn SourceLog) -> Result<Tally, TaskError> {
+        let Outgoing { mut records, mut tally } = outgoing;
+        loop {
+            let refused = log.append(&records, positions).await?;
+            if refused.is_empty() {
+                return Ok(tally);
+            }
+            if let Some(letter) = refused.iter().find(|r| r.index >= usize::try_from(tally.delivered).unwrap_or(usize::MAX)) {
+                return Err(TaskError::Failed(format!("the log refuses a dead letter: {}", letter.reason)));
+            }
+            let mut dead = Batch::default();
+            records = self.bury(records, &refused, &mut dead, &mut tally)?;
+            dead.records().for_each(|letter| records.push(&letter));
+        }
+    }
+
+    /// Records without a topic or a time get the configured topic and now.
+    fn fill_in(&self, records: &mut Batch) {
+        if records.topics.is_empty() {
+            records.topics.push(self.config.topic.clone());
+        }
+        let now = i64::try_from(
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis()),
+        )
+        .unwrap_or(i64::MAX);
+        records.timestamps.resize(records.len(), now);
+        records.timestamps.iter_mut().filter(|t| **t < 0).for_each(|t| *t = now);
+        records.partitions = vec![-1; records.len()];
+        records.offsets = vec![-1; records.len()];
+    }
+
+    fn nothing_more(&self) -> bool {
+        self.until_done.as_ref().is_some_and(|feeds| self.grants.inbox.is_none() || *feeds.borrow())
+    }
+
+    /// A failed call: waits if it may pass, otherwise ends the task.
+    async fn wait_or_give_up(&mut self, error: GuestError, backoff: &mut Backoff) -> Result<(), TaskError> {
+        let GuestError::Retry { message, after } = error else {
+            return Err(match error {
+                GuestError::Reject(reason) => TaskError::Failed(format!("the source cannot read on: {reason}")),
+                other => other.into(),
+            });
+        };
+        let Some(wait) = backoff.next(Instant::now(), after) else {
+            return Err(TaskError::Failed(format!("gave up after {} tries: {message}", backoff.attempt())));
+        };
+        settle(self.grants.inbox.as_deref(), false);
+        self.grants.metrics.retried(1);
+        self.grants.metrics.state(TaskState::Retrying, Some(message.clone()));
+        tracing::warn!(connector = self.grants.connector, message, wait = ?wait, attempt = backoff.attempt(), "retrying");
+        if !self.stop.sleep(wait.max(Duration::from_millis(1))).await {
+            self.grants.metrics.state(TaskState::Running, None);
+        }
+        Ok(())
+    }
+}
+
+/// Answers the requests that the last polls took.
+fn settle(inbox: Option<&Inbox>, durable: bool) {
+    if let Some(inbox) = inbox {
+        inbox.settle(durable);
+    }
+}

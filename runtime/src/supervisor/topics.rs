@@ -1,0 +1,79 @@
+//! Which topics a deployment writes to, created where the operator says so, and checked where not.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::config::{AfterBudget, Config, Retry, Route, TransformStep};
+use crate::retry::Backoff;
+use crate::topic_log::{LogError, TopicLog, TopicSpec};
+
+use super::LOOK_AGAIN;
+
+/// Creates what is missing (with `create = true`); waits for a log that is not there yet.
+///
+/// # Errors
+/// [`LogError::Fatal`] when the log refuses a topic for good.
+pub(super) async fn create(config: &Config, log: &dyn TopicLog) -> Result<(), LogError> {
+    if !config.create_topics {
+        return Ok(());
+    }
+    let retry = Retry { initial: LOOK_AGAIN / 4, max: LOOK_AGAIN * 8, budget: None, then: AfterBudget::Stop };
+    let mut backoff = Backoff::new(&retry, 0);
+    let specs = specs(config);
+    loop {
+        match log.create_topics(&specs).await {
+            Ok(()) => return Ok(()),
+            Err(LogError::Retry(message)) => {
+                tracing::warn!(message, "the topic log is not there yet, trying again");
+                tokio::time::sleep(backoff.next(Instant::now(), None).unwrap_or(LOOK_AGAIN)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Topics of sources, of constant routes, of dead letters and those listed under `[topic]`.
+fn specs(config: &Config) -> Vec<TopicSpec> {
+    let mut names: BTreeMap<&str, ()> = config.topics.keys().map(|name| (name.as_str(), ())).collect();
+    let connectors = config.sources.iter().map(|s| &s.connector).chain(config.sinks.iter().map(|s| &s.connector));
+    for source in &config.sources {
+        names.insert(&source.topic, ());
+        for transform in &source.connector.transforms {
+            if let TransformStep::Route(Route::To(topic)) = &transform.step {
+                names.insert(topic, ());
+            }
+        }
+    }
+    for connector in connectors {
+        if let Some(topic) = &connector.dead_letter.topic {
+            names.insert(topic, ());
+        }
+    }
+    names.into_keys().map(|name| spec(config, name)).collect()
+}
+
+fn spec(config: &Config, name: &str) -> TopicSpec {
+    let given = config.topics.get(name);
+    TopicSpec {
+        name: name.to_owned(),
+        partitions: given.map_or(1, |t| t.partitions),
+        replication: given.map_or(-1, |t| t.replication),
+        config: given.map(|t| t.config.clone()).unwrap_or_default(),
+    }
+}
+
+/// The log's identity, waiting for a log that is not there yet.
+///
+/// # Errors
+/// [`LogError`] other than a retry.
+pub(super) async fn identity(log: &dyn TopicLog) -> Result<String, LogError> {
+    loop {
+        match log.id().await {
+            Err(LogError::Retry(message)) => {
+                tracing::warn!(message, "the topic log is not there yet, trying again");
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            answer => return answer,
+        }
+    }
+}

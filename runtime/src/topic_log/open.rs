@@ -1,0 +1,20 @@
+//! Which log a deployment uses, decided in one place.
+
+use std::sync::Arc;
+
+use super::embedded::EmbeddedLog;
+use super::{LogError, TopicLog};
+use crate::config::{Config, LogConfig};
+
+/// Opens the log for a worker.
+///
+/// # Errors
+/// [`LogError`] when it can never be opened like this. A Kafka that is down is no error here: each call says so.
+pub fn open(config: &Config) -> Result<Arc<dyn TopicLog>, LogError> {
+    match &config.log {
+        LogConfig::Kafka { .. } => Err(LogError::Fatal("Kafka is not there yet: leave out [kafka] to use the embedded log".into())),
+        LogConfig::Embedded { retention, retention_bytes } => {
+            Ok(Arc::new(EmbeddedLog::open(&config.state_dir, *retention, *retention_bytes)?))
+        }
+    }
+}
