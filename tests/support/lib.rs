@@ -1,0 +1,4 @@
+//! What tests need around them: real servers, started once for the whole run. Holds no assertions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "code of tests alone")]
+
+pub mod servers;
