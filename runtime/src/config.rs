@@ -15,6 +15,7 @@ mod diagnostic;
 mod document;
 mod grant;
 mod kafka;
+mod locate;
 mod node;
 mod raw;
 mod reference;
@@ -25,6 +26,7 @@ mod unit;
 mod tests;
 
 pub use connector::parse_start;
+pub use locate::locate;
 pub use diagnostic::{ConfigErrors, Diagnostic, Findings, Severity};
 
 /// What a check may know besides the file.

@@ -13,6 +13,8 @@ use crate::telemetry::Telemetry;
 use crate::topic_log::LogError;
 
 mod components;
+mod fit;
+mod plan;
 mod prepare;
 mod restart;
 mod sinks;
@@ -21,6 +23,8 @@ mod state_dir;
 mod topics;
 
 pub use components::{Bundle, Components, Unusable};
+pub use fit::{Misfit, manifest};
+pub use plan::Plan;
 pub use prepare::Prepared;
 pub use state_dir::StateDir;
 
@@ -52,6 +56,9 @@ pub enum StartError {
     /// The configuration cannot work: exit code 2.
     #[error("{0}")]
     Config(String),
+    /// Sections that do not fit their components: exit code 2.
+    #[error("{}", .0.iter().map(|m| format!("`{}`{}: {}", m.connector, m.pointer, m.message)).collect::<Vec<_>>().join("\n"))]
+    Misfits(Vec<Misfit>),
     #[error(transparent)]
     Component(#[from] Unusable),
     #[error(transparent)]
@@ -68,11 +75,12 @@ pub enum StartError {
 /// [`StartError`] when nothing was started.
 pub async fn run(config: Config, bundle: Bundle, telemetry: &Arc<Telemetry>, options: Options) -> Result<Outcome, StartError> {
     let state = StateDir::lock(&config.state_dir).map_err(StartError::State)?;
-    let mut prepared = Prepared::new(config, bundle, Arc::clone(telemetry), &state).await?;
+    let plan = Plan::new(config, bundle, &state.component_cache()).await?;
+    let mut prepared = Prepared::new(plan, Arc::clone(telemetry))?;
     // Listens before the log is there, so that `/ready` can say no meanwhile.
     let listener = Listener::start(
-        prepared.config.listen.as_ref(),
-        &prepared.config.state_dir,
+        prepared.plan.config.listen.as_ref(),
+        &prepared.plan.config.state_dir,
         prepared.inbox_routes(),
         Arc::clone(telemetry),
     )
@@ -98,13 +106,13 @@ async fn supervise(prepared: Arc<Prepared>, mut options: Options) -> Outcome {
     let (stop_tasks, stop) = Stop::new();
     let (all_read, upstream) = watch::channel(false);
     let mut sources = JoinSet::new();
-    for (index, source) in prepared.config.sources.iter().enumerate() {
+    for (index, source) in prepared.plan.config.sources.iter().enumerate() {
         for task in 0..source.connector.tasks {
             sources.spawn(sources::supervise(Arc::clone(&prepared), index, task, stop.clone(), options.until_done.clone()));
         }
     }
     let mut sinks = JoinSet::new();
-    for index in 0..prepared.config.sinks.len() {
+    for index in 0..prepared.plan.config.sinks.len() {
         let upstream = options.until_done.as_ref().map(|_| upstream.clone());
         sinks.spawn(sinks::supervise(Arc::clone(&prepared), index, stop.clone(), upstream));
     }
@@ -123,7 +131,7 @@ async fn supervise(prepared: Arc<Prepared>, mut options: Options) -> Outcome {
             () = requested(&mut options.stop) => {
                 tracing::info!("draining");
                 stop_tasks.send_replace(true);
-                tokio::time::timeout(prepared.config.drain_timeout, &mut ending).await.ok().map(|_| 0)
+                tokio::time::timeout(prepared.plan.config.drain_timeout, &mut ending).await.ok().map(|_| 0)
             }
         }
     };

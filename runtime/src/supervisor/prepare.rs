@@ -1,19 +1,16 @@
-//! Everything a deployment needs before its first task: components checked, log opened, topics created, connections, inboxes
-//! and HTTP pools made. Builds each task from it.
+//! A plan on its topic log: topics created, the log's identity known. Builds each task of the deployment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::components::{Bundle, Components};
-use super::state_dir::StateDir;
+use super::plan::{Loaded, Plan};
 use super::{StartError, topics};
-use crate::capability::http::{ClientOptions, HttpAccess, SharedClients};
 use crate::capability::inbox::Inbox;
-use crate::capability::sql::{Connections, OffsetScope, SqlError};
-use crate::config::{Config, Connector, SinkConfig, SourceConfig, TransformConfig, TransformStep};
-use crate::guest::{Component, ComponentKind, Context, Grants, Guests};
+use crate::capability::sql::{OffsetScope, SqlError};
+use crate::config::{Connector, SinkConfig, SourceConfig, TransformConfig, TransformStep};
+use crate::guest::{Component, Context, Grants};
 use crate::pipeline::chain::{Chain, WasmStep};
 use crate::pipeline::dead::Dead;
 use crate::pipeline::exactly_once::Offsets;
@@ -25,67 +22,35 @@ use crate::topic_log::{LogError, SinkSpec, SourceOwner, TopicLog, open};
 
 /// A deployment that is ready to run.
 pub struct Prepared {
-    pub config: Config,
+    pub plan: Plan,
     pub log: Arc<dyn TopicLog>,
     pub telemetry: Arc<Telemetry>,
     log_id: String,
-    /// By connector, for those that were granted hosts: its tasks share a remote account's pauses.
-    http: BTreeMap<String, HttpAccess>,
-    connections: Connections,
-    sources: Vec<Loaded>,
-    sinks: Vec<Loaded>,
-    /// By source, where it listens.
-    inboxes: BTreeMap<String, Arc<Inbox>>,
 }
 
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Prepared").field("name", &self.config.name).field("log_id", &self.log_id).finish_non_exhaustive()
+        f.debug_struct("Prepared").field("name", &self.plan.config.name).field("log_id", &self.log_id).finish_non_exhaustive()
     }
 }
 
-/// The components of one connector: its own and those of its Wasm transforms, by index of the step.
-#[derive(Debug)]
-struct Loaded {
-    component: Component,
-    transforms: BTreeMap<usize, Component>,
-}
-
 impl Prepared {
-    pub(super) async fn new(
-        config: Config,
-        bundle: Bundle,
-        telemetry: Arc<Telemetry>,
-        state: &StateDir,
-    ) -> Result<Self, StartError> {
-        let guests = Guests::new(&state.component_cache()).map_err(|e| StartError::Config(e.to_string()))?;
-        let mut components = Components::new(Arc::new(guests), bundle);
-        let (mut sources, mut sinks) = (Vec::new(), Vec::new());
-        for source in &config.sources {
-            sources.push(load(&mut components, &source.connector, ComponentKind::Source).await?);
-        }
-        for sink in &config.sinks {
-            sinks.push(load(&mut components, &sink.connector, ComponentKind::Sink).await?);
-        }
-        let connections =
-            Connections::new(&config.connections, &config.base_dir).map_err(|e| StartError::Config(e.to_string()))?;
-        let inboxes = inboxes(&config, &sources)?;
-        let log = open::open(&config)?;
-        let http = http(&config)?;
-        Ok(Self { config, log, telemetry, log_id: String::new(), http, connections, sources, sinks, inboxes })
+    pub(super) fn new(plan: Plan, telemetry: Arc<Telemetry>) -> Result<Self, StartError> {
+        let log = open::open(&plan.config)?;
+        Ok(Self { plan, log, telemetry, log_id: String::new() })
     }
 
     /// Waits for the log, creates topics, and learns the log's identity.
     pub(super) async fn connect(&mut self) -> Result<(), LogError> {
-        topics::create(&self.config, self.log.as_ref()).await?;
+        topics::create(&self.plan.config, self.log.as_ref()).await?;
         self.log_id = topics::identity(self.log.as_ref()).await?;
         Ok(())
     }
 
     pub(super) fn inbox_routes(&self) -> Vec<(String, Arc<Inbox>)> {
         let listens =
-            |s: &SourceConfig| Some((s.listen.as_ref()?.path.clone(), Arc::clone(self.inboxes.get(&s.connector.name)?)));
-        self.config.sources.iter().filter_map(listens).collect()
+            |s: &SourceConfig| Some((s.listen.as_ref()?.path.clone(), Arc::clone(self.plan.inboxes.get(&s.connector.name)?)));
+        self.plan.config.sources.iter().filter_map(listens).collect()
     }
 
     pub(super) fn source_task(
@@ -95,12 +60,12 @@ impl Prepared {
         stop: Stop,
         until_done: Option<watch::Receiver<bool>>,
     ) -> Result<SourceTask, TaskError> {
-        let (config, loaded) = pair(&self.config.sources, &self.sources, index)?;
+        let (config, loaded) = pair(&self.plan.config.sources, &self.plan.sources, index)?;
         let connector = &config.connector;
         let mut grants = self.grants(connector, Kind::Source, task)?;
-        grants.inbox = self.inboxes.get(&connector.name).cloned();
+        grants.inbox = self.plan.inboxes.get(&connector.name).cloned();
         let owner = SourceOwner {
-            deployment: self.config.name.clone(),
+            deployment: self.plan.config.name.clone(),
             source: connector.name.clone(),
             task,
             tasks: connector.tasks,
@@ -109,7 +74,7 @@ impl Prepared {
         };
         Ok(SourceTask {
             chain: self.chain(connector, loaded, &grants, Edge::Source)?,
-            dead: Dead::new(&self.config.name, connector, &loaded.component.description().name, task),
+            dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
             context: context(connector, task),
             component: loaded.component.clone(),
             config: Arc::new(config.clone()),
@@ -121,9 +86,9 @@ impl Prepared {
     }
 
     pub(super) fn sink_spec(&self, index: usize) -> Result<SinkSpec, TaskError> {
-        let (config, _) = pair(&self.config.sinks, &self.sinks, index)?;
+        let (config, _) = pair(&self.plan.config.sinks, &self.plan.sinks, index)?;
         Ok(SinkSpec {
-            deployment: self.config.name.clone(),
+            deployment: self.plan.config.name.clone(),
             sink: config.connector.name.clone(),
             topics: config.topics.clone(),
             tasks: config.connector.tasks,
@@ -139,13 +104,13 @@ impl Prepared {
         stop: Stop,
         until_done: Option<watch::Receiver<bool>>,
     ) -> Result<SinkTask, TaskError> {
-        let (config, loaded) = pair(&self.config.sinks, &self.sinks, index)?;
+        let (config, loaded) = pair(&self.plan.config.sinks, &self.plan.sinks, index)?;
         let connector = &config.connector;
         let grants = self.grants(connector, Kind::Sink, task)?;
         let offsets = if exactly_once(config, &loaded.component) { Some(self.offsets(index, &grants)?) } else { None };
         Ok(SinkTask {
             chain: self.chain(connector, loaded, &grants, Edge::Sink)?,
-            dead: Dead::new(&self.config.name, connector, &loaded.component.description().name, task),
+            dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
             context: context(connector, task),
             component: loaded.component.clone(),
             config: Arc::new(config.clone()),
@@ -170,13 +135,13 @@ impl Prepared {
     fn grants(&self, connector: &Connector, kind: Kind, task: u32) -> Result<Grants, TaskError> {
         let mut sql = BTreeMap::new();
         for name in &connector.allow.sql {
-            let session = self.connections.session(name).map_err(|e: SqlError| TaskError::Failed(e.to_string()))?;
+            let session = self.plan.connections.session(name).map_err(|e: SqlError| TaskError::Failed(e.to_string()))?;
             sql.insert(name.clone(), Arc::new(tokio::sync::Mutex::new(session)));
         }
         Ok(Grants {
             connector: connector.name.clone(),
             task,
-            http: self.http.get(&connector.name).cloned(),
+            http: self.plan.http.get(&connector.name).cloned(),
             sql,
             folders: connector.allow.files.clone(),
             inbox: None,
@@ -235,52 +200,4 @@ fn properties(connector: &Connector) -> BTreeMap<String, String> {
 
 fn pair<'a, A, B>(configs: &'a [A], loaded: &'a [B], index: usize) -> Result<(&'a A, &'a B), TaskError> {
     configs.get(index).zip(loaded.get(index)).ok_or_else(|| TaskError::Failed(format!("there is no connector {index}")))
-}
-
-async fn load(components: &mut Components, connector: &Connector, kind: ComponentKind) -> Result<Loaded, StartError> {
-    let component = components.get(&connector.name, &connector.component, kind).await?;
-    let mut transforms = BTreeMap::new();
-    for (index, step) in connector.transforms.iter().enumerate() {
-        if let TransformStep::Component { component, .. } = &step.step {
-            transforms.insert(index, components.get(&connector.name, component, ComponentKind::Transform).await?);
-        }
-    }
-    Ok(Loaded { component, transforms })
-}
-
-/// HTTP access of every connector that was granted hosts, over pools that all share.
-fn http(config: &Config) -> Result<BTreeMap<String, HttpAccess>, StartError> {
-    let clients = SharedClients::new(&ClientOptions::default()).map_err(|e| StartError::Config(e.to_string()))?;
-    let sources = config.sources.iter().map(|s| &s.connector);
-    let connectors = sources.chain(config.sinks.iter().map(|s| &s.connector)).filter(|c| !c.allow.http.is_empty());
-    let access = connectors.map(|c| {
-        let access = HttpAccess::new(&clients, &c.name, &c.allow.http, &c.auth);
-        Ok((c.name.clone(), access.map_err(|e| StartError::Config(format!("`{}`: {e}", c.name)))?))
-    });
-    access.collect()
-}
-
-fn inboxes(config: &Config, loaded: &[Loaded]) -> Result<BTreeMap<String, Arc<Inbox>>, StartError> {
-    let mut inboxes = BTreeMap::new();
-    for (source, loaded) in config.sources.iter().zip(loaded) {
-        let name = &source.connector.name;
-        match (&source.listen, loaded.component.wants("inbox")) {
-            (Some(_), true) if config.listen.is_none() => {
-                return Err(StartError::Config(format!("`{name}` listens on a path, but there is no [listen] with an address")));
-            }
-            (Some(listen), true) => {
-                inboxes.insert(name.clone(), Arc::new(Inbox::new(config.listen.as_ref(), listen)));
-            }
-            (None, true) => {
-                return Err(StartError::Config(format!("`{name}` takes requests: give it a path under [source.listen]")));
-            }
-            (Some(_), false) => {
-                return Err(StartError::Config(format!(
-                    "`{name}` has [source.listen], but its component does not take requests"
-                )));
-            }
-            (None, false) => {}
-        }
-    }
-    Ok(inboxes)
 }

@@ -18,7 +18,7 @@ pub(super) async fn supervise(
     mut stop: Stop,
     upstream: Option<watch::Receiver<bool>>,
 ) -> Result<Ended, String> {
-    let Some(config) = prepared.config.sinks.get(sink) else { return Ok(Ended::Finished) };
+    let Some(config) = prepared.plan.config.sinks.get(sink) else { return Ok(Ended::Finished) };
     let (name, tasks) = (config.connector.name.as_str(), config.connector.tasks);
     let metrics: Vec<_> = (0..tasks).map(|task| prepared.telemetry.connector(name, Kind::Sink, task)).collect();
     let Some(first) = metrics.first() else { return Ok(Ended::Finished) };

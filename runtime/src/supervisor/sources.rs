@@ -17,7 +17,7 @@ pub(super) async fn supervise(
     mut stop: Stop,
     until_done: Option<watch::Receiver<bool>>,
 ) -> Result<Ended, String> {
-    let Some(config) = prepared.config.sources.get(source) else { return Ok(Ended::Finished) };
+    let Some(config) = prepared.plan.config.sources.get(source) else { return Ok(Ended::Finished) };
     let name = config.connector.name.as_str();
     let metrics = prepared.telemetry.connector(name, Kind::Source, task);
     let mut restarts = Restarts::new(u64::from(task));

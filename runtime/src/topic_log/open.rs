@@ -12,9 +12,22 @@ use crate::config::{Config, LogConfig};
 /// [`LogError`] when it can never be opened like this. A Kafka that is down is no error here: each call says so.
 pub fn open(config: &Config) -> Result<Arc<dyn TopicLog>, LogError> {
     match &config.log {
-        LogConfig::Kafka { .. } => Err(LogError::Fatal("Kafka is not there yet: leave out [kafka] to use the embedded log".into())),
+        LogConfig::Kafka { .. } => {
+            Err(LogError::Fatal("Kafka is not there yet: leave out [kafka] to use the embedded log".into()))
+        }
         LogConfig::Embedded { retention, retention_bytes } => {
             Ok(Arc::new(EmbeddedLog::open(&config.state_dir, *retention, *retention_bytes)?))
         }
+    }
+}
+
+/// Opens the log to look at it, beside a worker that may be running: `id`, `topics` and `read` work.
+///
+/// # Errors
+/// [`LogError::Fatal`] when there is no log to look at.
+pub fn open_read_only(config: &Config) -> Result<Arc<dyn TopicLog>, LogError> {
+    match &config.log {
+        LogConfig::Kafka { .. } => open(config),
+        LogConfig::Embedded { .. } => Ok(Arc::new(EmbeddedLog::open_read_only(&config.state_dir)?)),
     }
 }

@@ -1,0 +1,79 @@
+//! Whether a connector's section fits its component: configuration against the manifest's JSON Schema, grants against what the
+//! manifest asks for. Known before a record moves, so `check` and `run` say the same. Reaches nothing.
+
+use serde_json::Value;
+
+use crate::config::{Config, Connector};
+use crate::guest::Component;
+
+/// Something in a connector's section that cannot work with its component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Name of the connector.
+    pub connector: String,
+    /// JSON pointer (RFC 6901) into the connector's section, such as `/config/entity`; empty: the section.
+    pub pointer: String,
+    /// One line.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// A key of the manifest (`connector.toml` as JSON).
+#[must_use]
+pub fn manifest(component: &Component) -> Value {
+    // A guest writes this text: one that is not JSON has no schema, and `describe` shows it as it is.
+    serde_json::from_str(&component.description().manifest).unwrap_or(Value::Null)
+}
+
+/// Everything in the section of one connector that does not fit its component.
+#[must_use]
+pub fn connector(config: &Config, connector: &Connector, component: &Component) -> Vec<Misfit> {
+    let mut found = schema(connector, component);
+    let misfit = |pointer: &str, message: String, help: &str| Misfit {
+        connector: connector.name.clone(),
+        pointer: pointer.to_owned(),
+        message,
+        help: Some(help.to_owned()),
+    };
+    let reference = &connector.component;
+    let grants = [
+        ("http", connector.allow.http.is_empty(), "allow.http = [\"host.example.com\"]"),
+        ("sql", connector.allow.sql.is_empty(), "allow.sql = [\"name of a [connection.NAME]\"]"),
+        ("files", connector.allow.files.is_empty(), "allow.files = [\"folder\"]"),
+    ];
+    for (capability, missing, example) in grants {
+        let (wanted, pointer) = (component.wants(capability), format!("/allow/{capability}"));
+        if wanted && missing {
+            let message = format!("component {reference} needs `{capability}`, and nothing is allowed");
+            found.push(misfit("/allow", message, &format!("add {example}")));
+        } else if !wanted && !missing {
+            let message = format!("component {reference} does not ask for `{capability}`: this grants nothing");
+            found.push(misfit(&pointer, message, "remove it"));
+        }
+    }
+    let sink = config.sinks.iter().find(|s| s.connector.name == connector.name);
+    let once = sink.is_some_and(|s| component.wants("sql") && s.exactly_once.unwrap_or(true));
+    if once && connector.allow.sql.len() > 1 {
+        let help = "list the one where rows and offsets move together, or set exactly-once = false";
+        found.push(misfit("/allow/sql", "an exactly-once sink has one connection".to_owned(), help));
+    }
+    found
+}
+
+fn schema(connector: &Connector, component: &Component) -> Vec<Misfit> {
+    let Some(schema) = manifest(component).get("config").cloned() else { return Vec::new() };
+    let misfit = |pointer: String, message: String| Misfit {
+        connector: connector.name.clone(),
+        pointer,
+        message,
+        help: Some(format!("`wharf inspect {}` shows what it takes", connector.component.to_string().trim_matches('`'))),
+    };
+    match jsonschema::validator_for(&schema) {
+        Ok(validator) => validator
+            .iter_errors(&connector.config)
+            .map(|error| misfit(format!("/config{}", error.instance_path()), error.to_string()))
+            .collect(),
+        Err(error) => vec![misfit(String::new(), format!("the component's configuration schema is not valid: {error}"))],
+    }
+}
