@@ -71,14 +71,16 @@ impl Prepared {
             Connections::new(&config.connections, &config.base_dir).map_err(|e| StartError::Config(e.to_string()))?;
         let inboxes = inboxes(&config, &sources)?;
         let log = open::open(&config)?;
+        announce(&config, &telemetry);
         let http = http(&config)?;
         Ok(Self { config, log, telemetry, log_id: String::new(), http, connections, sources, sinks, inboxes })
     }
 
     /// Waits for the log, creates topics, and learns the log's identity.
     pub(super) async fn connect(&mut self) -> Result<(), LogError> {
-        topics::create(&self.config, self.log.as_ref()).await?;
-        self.log_id = topics::identity(self.log.as_ref()).await?;
+        topics::create(&self.config, self.log.as_ref(), &self.telemetry).await?;
+        self.log_id = topics::identity(self.log.as_ref(), &self.telemetry).await?;
+        self.telemetry.log_reached();
         Ok(())
     }
 
@@ -235,6 +237,16 @@ fn properties(connector: &Connector) -> BTreeMap<String, String> {
 
 fn pair<'a, A, B>(configs: &'a [A], loaded: &'a [B], index: usize) -> Result<(&'a A, &'a B), TaskError> {
     configs.get(index).zip(loaded.get(index)).ok_or_else(|| TaskError::Failed(format!("there is no connector {index}")))
+}
+
+/// Makes every task known before the first one starts: what has not come up yet is not ready.
+fn announce(config: &Config, telemetry: &Telemetry) {
+    let sources = config.sources.iter().map(|s| (&s.connector, Kind::Source));
+    for (connector, kind) in sources.chain(config.sinks.iter().map(|s| (&s.connector, Kind::Sink))) {
+        for task in 0..connector.tasks {
+            telemetry.connector(&connector.name, kind, task);
+        }
+    }
 }
 
 async fn load(components: &mut Components, connector: &Connector, kind: ComponentKind) -> Result<Loaded, StartError> {
