@@ -7,8 +7,9 @@ use tokio::sync::watch;
 
 use crate::guest::{ComponentError, GuestError};
 use crate::outcome::Rejection;
-use crate::telemetry::ConnectorMetrics;
 use crate::topic_log::LogError;
+
+pub use crate::telemetry::Tally;
 
 mod assign;
 mod attempt;
@@ -100,38 +101,6 @@ impl Stop {
             () = self.requested() => true,
             () = tokio::time::sleep(time) => false,
         }
-    }
-}
-
-/// What became of the records of one confirmed step; moves the counters together, so that they always add up (invariant 3).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub read: u64,
-    /// Records that a split added.
-    pub split: u64,
-    pub delivered: u64,
-    pub filtered: u64,
-    pub dead_lettered: u64,
-}
-
-impl Tally {
-    /// Moves the counters of a connector.
-    pub fn settle(&self, metrics: &ConnectorMetrics) {
-        metrics.read(self.read);
-        metrics.split(self.split);
-        metrics.delivered(self.delivered);
-        metrics.filtered(self.filtered);
-        metrics.dead_lettered(self.dead_lettered);
-    }
-}
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.read += other.read;
-        self.split += other.split;
-        self.delivered += other.delivered;
-        self.filtered += other.filtered;
-        self.dead_lettered += other.dead_lettered;
     }
 }
 

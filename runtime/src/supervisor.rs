@@ -130,6 +130,7 @@ async fn supervise(prepared: Arc<Prepared>, mut options: Options) -> Outcome {
             failed = &mut ending => Some(failed),
             () = requested(&mut options.stop) => {
                 tracing::info!("draining");
+                prepared.telemetry.draining();
                 stop_tasks.send_replace(true);
                 tokio::time::timeout(prepared.plan.config.drain_timeout, &mut ending).await.ok().map(|_| 0)
             }
@@ -138,6 +139,7 @@ async fn supervise(prepared: Arc<Prepared>, mut options: Options) -> Outcome {
     stop_tasks.send_replace(true);
     sources.shutdown().await;
     sinks.shutdown().await;
+    prepared.telemetry.abandoned("not drained in time: what was in flight comes again at the next start");
     match failed {
         None => Outcome::DrainDeadline,
         Some(0) => Outcome::Clean,

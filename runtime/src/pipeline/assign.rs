@@ -7,7 +7,6 @@ use crate::capability::sql::SqlError;
 use crate::guest::GuestError;
 use crate::pipeline::TaskError;
 use crate::pipeline::sink::Running;
-use crate::telemetry::TaskState;
 use crate::topic_log::{Assignment, LogError, TopicPartition};
 
 impl Running<'_> {
@@ -49,7 +48,7 @@ impl Running<'_> {
             assignment.partition, assignment.high
         );
         tracing::error!(connector = self.task.grants.connector, reason, "partition stopped");
-        self.task.grants.metrics.state(TaskState::Running, Some(reason));
+        self.task.grants.metrics.partition_stopped(&assignment.partition.to_string(), reason);
     }
 
     /// These partitions are about to go: what is buffered is flushed and committed, then they are given back.
@@ -59,6 +58,7 @@ impl Running<'_> {
         }
         self.owned.retain(|p| !list.contains(p));
         self.buffered.retain(|p, _| !list.contains(p));
+        list.iter().for_each(|p| self.task.grants.metrics.partition_gone(&p.to_string()));
         if let Some(offsets) = &mut self.task.offsets {
             offsets.forget(list);
         }

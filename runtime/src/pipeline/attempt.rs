@@ -64,6 +64,7 @@ impl Running<'_> {
                         guest.assign(&self.owned).await?;
                     }
                     self.guest = Some(guest);
+                    self.task.grants.metrics.recovered();
                     return Ok(());
                 }
                 Err(GuestError::Retry { message, after }) => {
@@ -76,7 +77,7 @@ impl Running<'_> {
         }
     }
 
-    /// Waits with backoff; false when the retry budget is used up.
+    /// Waits with backoff; false when the retry budget is used up. The task stays RETRYING until something succeeds.
     ///
     /// # Errors
     /// [`TaskError::Restart`] when stopping is requested meanwhile: what is in flight is not confirmed and comes again.
@@ -96,7 +97,6 @@ impl Running<'_> {
         if self.task.stop.sleep(wait).await {
             return Err(TaskError::Restart(format!("stopped while retrying: {message}")));
         }
-        self.task.grants.metrics.state(TaskState::Running, None);
         Ok(true)
     }
 }

@@ -41,6 +41,7 @@ impl Running<'_> {
                             "dead letters could not be written, nothing is committed: {message}"
                         )));
                     };
+                    self.task.grants.metrics.retried(1);
                     self.task.grants.metrics.state(TaskState::Retrying, Some(format!("writing dead letters: {message}")));
                     if self.task.stop.sleep(wait).await {
                         return Err(TaskError::Restart(format!("stopped while dead letters could not be written: {message}")));

@@ -113,6 +113,7 @@ impl Running<'_> {
                 }
                 Err(error) => return Err(error.into()),
             };
+            self.task.grants.metrics.recovered();
             self.report_lag();
             match event {
                 SinkEvent::Records(batch) => self.deliver(batch).await?,
@@ -135,7 +136,7 @@ impl Running<'_> {
 
     /// Transforms a batch and delivers it, in smaller and smaller pieces where a guest dies on it (invariant 4).
     async fn deliver(&mut self, batch: Batch) -> Result<(), TaskError> {
-        self.task.grants.metrics.in_flight(batch.len());
+        self.report_in_flight(batch.len());
         let applied = self.task.chain.apply(batch.clone()).await?;
         let delivery = Delivery::new(batch, applied);
         let mut pieces = VecDeque::from([delivery.whole()]);
@@ -166,7 +167,7 @@ impl Running<'_> {
                 self.reject_alone(&delivery, &mut piece, &poison(&error)).await?;
             }
         }
-        self.task.grants.metrics.in_flight(0);
+        self.report_in_flight(0);
         Ok(())
     }
 
@@ -268,6 +269,12 @@ impl Running<'_> {
         let dead = usize::try_from(tally.dead_lettered).unwrap_or(usize::MAX);
         let good = usize::try_from(tally.delivered + tally.filtered).unwrap_or(usize::MAX);
         self.task.dead.count(good, dead)
+    }
+
+    /// What was delivered and waits for its commit is in flight too.
+    fn report_in_flight(&self, at_hand: usize) {
+        let waiting = usize::try_from(self.pending.read).unwrap_or(usize::MAX);
+        self.task.grants.metrics.in_flight(waiting.saturating_add(at_hand));
     }
 
     fn report_lag(&self) {

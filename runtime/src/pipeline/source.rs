@@ -85,6 +85,7 @@ impl SourceTask {
                 }
             };
             backoff.reset();
+            self.grants.metrics.recovered();
             let (idle, finished, failed) = (transaction.idle, transaction.finished, transaction.failed.take());
             let empty = transaction.is_empty();
             if !empty {
@@ -257,9 +258,7 @@ impl SourceTask {
         self.grants.metrics.retried(1);
         self.grants.metrics.state(TaskState::Retrying, Some(message.clone()));
         tracing::warn!(connector = self.grants.connector, message, wait = ?wait, attempt = backoff.attempt(), "retrying");
-        if !self.stop.sleep(wait.max(Duration::from_millis(1))).await {
-            self.grants.metrics.state(TaskState::Running, None);
-        }
+        self.stop.sleep(wait.max(Duration::from_millis(1))).await;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use super::plan::{Loaded, Plan};
 use super::{StartError, topics};
 use crate::capability::inbox::Inbox;
 use crate::capability::sql::{OffsetScope, SqlError};
-use crate::config::{Connector, SinkConfig, SourceConfig, TransformConfig, TransformStep};
+use crate::config::{Config, Connector, SinkConfig, SourceConfig, TransformConfig, TransformStep};
 use crate::guest::{Component, Context, Grants};
 use crate::pipeline::chain::{Chain, WasmStep};
 use crate::pipeline::dead::Dead;
@@ -37,13 +37,15 @@ impl std::fmt::Debug for Prepared {
 impl Prepared {
     pub(super) fn new(plan: Plan, telemetry: Arc<Telemetry>) -> Result<Self, StartError> {
         let log = open::open(&plan.config)?;
+        announce(&plan.config, &telemetry);
         Ok(Self { plan, log, telemetry, log_id: String::new() })
     }
 
     /// Waits for the log, creates topics, and learns the log's identity.
     pub(super) async fn connect(&mut self) -> Result<(), LogError> {
-        topics::create(&self.plan.config, self.log.as_ref()).await?;
-        self.log_id = topics::identity(self.log.as_ref()).await?;
+        topics::create(&self.plan.config, self.log.as_ref(), &self.telemetry).await?;
+        self.log_id = topics::identity(self.log.as_ref(), &self.telemetry).await?;
+        self.telemetry.log_reached();
         Ok(())
     }
 
@@ -200,4 +202,14 @@ fn properties(connector: &Connector) -> BTreeMap<String, String> {
 
 fn pair<'a, A, B>(configs: &'a [A], loaded: &'a [B], index: usize) -> Result<(&'a A, &'a B), TaskError> {
     configs.get(index).zip(loaded.get(index)).ok_or_else(|| TaskError::Failed(format!("there is no connector {index}")))
+}
+
+/// Makes every task known before the first one starts: what has not come up yet is not ready.
+fn announce(config: &Config, telemetry: &Telemetry) {
+    let sources = config.sources.iter().map(|s| (&s.connector, Kind::Source));
+    for (connector, kind) in sources.chain(config.sinks.iter().map(|s| (&s.connector, Kind::Sink))) {
+        for task in 0..connector.tasks {
+            telemetry.connector(&connector.name, kind, task);
+        }
+    }
 }

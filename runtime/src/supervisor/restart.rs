@@ -1,6 +1,7 @@
 //! How often a connector is started again: with backoff as long as what failed may pass, a few times for a guest that ends
 //! itself without getting on, never for what someone has to change.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{AfterBudget, Retry};
@@ -28,11 +29,11 @@ impl Restarts {
         Self { backoff: Backoff::new(&retry, seed), deaths: 0, started: Instant::now(), settled: 0 }
     }
 
-    /// Call at each start.
-    pub(super) fn starting(&mut self, metrics: &ConnectorMetrics) {
+    /// Call at each start, with all tasks that start together.
+    pub(super) fn starting(&mut self, tasks: &[Arc<ConnectorMetrics>]) {
         self.started = Instant::now();
-        self.settled = metrics.settled();
-        metrics.state(TaskState::Starting, None);
+        self.settled = settled(tasks);
+        tasks.iter().for_each(|metrics| metrics.state(TaskState::Starting, None));
     }
 
     /// After a fault: waits and answers Ok when the connector is to be started again, or why it stays failed.
@@ -40,10 +41,10 @@ impl Restarts {
         &mut self,
         error: TaskError,
         name: &str,
-        metrics: &ConnectorMetrics,
+        tasks: &[Arc<ConnectorMetrics>],
         stop: &mut Stop,
     ) -> Result<(), String> {
-        if metrics.settled() > self.settled || self.started.elapsed() > STEADY {
+        if settled(tasks) > self.settled || self.started.elapsed() > STEADY {
             self.backoff.reset();
             self.deaths = 0;
         }
@@ -63,11 +64,20 @@ impl Restarts {
         }
         let wait = self.backoff.next(Instant::now(), None).unwrap_or(STEADY);
         tracing::warn!(connector = name, reason, ?wait, "starting again after a wait");
-        metrics.restarted();
-        metrics.state(TaskState::Retrying, Some(reason));
+        for metrics in tasks {
+            metrics.restarted();
+            // Nothing is held while it waits: what was in flight is read again.
+            metrics.in_flight(0);
+            metrics.state(TaskState::Retrying, Some(reason.clone()));
+        }
         stop.sleep(wait).await;
         Ok(())
     }
+}
+
+/// Records whose fate the tasks have confirmed.
+fn settled(tasks: &[Arc<ConnectorMetrics>]) -> u64 {
+    tasks.iter().map(|metrics| metrics.settled()).sum()
 }
 
 /// A connector that stays failed: said once, shown from then on.

@@ -21,10 +21,9 @@ pub(super) async fn supervise(
     let Some(config) = prepared.plan.config.sinks.get(sink) else { return Ok(Ended::Finished) };
     let (name, tasks) = (config.connector.name.as_str(), config.connector.tasks);
     let metrics: Vec<_> = (0..tasks).map(|task| prepared.telemetry.connector(name, Kind::Sink, task)).collect();
-    let Some(first) = metrics.first() else { return Ok(Ended::Finished) };
     let mut restarts = Restarts::new(u64::try_from(sink).unwrap_or(0));
     loop {
-        restarts.starting(first);
+        restarts.starting(&metrics);
         match live(&prepared, sink, &stop, upstream.as_ref()).await {
             Ok(ended) => {
                 let state = if ended == Ended::Finished { TaskState::Finished } else { TaskState::Stopped };
@@ -32,7 +31,7 @@ pub(super) async fn supervise(
                 return Ok(ended);
             }
             Err(error) => {
-                if let Err(reason) = restarts.after(error, name, first, &mut stop).await {
+                if let Err(reason) = restarts.after(error, name, &metrics, &mut stop).await {
                     (0..tasks).zip(&metrics).for_each(|(task, metrics)| failed(name, task, &reason, metrics));
                     return Err(reason);
                 }
@@ -75,7 +74,7 @@ async fn live(
         let result = match joined {
             None => return ended,
             Some(Ok(result)) => result,
-            Some(Err(panicked)) => Err(TaskError::Restart(format!("a task panicked: {panicked}"))),
+            Some(Err(panicked)) => Err(TaskError::Died(format!("a task panicked: {panicked}"))),
         };
         match result {
             Ok(Ended::Drained) if ended.is_ok() => ended = Ok(Ended::Drained),

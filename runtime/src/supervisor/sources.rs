@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::prepare::Prepared;
 use super::restart::{Restarts, failed};
-use crate::pipeline::{Ended, Stop};
+use crate::pipeline::{Ended, Stop, TaskError};
 use crate::telemetry::{Kind, TaskState};
 
 /// Runs a task until it is done, stopped or failed for good.
@@ -19,28 +20,45 @@ pub(super) async fn supervise(
 ) -> Result<Ended, String> {
     let Some(config) = prepared.plan.config.sources.get(source) else { return Ok(Ended::Finished) };
     let name = config.connector.name.as_str();
-    let metrics = prepared.telemetry.connector(name, Kind::Source, task);
+    let metrics = [prepared.telemetry.connector(name, Kind::Source, task)];
     let mut restarts = Restarts::new(u64::from(task));
     loop {
         restarts.starting(&metrics);
-        let life =
-            async { prepared.source_task(source, task, stop.clone(), until_done.clone())?.run(prepared.log.as_ref()).await };
-        match life.await {
+        match live(&prepared, source, task, (&stop, until_done.as_ref())).await {
             Ok(ended) => {
                 let state = if ended == Ended::Finished { TaskState::Finished } else { TaskState::Stopped };
-                metrics.state(state, None);
+                metrics.iter().for_each(|m| m.state(state, None));
                 return Ok(ended);
             }
             Err(error) => {
                 if let Err(reason) = restarts.after(error, name, &metrics, &mut stop).await {
-                    failed(name, task, &reason, &metrics);
+                    metrics.iter().for_each(|metrics| failed(name, task, &reason, metrics));
                     return Err(reason);
                 }
             }
         }
         if stop.is_requested() {
-            metrics.state(TaskState::Stopped, None);
+            metrics.iter().for_each(|m| m.state(TaskState::Stopped, None));
             return Ok(Ended::Drained);
         }
+    }
+}
+
+/// One life, in a task of its own: a panic ends this life only, and shows.
+async fn live(
+    prepared: &Arc<Prepared>,
+    source: usize,
+    task: u32,
+    (stop, until_done): (&Stop, Option<&watch::Receiver<bool>>),
+) -> Result<Ended, TaskError> {
+    let work = prepared.source_task(source, task, stop.clone(), until_done.cloned())?;
+    let prepared = Arc::clone(prepared);
+    // Dropping the set ends the task.
+    let mut life = JoinSet::new();
+    life.spawn(async move { work.run(prepared.log.as_ref()).await });
+    match life.join_next().await {
+        Some(Ok(result)) => result,
+        Some(Err(panicked)) => Err(TaskError::Died(format!("a task panicked: {panicked}"))),
+        None => Ok(Ended::Drained),
     }
 }

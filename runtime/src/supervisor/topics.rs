@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::config::{AfterBudget, Config, Retry, Route, TransformStep};
 use crate::retry::Backoff;
+use crate::telemetry::Telemetry;
 use crate::topic_log::{LogError, TopicLog, TopicSpec};
 
 use super::LOOK_AGAIN;
@@ -13,7 +14,7 @@ use super::LOOK_AGAIN;
 ///
 /// # Errors
 /// [`LogError::Fatal`] when the log refuses a topic for good.
-pub(super) async fn create(config: &Config, log: &dyn TopicLog) -> Result<(), LogError> {
+pub(super) async fn create(config: &Config, log: &dyn TopicLog, telemetry: &Telemetry) -> Result<(), LogError> {
     if !config.create_topics {
         return Ok(());
     }
@@ -24,6 +25,7 @@ pub(super) async fn create(config: &Config, log: &dyn TopicLog) -> Result<(), Lo
         match log.create_topics(&specs).await {
             Ok(()) => return Ok(()),
             Err(LogError::Retry(message)) => {
+                telemetry.log_awaited(&message);
                 tracing::warn!(message, "the topic log is not there yet, trying again");
                 tokio::time::sleep(backoff.next(Instant::now(), None).unwrap_or(LOOK_AGAIN)).await;
             }
@@ -66,10 +68,11 @@ fn spec(config: &Config, name: &str) -> TopicSpec {
 ///
 /// # Errors
 /// [`LogError`] other than a retry.
-pub(super) async fn identity(log: &dyn TopicLog) -> Result<String, LogError> {
+pub(super) async fn identity(log: &dyn TopicLog, telemetry: &Telemetry) -> Result<String, LogError> {
     loop {
         match log.id().await {
             Err(LogError::Retry(message)) => {
+                telemetry.log_awaited(&message);
                 tracing::warn!(message, "the topic log is not there yet, trying again");
                 tokio::time::sleep(LOOK_AGAIN).await;
             }

@@ -1,0 +1,195 @@
+//! Figures of one task. Cheap enough to be moved at every batch; read by [`super::Telemetry::snapshot`].
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+
+use super::lock;
+use super::snapshot::{self, TaskRow};
+use super::state::{Current, Kind, TaskState};
+
+/// `lag` before the log told any.
+const UNKNOWN: i64 = i64::MIN;
+
+/// What became of the records of one confirmed step; moves the counters together, so that they always add up (invariant 3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub read: u64,
+    /// Records that a split added.
+    pub split: u64,
+    pub delivered: u64,
+    pub filtered: u64,
+    pub dead_lettered: u64,
+}
+
+impl Tally {
+    /// Moves the counters of a connector.
+    pub fn settle(&self, metrics: &ConnectorMetrics) {
+        metrics.settle(self);
+    }
+
+    const fn settled(&self) -> u64 {
+        self.delivered + self.filtered + self.dead_lettered
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.read += other.read;
+        self.split += other.split;
+        self.delivered += other.delivered;
+        self.filtered += other.filtered;
+        self.dead_lettered += other.dead_lettered;
+    }
+}
+
+/// Figures of one task of a connector, over all its lives in this process.
+#[derive(Debug)]
+pub struct ConnectorMetrics {
+    records: Mutex<Records>,
+    state: Mutex<Current>,
+    retried: AtomicU64,
+    restarts: AtomicU64,
+    lag: AtomicI64,
+    guest_cpu_nanos: AtomicU64,
+    guest_memory: AtomicU64,
+    guest_memory_peak: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    settled: Tally,
+    /// Read, and what became of them is not confirmed yet.
+    in_flight: u64,
+    committed: Option<SystemTime>,
+}
+
+impl Default for ConnectorMetrics {
+    fn default() -> Self {
+        Self {
+            records: Mutex::default(),
+            state: Mutex::default(),
+            retried: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            lag: AtomicI64::new(UNKNOWN),
+            guest_cpu_nanos: AtomicU64::new(0),
+            guest_memory: AtomicU64::new(0),
+            guest_memory_peak: AtomicU64::new(0),
+        }
+    }
+}
+
+impl ConnectorMetrics {
+    /// Records whose fate is confirmed: delivered, filtered or dead-lettered.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        lock(&self.records).settled.settled()
+    }
+
+    /// A step is confirmed: its records are no longer in flight.
+    pub fn settle(&self, tally: &Tally) {
+        let mut records = lock(&self.records);
+        records.settled += *tally;
+        records.in_flight = records.in_flight.saturating_sub(tally.read);
+    }
+
+    /// Records read and not confirmed yet.
+    pub fn in_flight(&self, records: usize) {
+        lock(&self.records).in_flight = records as u64;
+    }
+
+    /// Positions or offsets moved; whatever was retried works again.
+    pub fn committed_now(&self) {
+        lock(&self.records).committed = Some(SystemTime::now());
+        self.recovered();
+    }
+
+    /// Calls or records that were to be tried again.
+    pub fn retried(&self, times: u64) {
+        self.retried.fetch_add(times, Relaxed);
+    }
+
+    /// The task, or the instance of its guest, was started anew.
+    pub fn restarted(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+    }
+
+    /// Records between the read place and the end of the partitions that the task owns.
+    pub fn lag(&self, records: i64) {
+        self.lag.store(records, Relaxed);
+    }
+
+    /// CPU time of one call of a guest.
+    pub fn guest_cpu(&self, time: Duration) {
+        self.guest_cpu_nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Memory of the instance that answered last; a task with Wasm transforms has several.
+    pub fn guest_memory(&self, bytes: u64) {
+        self.guest_memory.store(bytes, Relaxed);
+        self.guest_memory_peak.fetch_max(bytes, Relaxed);
+    }
+
+    /// The task is in this state, for this reason. A repeated state keeps the time it began.
+    pub fn state(&self, state: TaskState, reason: Option<String>) {
+        if state.holds_nothing() {
+            self.in_flight(0);
+        }
+        lock(&self.state).change(state, reason);
+    }
+
+    /// What was retried works again: back to RUNNING, or to STARTING where the task has not come up yet.
+    pub fn recovered(&self) {
+        lock(&self.state).recover();
+    }
+
+    #[must_use]
+    pub fn task_state(&self) -> TaskState {
+        lock(&self.state).state
+    }
+
+    /// A partition stays where it is while the others flow on; shown until the task starts anew or loses the partition.
+    pub fn partition_stopped(&self, partition: &str, reason: String) {
+        lock(&self.state).stopped.insert(partition.to_owned(), reason);
+    }
+
+    /// The partition went to another owner.
+    pub fn partition_gone(&self, partition: &str) {
+        lock(&self.state).stopped.remove(partition);
+    }
+
+    pub(super) fn row(&self, connector: String, kind: Kind, task: u32, now: SystemTime) -> TaskRow {
+        let age = |then: SystemTime| now.duration_since(then).unwrap_or_default().as_secs_f64();
+        let (tally, in_flight, committed) = {
+            let records = lock(&self.records);
+            (records.settled, records.in_flight, records.committed)
+        };
+        let current = lock(&self.state);
+        let lag = self.lag.load(Relaxed);
+        TaskRow {
+            connector,
+            kind,
+            task,
+            state: current.state,
+            reason: current.reason.clone(),
+            since: snapshot::rfc3339(current.since),
+            since_seconds: age(current.since),
+            has_run: current.has_run,
+            stopped_partitions: current.stopped.clone(),
+            read: tally.read + in_flight,
+            split: tally.split,
+            delivered: tally.delivered,
+            filtered: tally.filtered,
+            dead_lettered: tally.dead_lettered,
+            in_flight,
+            retried: self.retried.load(Relaxed),
+            restarts: self.restarts.load(Relaxed),
+            lag: (lag != UNKNOWN).then_some(lag),
+            last_commit: committed.map(snapshot::rfc3339),
+            commit_age_seconds: committed.map(age),
+            guest_cpu_seconds: Duration::from_nanos(self.guest_cpu_nanos.load(Relaxed)).as_secs_f64(),
+            guest_memory_bytes: self.guest_memory.load(Relaxed),
+            guest_memory_peak_bytes: self.guest_memory_peak.load(Relaxed),
+        }
+    }
+}
