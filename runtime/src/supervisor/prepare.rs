@@ -10,10 +10,11 @@ use super::components::{Bundle, Components};
 use super::state_dir::StateDir;
 use super::{StartError, topics};
 use crate::capability::http::{ClientOptions, HttpAccess, SharedClients};
-use crate::capability::inbox::Inbox;
+use crate::capability::inbox::{Inbox, Intake};
 use crate::capability::sql::{Connections, OffsetScope, SqlError};
 use crate::config::{Config, Connector, SinkConfig, SourceConfig, TransformConfig, TransformStep};
 use crate::guest::{Component, ComponentKind, Context, Grants, Guests};
+use crate::listen::Route;
 use crate::pipeline::chain::{Chain, WasmStep};
 use crate::pipeline::dead::Dead;
 use crate::pipeline::exactly_once::Offsets;
@@ -35,7 +36,7 @@ pub struct Prepared {
     sources: Vec<Loaded>,
     sinks: Vec<Loaded>,
     /// By source, where it listens.
-    inboxes: BTreeMap<String, Arc<Inbox>>,
+    intakes: BTreeMap<String, Arc<Intake>>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -69,11 +70,11 @@ impl Prepared {
         }
         let connections =
             Connections::new(&config.connections, &config.base_dir).map_err(|e| StartError::Config(e.to_string()))?;
-        let inboxes = inboxes(&config, &sources)?;
+        let intakes = intakes(&config, &sources)?;
         let log = open::open(&config)?;
         announce(&config, &telemetry);
         let http = http(&config)?;
-        Ok(Self { config, log, telemetry, log_id: String::new(), http, connections, sources, sinks, inboxes })
+        Ok(Self { config, log, telemetry, log_id: String::new(), http, connections, sources, sinks, intakes })
     }
 
     /// Waits for the log, creates topics, and learns the log's identity.
@@ -84,10 +85,25 @@ impl Prepared {
         Ok(())
     }
 
-    pub(super) fn inbox_routes(&self) -> Vec<(String, Arc<Inbox>)> {
-        let listens =
-            |s: &SourceConfig| Some((s.listen.as_ref()?.path.clone(), Arc::clone(self.inboxes.get(&s.connector.name)?)));
-        self.config.sources.iter().filter_map(listens).collect()
+    /// The webhook paths.
+    pub(super) fn routes(&self) -> Vec<Route> {
+        let route = |source: &SourceConfig| {
+            let intake = Arc::clone(self.intakes.get(&source.connector.name)?);
+            Some(Route { connector: source.connector.name.clone(), listen: source.listen.clone()?, intake })
+        };
+        self.config.sources.iter().filter_map(route).collect()
+    }
+
+    /// Stopping: requests that no task has taken are to come again.
+    pub(super) fn close_intakes(&self) {
+        self.intakes.values().for_each(|intake| intake.close());
+    }
+
+    /// A task of a source will take no more requests.
+    pub(super) fn source_task_over(&self, source: &str) {
+        if let Some(intake) = self.intakes.get(source) {
+            intake.task_over();
+        }
     }
 
     pub(super) fn source_task(
@@ -100,7 +116,7 @@ impl Prepared {
         let (config, loaded) = pair(&self.config.sources, &self.sources, index)?;
         let connector = &config.connector;
         let mut grants = self.grants(connector, Kind::Source, task)?;
-        grants.inbox = self.inboxes.get(&connector.name).cloned();
+        grants.inbox = self.intakes.get(&connector.name).map(|intake| Arc::new(Inbox::new(intake)));
         let owner = SourceOwner {
             deployment: self.config.name.clone(),
             source: connector.name.clone(),
@@ -272,16 +288,16 @@ fn http(config: &Config) -> Result<BTreeMap<String, HttpAccess>, StartError> {
     access.collect()
 }
 
-fn inboxes(config: &Config, loaded: &[Loaded]) -> Result<BTreeMap<String, Arc<Inbox>>, StartError> {
-    let mut inboxes = BTreeMap::new();
+fn intakes(config: &Config, loaded: &[Loaded]) -> Result<BTreeMap<String, Arc<Intake>>, StartError> {
+    let mut intakes = BTreeMap::new();
     for (source, loaded) in config.sources.iter().zip(loaded) {
         let name = &source.connector.name;
         match (&source.listen, loaded.component.wants("inbox")) {
             (Some(_), true) if config.listen.is_none() => {
                 return Err(StartError::Config(format!("`{name}` listens on a path, but there is no [listen] with an address")));
             }
-            (Some(listen), true) => {
-                inboxes.insert(name.clone(), Arc::new(Inbox::new(config.listen.as_ref(), listen)));
+            (Some(_), true) => {
+                intakes.insert(name.clone(), Arc::new(Intake::new(source.connector.tasks)));
             }
             (None, true) => {
                 return Err(StartError::Config(format!("`{name}` takes requests: give it a path under [source.listen]")));
@@ -294,5 +310,5 @@ fn inboxes(config: &Config, loaded: &[Loaded]) -> Result<BTreeMap<String, Arc<In
             (None, false) => {}
         }
     }
-    Ok(inboxes)
+    Ok(intakes)
 }
