@@ -7,12 +7,18 @@ pub enum ListenError {
     X,
 }
 #[derive(Debug)]
+pub struct Route {
+    pub connector: String,
+    pub listen: crate::config::SourceListen,
+    pub intake: Arc<crate::capability::inbox::Intake>,
+}
+#[derive(Debug)]
 pub struct Listener;
 impl Listener {
     pub async fn start(
         _c: Option<&crate::config::Listen>,
         _s: &Path,
-        _r: Vec<(String, Arc<crate::capability::inbox::Inbox>)>,
+        _r: Vec<Route>,
         _t: Arc<crate::telemetry::Telemetry>,
     ) -> Result<Self, ListenError> {
         Ok(Self)

@@ -81,7 +81,7 @@ pub async fn run(config: Config, bundle: Bundle, telemetry: &Arc<Telemetry>, opt
     let listener = Listener::start(
         prepared.plan.config.listen.as_ref(),
         &prepared.plan.config.state_dir,
-        prepared.inbox_routes(),
+        prepared.routes(),
         Arc::clone(telemetry),
     )
     .await?;
@@ -131,6 +131,7 @@ async fn supervise(prepared: Arc<Prepared>, mut options: Options) -> Outcome {
             () = requested(&mut options.stop) => {
                 tracing::info!("draining");
                 prepared.telemetry.draining();
+                prepared.close_intakes();
                 stop_tasks.send_replace(true);
                 tokio::time::timeout(prepared.plan.config.drain_timeout, &mut ending).await.ok().map(|_| 0)
             }

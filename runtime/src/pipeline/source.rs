@@ -20,6 +20,9 @@ use crate::retry::Backoff;
 use crate::telemetry::TaskState;
 use crate::topic_log::{Position, Refused, SourceLog, SourceOwner, TopicLog};
 
+/// Longest pause of a source that asks for one while requests wait for it.
+const LEFT_WAITING: Duration = Duration::from_millis(100);
+
 /// One task of a source.
 #[derive(Debug)]
 pub struct SourceTask {
@@ -77,13 +80,14 @@ impl SourceTask {
     async fn carry(&mut self, guest: &mut SourceGuest, log: &mut dyn SourceLog) -> Result<Ended, TaskError> {
         let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
         while !self.stop.is_requested() {
-            let mut transaction = match Transaction::collect(guest, &self.config.connector.batch, &self.stop).await {
-                Ok(transaction) => transaction,
-                Err(error) => {
-                    self.wait_or_give_up(error, &mut backoff).await?;
-                    continue;
-                }
-            };
+            let mut transaction =
+                match Transaction::collect(guest, &self.config.connector.batch, self.grants.inbox.as_deref(), &self.stop).await {
+                    Ok(transaction) => transaction,
+                    Err(error) => {
+                        self.wait_or_give_up(error, &mut backoff).await?;
+                        continue;
+                    }
+                };
             backoff.reset();
             self.grants.metrics.recovered();
             let (idle, finished, failed) = (transaction.idle, transaction.finished, transaction.failed.take());
@@ -94,10 +98,10 @@ impl SourceTask {
             settle(self.grants.inbox.as_deref(), true);
             if let Some(error) = failed {
                 self.wait_or_give_up(error, &mut backoff).await?;
-            } else if finished || (empty && !idle.is_zero() && self.nothing_more()) {
+            } else if finished || (empty && self.nothing_more(idle)) {
                 return Ok(Ended::Finished);
-            } else if self.stop.sleep(idle).await {
-                break;
+            } else {
+                self.rest(idle).await;
             }
         }
         Ok(Ended::Drained)
@@ -239,8 +243,30 @@ impl SourceTask {
         records.offsets = vec![-1; records.len()];
     }
 
-    fn nothing_more(&self) -> bool {
-        self.until_done.as_ref().is_some_and(|feeds| self.grants.inbox.is_none() || *feeds.borrow())
+    /// Waits until the source may have more, a request arrives, or stopping is requested.
+    async fn rest(&mut self, idle: Duration) {
+        let Some(inbox) = &self.grants.inbox else {
+            self.stop.sleep(idle).await;
+            return;
+        };
+        if !inbox.is_drained() {
+            // The source left them on purpose: asking again at once would spin.
+            self.stop.sleep(idle.min(LEFT_WAITING)).await;
+            return;
+        }
+        // Cancel-safe: both branches only wait.
+        tokio::select! {
+            _ = self.stop.sleep(idle) => {}
+            () = inbox.arrived() => {}
+        }
+    }
+
+    /// After an empty transaction. A source with an inbox waits inside its polls, so it need not ask for a pause.
+    fn nothing_more(&self, idle: Duration) -> bool {
+        self.until_done.as_ref().is_some_and(|feeds| match &self.grants.inbox {
+            Some(inbox) => *feeds.borrow() && inbox.is_drained(),
+            None => !idle.is_zero(),
+        })
     }
 
     /// A failed call: waits if it may pass, otherwise ends the task.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
+use crate::capability::inbox::Inbox;
 use crate::config::Batching;
 use crate::guest::{GuestError, SourceGuest};
 use crate::outcome::{Outcome, Polled, Rejection, Verdict};
@@ -28,26 +29,38 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Polls until the transaction is full, the source has nothing more for now, or stopping is requested.
+    /// Polls until the transaction is full, the source has nothing more for now, or stopping is requested. An empty poll ends an
+    /// empty transaction: what it took from the inbox is to be answered.
     ///
     /// # Errors
     /// The guest's, when nothing had come before it.
-    pub async fn collect(guest: &mut SourceGuest, bounds: &Batching, stop: &Stop) -> Result<Self, GuestError> {
+    pub async fn collect(
+        guest: &mut SourceGuest,
+        bounds: &Batching,
+        inbox: Option<&Inbox>,
+        stop: &Stop,
+    ) -> Result<Self, GuestError> {
         let mut open = Self::default();
         let mut since: Option<Instant> = None;
         loop {
             let limits = open.room(bounds, since);
             match guest.poll(limits).await {
-                Ok(polled) => open.add(polled),
+                Ok(polled) => {
+                    open.add(polled);
+                    if let Some(inbox) = inbox {
+                        inbox.polled();
+                    }
+                }
                 Err(error) if open.is_empty() => return Err(error),
                 Err(error) => {
                     open.failed = Some(error);
                     return Ok(open);
                 }
             }
-            if !open.is_empty() && since.is_none() {
-                since = Some(Instant::now());
+            if open.is_empty() {
+                return Ok(open);
             }
+            since = since.or_else(|| Some(Instant::now()));
             if open.is_full(bounds, since) || !open.idle.is_zero() || open.finished || stop.is_requested() {
                 return Ok(open);
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::components::{Bundle, Components};
 use super::{StartError, fit};
 use crate::capability::http::{ClientOptions, HttpAccess, SharedClients};
-use crate::capability::inbox::Inbox;
+use crate::capability::inbox::Intake;
 use crate::capability::sql::{Connections, SqlError};
 use crate::config::{Config, Connector, TransformStep};
 use crate::guest::{Component, ComponentKind, Guests};
@@ -23,7 +23,7 @@ pub struct Plan {
     pub(super) http: BTreeMap<String, HttpAccess>,
     pub(super) connections: Connections,
     /// By source, where it listens.
-    pub(super) inboxes: BTreeMap<String, Arc<Inbox>>,
+    pub(super) intakes: BTreeMap<String, Arc<Intake>>,
 }
 
 /// The components of one connector: its own and those of its Wasm transforms, by index of the step.
@@ -58,8 +58,8 @@ impl Plan {
         }
         let connections =
             Connections::new(&config.connections, &config.base_dir).map_err(|e| StartError::Config(e.to_string()))?;
-        let (http, inboxes) = (http(&config)?, inboxes(&config, &sources)?);
-        Ok(Self { config, sources, sinks, http, connections, inboxes })
+        let (http, intakes) = (http(&config)?, intakes(&config, &sources)?);
+        Ok(Self { config, sources, sinks, http, connections, intakes })
     }
 
     /// Connects to a `[connection.NAME]`; answers what is there in one line.
@@ -94,16 +94,16 @@ fn http(config: &Config) -> Result<BTreeMap<String, HttpAccess>, StartError> {
     access.collect()
 }
 
-fn inboxes(config: &Config, loaded: &[Loaded]) -> Result<BTreeMap<String, Arc<Inbox>>, StartError> {
-    let mut inboxes = BTreeMap::new();
+fn intakes(config: &Config, loaded: &[Loaded]) -> Result<BTreeMap<String, Arc<Intake>>, StartError> {
+    let mut intakes = BTreeMap::new();
     for (source, loaded) in config.sources.iter().zip(loaded) {
         let name = &source.connector.name;
         match (&source.listen, loaded.component.wants("inbox")) {
             (Some(_), true) if config.listen.is_none() => {
                 return Err(StartError::Config(format!("`{name}` listens on a path, but there is no [listen] with an address")));
             }
-            (Some(listen), true) => {
-                inboxes.insert(name.clone(), Arc::new(Inbox::new(config.listen.as_ref(), listen)));
+            (Some(_), true) => {
+                intakes.insert(name.clone(), Arc::new(Intake::new(source.connector.tasks)));
             }
             (None, true) => {
                 return Err(StartError::Config(format!("`{name}` takes requests: give it a path under [source.listen]")));
@@ -116,5 +116,5 @@ fn inboxes(config: &Config, loaded: &[Loaded]) -> Result<BTreeMap<String, Arc<In
             (None, false) => {}
         }
     }
-    Ok(inboxes)
+    Ok(intakes)
 }

@@ -11,6 +11,7 @@ use crate::capability::inbox::Inbox;
 use crate::capability::sql::{OffsetScope, SqlError};
 use crate::config::{Config, Connector, SinkConfig, SourceConfig, TransformConfig, TransformStep};
 use crate::guest::{Component, Context, Grants};
+use crate::listen::Route;
 use crate::pipeline::chain::{Chain, WasmStep};
 use crate::pipeline::dead::Dead;
 use crate::pipeline::exactly_once::Offsets;
@@ -49,10 +50,25 @@ impl Prepared {
         Ok(())
     }
 
-    pub(super) fn inbox_routes(&self) -> Vec<(String, Arc<Inbox>)> {
-        let listens =
-            |s: &SourceConfig| Some((s.listen.as_ref()?.path.clone(), Arc::clone(self.plan.inboxes.get(&s.connector.name)?)));
-        self.plan.config.sources.iter().filter_map(listens).collect()
+    /// The webhook paths.
+    pub(super) fn routes(&self) -> Vec<Route> {
+        let route = |source: &SourceConfig| {
+            let intake = Arc::clone(self.plan.intakes.get(&source.connector.name)?);
+            Some(Route { connector: source.connector.name.clone(), listen: source.listen.clone()?, intake })
+        };
+        self.plan.config.sources.iter().filter_map(route).collect()
+    }
+
+    /// Stopping: requests that no task has taken are to come again.
+    pub(super) fn close_intakes(&self) {
+        self.plan.intakes.values().for_each(|intake| intake.close());
+    }
+
+    /// A task of a source will take no more requests.
+    pub(super) fn source_task_over(&self, source: &str) {
+        if let Some(intake) = self.plan.intakes.get(source) {
+            intake.task_over();
+        }
     }
 
     pub(super) fn source_task(
@@ -65,7 +81,7 @@ impl Prepared {
         let (config, loaded) = pair(&self.plan.config.sources, &self.plan.sources, index)?;
         let connector = &config.connector;
         let mut grants = self.grants(connector, Kind::Source, task)?;
-        grants.inbox = self.plan.inboxes.get(&connector.name).cloned();
+        grants.inbox = self.plan.intakes.get(&connector.name).map(|intake| Arc::new(Inbox::new(intake)));
         let owner = SourceOwner {
             deployment: self.plan.config.name.clone(),
             source: connector.name.clone(),

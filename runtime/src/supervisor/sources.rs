@@ -15,6 +15,20 @@ pub(super) async fn supervise(
     prepared: Arc<Prepared>,
     source: usize,
     task: u32,
+    stop: Stop,
+    until_done: Option<watch::Receiver<bool>>,
+) -> Result<Ended, String> {
+    let ended = lives(&prepared, source, task, stop, until_done).await;
+    if let Some(config) = prepared.plan.config.sources.get(source) {
+        prepared.source_task_over(&config.connector.name);
+    }
+    ended
+}
+
+async fn lives(
+    prepared: &Arc<Prepared>,
+    source: usize,
+    task: u32,
     mut stop: Stop,
     until_done: Option<watch::Receiver<bool>>,
 ) -> Result<Ended, String> {
@@ -24,7 +38,7 @@ pub(super) async fn supervise(
     let mut restarts = Restarts::new(u64::from(task));
     loop {
         restarts.starting(&metrics);
-        match live(&prepared, source, task, (&stop, until_done.as_ref())).await {
+        match live(prepared, source, task, (&stop, until_done.as_ref())).await {
             Ok(ended) => {
                 let state = if ended == Ended::Finished { TaskState::Finished } else { TaskState::Stopped };
                 metrics.iter().for_each(|m| m.state(state, None));
