@@ -12,6 +12,7 @@ use crate::topic_log::LogError;
 
 mod assign;
 mod attempt;
+pub mod awaiting;
 mod bury;
 pub mod chain;
 pub mod dead;
@@ -56,9 +57,9 @@ impl From<LogError> for TaskError {
 impl From<GuestError> for TaskError {
     fn from(error: GuestError) -> Self {
         match error {
-            GuestError::Fatal(reason) => Self::Failed(reason),
+            GuestError::Fatal(reason) | GuestError::Reject(reason) => Self::Failed(reason),
             died @ GuestError::Died { .. } => Self::Died(died.to_string()),
-            other => Self::Restart(other.to_string()),
+            GuestError::Retry { message, .. } => Self::Restart(message),
         }
     }
 }
@@ -115,6 +116,31 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Of `inputs` records, where `origin` names the input of each output and `rejects` that of each rejection, both ascending.
+    /// An input that ends more than once was split; one that ends nowhere was filtered.
+    #[must_use]
+    pub fn of(inputs: usize, origin: &[u32], rejects: impl Iterator<Item = u32>) -> Self {
+        let mut ended = origin.to_vec();
+        ended.extend(rejects);
+        let ends = ended.len();
+        ended.sort_unstable();
+        ended.dedup();
+        Self {
+            read: inputs as u64,
+            split: (ends - ended.len()) as u64,
+            delivered: origin.len() as u64,
+            filtered: inputs.saturating_sub(ended.len()) as u64,
+            dead_lettered: (ends - origin.len()) as u64,
+        }
+    }
+
+    /// `n` of those that were to be delivered were refused and are dead letters.
+    #[must_use]
+    pub const fn refused(self, n: usize) -> Self {
+        let n = n as u64;
+        Self { delivered: self.delivered.saturating_sub(n), dead_lettered: self.dead_lettered + n, ..self }
+    }
+
     /// Moves the counters of a connector.
     pub fn settle(&self, metrics: &ConnectorMetrics) {
         metrics.read(self.read);
@@ -135,8 +161,11 @@ impl std::ops::AddAssign for Tally {
     }
 }
 
-/// What a record that killed its guest is rejected with (invariant 4).
+/// What a record that killed its guest, or for which the call as a whole was refused, is rejected with (invariant 4).
 #[must_use]
 pub fn poison(error: &GuestError) -> Rejection {
+    if let GuestError::Reject(reason) = error {
+        return Rejection::new("sink.rejected", reason);
+    }
     Rejection::new("guest.poison", format!("this record alone ends its guest each time: {error}"))
 }
