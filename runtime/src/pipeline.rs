@@ -13,6 +13,7 @@ pub use crate::telemetry::Tally;
 
 mod assign;
 mod attempt;
+pub mod awaiting;
 mod bury;
 pub mod chain;
 pub mod dead;
@@ -57,9 +58,9 @@ impl From<LogError> for TaskError {
 impl From<GuestError> for TaskError {
     fn from(error: GuestError) -> Self {
         match error {
-            GuestError::Fatal(reason) => Self::Failed(reason),
+            GuestError::Fatal(reason) | GuestError::Reject(reason) => Self::Failed(reason),
             died @ GuestError::Died { .. } => Self::Died(died.to_string()),
-            other => Self::Restart(other.to_string()),
+            GuestError::Retry { message, .. } => Self::Restart(message),
         }
     }
 }
@@ -104,8 +105,11 @@ impl Stop {
     }
 }
 
-/// What a record that killed its guest is rejected with (invariant 4).
+/// What a record that killed its guest, or for which the call as a whole was refused, is rejected with (invariant 4).
 #[must_use]
 pub fn poison(error: &GuestError) -> Rejection {
+    if let GuestError::Reject(reason) = error {
+        return Rejection::new("sink.rejected", reason);
+    }
     Rejection::new("guest.poison", format!("this record alone ends its guest each time: {error}"))
 }

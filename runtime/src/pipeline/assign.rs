@@ -53,11 +53,9 @@ impl Running<'_> {
 
     /// These partitions are about to go: what is buffered is flushed and committed, then they are given back.
     pub(super) async fn revoked(&mut self, list: &[TopicPartition]) -> Result<(), TaskError> {
-        if let Err(error) = self.flush().await {
-            tracing::warn!(connector = self.task.grants.connector, %error, "not flushed before partitions went; they are delivered again by the next owner");
-        }
+        self.flush().await?;
         self.owned.retain(|p| !list.contains(p));
-        self.buffered.retain(|p, _| !list.contains(p));
+        self.awaiting.forget(list);
         list.iter().for_each(|p| self.task.grants.metrics.partition_gone(&p.to_string()));
         if let Some(offsets) = &mut self.task.offsets {
             offsets.forget(list);
@@ -79,13 +77,16 @@ impl Running<'_> {
     /// Makes durable what a buffered sink holds, then commits.
     pub(super) async fn flush(&mut self) -> Result<(), TaskError> {
         self.flushed = Instant::now();
-        if self.buffered.is_empty() {
+        if self.awaiting.is_empty() {
             return Ok(());
         }
         let Some(guest) = self.guest.as_mut() else { return Ok(()) };
         match guest.flush().await {
             Ok(()) => self.commit_buffered().await,
             Err(error @ GuestError::Fatal(_)) => Err(error.into()),
+            Err(error @ GuestError::Died { .. }) => {
+                Err(TaskError::Died(format!("flush failed, records are delivered again: {error}")))
+            }
             // What was buffered is unknown now: a fresh instance, and again from the last committed offset.
             Err(error) => Err(TaskError::Restart(format!("flush failed, records are delivered again: {error}"))),
         }
@@ -93,12 +94,13 @@ impl Running<'_> {
 
     /// Commits what is confirmed.
     pub(super) async fn commit_buffered(&mut self) -> Result<(), TaskError> {
-        let mut offsets: Vec<_> = std::mem::take(&mut self.buffered).into_iter().collect();
+        let mut offsets = self.awaiting.durable();
+        let mut backoff = self.new_backoff();
         loop {
             match self.lane.commit(&offsets).await {
                 Ok(()) => break,
                 Err(LogError::Retry(message)) => {
-                    if !self.wait(&format!("committing offsets: {message}"), None).await? {
+                    if !self.pause(&mut backoff, &format!("committing offsets: {message}"), None).await? {
                         return Err(TaskError::Restart(format!("offsets could not be committed: {message}")));
                     }
                 }

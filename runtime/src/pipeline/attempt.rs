@@ -8,15 +8,18 @@ use crate::guest::{GuestError, SinkGuest};
 use crate::outcome::{Rejection, Written};
 use crate::pipeline::TaskError;
 use crate::pipeline::sink::Running;
+use crate::retry::Backoff;
 use crate::telemetry::TaskState;
+use crate::topic_log::TopicPartition;
 
 /// What one call of the sink came to.
 pub(super) enum Attempt {
     Written(Written),
-    /// It asked to be called again, and the wait is over.
-    Again,
-    /// The retry budget is used up.
-    Exhausted(Rejection),
+    /// It asks to be called again.
+    Retry {
+        message: String,
+        after: Option<Duration>,
+    },
     /// The call as a whole can never work.
     Unfit(Rejection),
     Died(GuestError),
@@ -34,25 +37,30 @@ impl Running<'_> {
         match guest.write(records).await {
             Ok(written) => Ok(Attempt::Written(written)),
             Err(GuestError::Reject(reason)) => Ok(Attempt::Unfit(Rejection::new("sink.rejected", reason))),
-            Err(GuestError::Retry { message, after }) => self.wait_for_retry(&message, after).await,
+            Err(GuestError::Retry { message, after }) => Ok(Attempt::Retry { message, after }),
             Err(error @ GuestError::Died { .. }) => Ok(Attempt::Died(error)),
             Err(error @ GuestError::Fatal(_)) => Err(error.into()),
         }
     }
 
-    /// Waits before a repeated call; the retry budget decides when to give up and what follows.
-    pub(super) async fn wait_for_retry(&mut self, message: &str, after: Option<Duration>) -> Result<Attempt, TaskError> {
+    /// Waits before a repeated call; the retry budget decides when to give up. Then it answers what to reject the records with.
+    pub(super) async fn wait_for_retry(
+        &mut self,
+        message: &str,
+        after: Option<Duration>,
+    ) -> Result<Option<Rejection>, TaskError> {
         if self.wait(message, after).await? {
-            return Ok(Attempt::Again);
+            return Ok(None);
         }
         match self.task.config.connector.retry.then {
-            AfterBudget::DeadLetter => Ok(Attempt::Exhausted(Rejection::new("retry.exhausted", message))),
+            AfterBudget::DeadLetter => Ok(Some(Rejection::new("retry.exhausted", message))),
             AfterBudget::Stop => Err(TaskError::Failed(format!("gave up after {} tries: {message}", self.backoff.attempt()))),
         }
     }
 
-    /// A fresh, open instance that knows its partitions.
-    pub(super) async fn fresh_guest(&mut self) -> Result<(), TaskError> {
+    /// A fresh, open instance that knows its partitions. Answers the offsets that the target itself keeps.
+    pub(super) async fn fresh_guest(&mut self) -> Result<Vec<(TopicPartition, i64)>, TaskError> {
+        let mut backoff = self.new_backoff();
         if self.guest.take().is_some() {
             self.task.grants.metrics.restarted();
         }
@@ -60,15 +68,13 @@ impl Running<'_> {
             let mut guest = SinkGuest::start(&self.task.component, self.task.grants.clone()).await?;
             match guest.open(self.task.context.clone()).await {
                 Ok(()) => {
-                    if !self.owned.is_empty() {
-                        guest.assign(&self.owned).await?;
-                    }
+                    let kept = if self.owned.is_empty() { Vec::new() } else { guest.assign(&self.owned).await? };
                     self.guest = Some(guest);
                     self.task.grants.metrics.recovered();
-                    return Ok(());
+                    return Ok(self.owned.iter().cloned().zip(kept).filter_map(|(p, offset)| Some((p, offset?))).collect());
                 }
                 Err(GuestError::Retry { message, after }) => {
-                    if !self.wait(&message, after).await? {
+                    if !self.pause(&mut backoff, &message, after).await? {
                         return Err(TaskError::Failed(format!("the sink could not be opened: {message}")));
                     }
                 }
@@ -77,23 +83,37 @@ impl Running<'_> {
         }
     }
 
+    /// For things other than the delivery of a piece: each has a budget of its own.
+    pub(super) fn new_backoff(&self) -> Backoff {
+        Backoff::new(&self.task.config.connector.retry, u64::from(self.task.context.task))
+    }
+
+    /// Waits with the backoff of the piece that is being delivered; false when the retry budget is used up.
+    ///
+    /// # Errors
+    /// As [`Running::pause`].
+    pub(super) async fn wait(&mut self, message: &str, after: Option<Duration>) -> Result<bool, TaskError> {
+        let mut backoff = self.backoff.clone();
+        let waited = self.pause(&mut backoff, message, after).await;
+        self.backoff = backoff;
+        waited
+    }
+
     /// Waits with backoff; false when the retry budget is used up. The task stays RETRYING until something succeeds.
     ///
     /// # Errors
     /// [`TaskError::Restart`] when stopping is requested meanwhile: what is in flight is not confirmed and comes again.
-    pub(super) async fn wait(&mut self, message: &str, after: Option<Duration>) -> Result<bool, TaskError> {
-        let Some(wait) = self.backoff.next(Instant::now(), after) else { return Ok(false) };
+    pub(super) async fn pause(
+        &mut self,
+        backoff: &mut Backoff,
+        message: &str,
+        after: Option<Duration>,
+    ) -> Result<bool, TaskError> {
+        let Some(wait) = backoff.next(Instant::now(), after) else { return Ok(false) };
         let grants = &self.task.grants;
         grants.metrics.retried(1);
         grants.metrics.state(TaskState::Retrying, Some(message.to_owned()));
-        tracing::warn!(
-            connector = grants.connector,
-            task = grants.task,
-            message,
-            ?wait,
-            attempt = self.backoff.attempt(),
-            "retrying"
-        );
+        tracing::warn!(connector = grants.connector, task = grants.task, message, ?wait, attempt = backoff.attempt(), "retrying");
         if self.task.stop.sleep(wait).await {
             return Err(TaskError::Restart(format!("stopped while retrying: {message}")));
         }

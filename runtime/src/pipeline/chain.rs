@@ -56,7 +56,8 @@ impl Chain {
         Ok(Self(segments))
     }
 
-    /// Applies all steps. Rejections name the stage; indices are those of `input`.
+    /// Applies all steps. Rejections name the stage; indices are those of `input`. The children of a split may end apart: their
+    /// index is then in `origin` and in `rejects`, or there more than once.
     ///
     /// # Errors
     /// Only when a Wasm step cannot go on at all (fatal, or it asks to try again later).
@@ -93,6 +94,7 @@ impl WasmStep {
         let mut pieces = vec![(0, input.len(), 0)];
         while let Some((from, to, deaths)) = pieces.pop() {
             let piece = input.select(|i| i >= from && i < to);
+            self.make_ready().await?;
             match self.apply_once(&piece).await {
                 Ok(applied) => done.append(applied, from),
                 Err(error @ GuestError::Died { .. }) => {
@@ -122,18 +124,22 @@ impl WasmStep {
         Ok(done)
     }
 
+    /// An open instance. That one can't be opened is no record's fault: it ends the task, and buries none.
+    async fn make_ready(&mut self) -> Result<(), TaskError> {
+        if self.guest.is_none() {
+            let mut fresh = TransformGuest::start(&self.component, self.grants.clone()).await?;
+            fresh.open(self.context.clone()).await?;
+            self.guest = Some(fresh);
+        }
+        Ok(())
+    }
+
     async fn apply_once(&mut self, input: &Batch) -> Result<Applied, GuestError> {
         if input.is_empty() {
             return Ok(Applied::unchanged(Batch::default()));
         }
-        let guest = match &mut self.guest {
-            Some(guest) => guest,
-            none => {
-                let fatal = |e: crate::guest::ComponentError| GuestError::Fatal(e.to_string());
-                let mut fresh = TransformGuest::start(&self.component, self.grants.clone()).await.map_err(fatal)?;
-                fresh.open(self.context.clone()).await?;
-                none.insert(fresh)
-            }
+        let Some(guest) = &mut self.guest else {
+            return Err(GuestError::Fatal("no instance of the transform is running".to_owned()));
         };
         let delta = guest.apply(input).await?;
         apply_delta(input, delta).map_err(|e| guest.malformed(e))
@@ -180,3 +186,6 @@ impl Applied {
         self.rejects.push(Reject { index, stage: Stage::Transformation, rejection });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,8 @@ pub struct Delivery {
     rejects: Vec<Reject>,
 }
 
-/// A run of output records together with the inputs that are done when it is delivered.
+/// A run of inputs with all their output records: a piece never cuts an input's records apart, so that what is confirmed
+/// with it is whole (an offset can't stand for half of a split).
 #[derive(Debug, Clone)]
 pub struct Piece {
     outputs: Range<usize>,
@@ -66,20 +67,27 @@ impl Delivery {
         }
     }
 
-    /// The first and second half of a piece, in order; an input whose records are spread over both is done with the second.
-    /// `None`: it holds one record only.
+    /// The first and second half of a piece, in order. `None`: it holds the records of one input only.
     #[must_use]
     pub fn halves(&self, piece: &Piece) -> Option<(Piece, Piece)> {
-        if piece.outputs.len() < 2 {
-            return None;
-        }
-        let middle = usize::midpoint(piece.outputs.start, piece.outputs.end);
-        let input = self.origin.get(middle).map_or(piece.inputs.end, |&o| o as usize);
+        let origin = self.origin.get(piece.outputs.clone())?;
+        let middle = *origin.get(origin.len() / 2)?;
+        let begins = origin.partition_point(|&o| o < middle);
+        let cut = if begins > 0 { begins } else { origin.partition_point(|&o| o <= middle) };
+        let input = *origin.get(cut)? as usize;
+        let output = piece.outputs.start + cut;
         let half = |outputs, inputs| Piece { outputs, inputs, deaths: 0, buried: piece.buried.clone() };
         Some((
-            half(piece.outputs.start..middle, piece.inputs.start..input),
-            half(middle..piece.outputs.end, input..piece.inputs.end),
+            half(piece.outputs.start..output, piece.inputs.start..input),
+            half(output..piece.outputs.end, input..piece.inputs.end),
         ))
+    }
+
+    /// A piece with all that comes after it.
+    #[must_use]
+    pub fn rest(&self, piece: &Piece) -> Piece {
+        let (outputs, inputs) = (piece.outputs.start..self.output.len(), piece.inputs.start..self.input.len());
+        Piece { outputs, inputs, deaths: 0, buried: HashSet::new() }
     }
 
     /// Input index of a piece's output record.
@@ -110,21 +118,33 @@ impl Delivery {
         next
     }
 
+    /// For each partition of a piece's inputs, the first offset of it.
+    #[must_use]
+    pub fn first_offsets(&self, piece: &Piece) -> BTreeMap<TopicPartition, i64> {
+        let mut first = BTreeMap::new();
+        for record in self.input.records().skip(piece.inputs.start).take(piece.inputs.len()) {
+            let partition = TopicPartition { topic: Arc::from(record.topic), partition: record.partition };
+            first.entry(partition).or_insert(record.offset);
+        }
+        first
+    }
+
     /// Counters of a piece; `dead` counts the output records that were refused by the sink.
     #[must_use]
     pub fn tally(&self, piece: &Piece, dead: usize) -> Tally {
         let origin = self.origin.get(piece.outputs.clone()).unwrap_or_default();
-        let mut distinct = origin.to_vec();
-        distinct.dedup();
-        // An input that began in an earlier piece is counted there.
-        let begun = distinct.iter().filter(|&&o| piece.inputs.contains(&(o as usize))).count();
-        let rejected = self.rejected(piece).count();
-        Tally {
-            read: piece.inputs.len() as u64,
-            split: origin.len().saturating_sub(begun) as u64,
-            delivered: origin.len().saturating_sub(dead) as u64,
-            filtered: piece.inputs.len().saturating_sub(begun + rejected) as u64,
-            dead_lettered: (rejected + dead) as u64,
-        }
+        let rejects = self.rejected(piece).map(|b| u32::try_from(b.input).unwrap_or(u32::MAX));
+        Tally::of(piece.inputs.len(), origin, rejects).refused(dead)
+    }
+
+    /// Counters of a piece whose one input is buried as a whole: as if it had not been split.
+    #[must_use]
+    pub fn tally_buried(&self, piece: &Piece) -> Tally {
+        let origin = self.origin.get(piece.outputs.clone()).unwrap_or_default().get(..1).unwrap_or_default();
+        let rejects = self.rejected(piece).map(|b| u32::try_from(b.input).unwrap_or(u32::MAX));
+        Tally::of(piece.inputs.len(), origin, rejects).refused(origin.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::capability::sql::{OffsetMove, OffsetScope, SqlError};
 use crate::guest::{GuestError, SharedSession};
-use crate::outcome::Verdict;
+use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
 use crate::pipeline::assign::database;
 use crate::pipeline::attempt::Attempt;
 use crate::pipeline::deliver::{Burial, Delivery, Piece};
-use crate::pipeline::sink::{Running, Tried, burial};
-use crate::topic_log::{Assignment, LogError, TopicPartition};
+use crate::pipeline::sink::{Running, Tried, burial, pick, sorted};
+use crate::topic_log::{Assignment, TopicPartition};
 
 /// The offsets of one task in the target's database.
 #[derive(Debug)]
@@ -87,81 +87,82 @@ impl Running<'_> {
 
     /// One database transaction: the guest's rows and the offsets; dead letters are confirmed before it commits.
     pub(super) async fn try_piece_once(&mut self, delivery: &Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
-        let records = delivery.records(piece);
+        let all = delivery.records(piece);
+        // By output index: what is not offered to the sink again.
+        let mut given_up = BTreeMap::new();
         loop {
-            let begun = self.begin().await?;
-            if !begun {
+            let open: Vec<usize> = (0..all.len()).filter(|output| !given_up.contains_key(output)).collect();
+            let records = if given_up.is_empty() { all.clone() } else { pick(&all, &open) };
+            if !self.begin().await? {
                 continue;
             }
-            let (written, unfit) = match self.write(&records).await? {
-                Attempt::Written(written) => (written, None),
-                Attempt::Again => {
+            let attempt = self.write(&records).await?;
+            if !matches!(attempt, Attempt::Written(_)) {
+                // Before any wait: an open transaction holds locks.
+                self.rollback().await;
+            }
+            match attempt {
+                Attempt::Written(written) if written.buffered => return Err(buffered()),
+                Attempt::Written(written) => {
+                    let (refused, again, after) = sorted(&open, written.outcomes);
+                    if again.is_empty() {
+                        let refused = given_up.clone().into_iter().chain(refused).collect();
+                        match self.conclude(delivery, piece, refused).await? {
+                            Committed::Yes => return self.follow(delivery, piece).await,
+                            Committed::Again => continue,
+                            Committed::Lost => return Ok(Tried::Lost),
+                        }
+                    }
                     self.rollback().await;
-                    continue;
+                    let message = format!("the target asks to send {} records again", again.len());
+                    if let Some(rejection) = self.wait_for_retry(&message, after).await? {
+                        given_up.extend(again.into_iter().map(|output| (output, rejection.clone())));
+                    }
                 }
-                Attempt::Died(error) => {
-                    self.rollback().await;
-                    return Ok(Tried::Died(error));
+                Attempt::Retry { message, after } => {
+                    if let Some(rejection) = self.wait_for_retry(&message, after).await? {
+                        given_up.extend(open.into_iter().map(|output| (output, rejection.clone())));
+                    }
                 }
-                Attempt::Unfit(rejection) if records.len() > 1 => {
-                    self.rollback().await;
+                Attempt::Died(error) => return Ok(Tried::Died(error)),
+                Attempt::Unfit(rejection) if open.len() > 1 => {
                     return Ok(Tried::Refused(GuestError::Reject(rejection.message)));
                 }
-                Attempt::Unfit(rejection) | Attempt::Exhausted(rejection) => {
-                    self.rollback().await;
-                    if !self.begin().await? {
-                        continue;
-                    }
-                    (crate::outcome::Written::default(), Some(rejection))
-                }
-            };
-            let mut burials: Vec<Burial> = delivery.rejected(piece).collect();
-            let transformed = burials.len();
-            let mut again = None;
-            for outcome in written.outcomes {
-                match outcome.verdict {
-                    Verdict::Reject(rejection) => burials.push(burial(delivery, piece, outcome.index as usize, &rejection)),
-                    Verdict::Retry(after) => again = Some(after),
-                }
-            }
-            if let Some(rejection) = unfit {
-                burials.extend((0..records.len()).map(|output| burial(delivery, piece, output, &rejection)));
-            }
-            if let Some(after) = again {
-                self.rollback().await;
-                if let Attempt::Exhausted(rejection) = self.wait_for_retry("the target asks to send records again", after).await?
-                {
-                    return Err(TaskError::Failed(rejection.message));
-                }
-                continue;
-            }
-            let dead = burials.len() - transformed;
-            self.bury(delivery, piece, burials).await?;
-            match self.commit_once(delivery, piece).await? {
-                Committed::Yes => {
-                    self.count(delivery, piece, dead);
-                    return self.follow(delivery, piece).await;
-                }
-                Committed::Again => {}
-                Committed::Lost => return Ok(Tried::Lost),
+                Attempt::Unfit(rejection) => given_up.extend(open.into_iter().map(|output| (output, rejection.clone()))),
             }
         }
     }
 
-    /// Only the offset moves: the piece's one record is buried.
-    pub(super) async fn skip_once(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), TaskError> {
+    /// The rows are written: dead letters, then offsets and commit.
+    async fn conclude(
+        &mut self,
+        delivery: &Delivery,
+        piece: &mut Piece,
+        refused: BTreeMap<usize, Rejection>,
+    ) -> Result<Committed, TaskError> {
+        let mut burials: Vec<Burial> = delivery.rejected(piece).collect();
+        burials.extend(refused.iter().map(|(output, rejection)| burial(delivery, piece, *output, rejection)));
+        self.bury(delivery, piece, burials).await?;
+        let committed = self.commit_once(delivery, piece).await?;
+        if matches!(committed, Committed::Yes) {
+            self.pending += delivery.tally(piece, refused.len());
+        }
+        Ok(committed)
+    }
+
+    /// Only the offset moves: the piece's one input is buried.
+    pub(super) async fn skip_once(&mut self, delivery: &Delivery, piece: &Piece) -> Result<Tried, TaskError> {
         loop {
             if !self.begin().await? {
                 continue;
             }
             match self.commit_once(delivery, piece).await? {
                 Committed::Yes => {
-                    self.count(delivery, piece, 1);
-                    self.follow(delivery, piece).await?;
-                    return Ok(());
+                    self.pending += delivery.tally_buried(piece);
+                    return self.follow(delivery, piece).await;
                 }
                 Committed::Again => {}
-                Committed::Lost => return Ok(()),
+                Committed::Lost => return Ok(Tried::Lost),
             }
         }
     }
@@ -227,7 +228,8 @@ impl Running<'_> {
         let stored = session.load_offsets(&offsets.scope, &wanted).await.map_err(database)?;
         drop(session);
         let same = |target: &dyn Fn(&TopicPartition) -> Option<i64>| {
-            wanted.iter().zip(&stored).all(|((partition, _), stored)| *stored == target(partition))
+            // Of nothing it can't be told whether it was committed.
+            !wanted.is_empty() && wanted.iter().zip(&stored).all(|((partition, _), stored)| *stored == target(partition))
         };
         if same(&|p| next.get(p).copied()) {
             offsets.moved(next);
@@ -238,7 +240,10 @@ impl Running<'_> {
         }
         tracing::warn!(connector = self.task.grants.connector, "another owner moved the stored offsets: going on from there");
         for ((partition, _), stored) in wanted.iter().zip(&stored) {
-            if let (Some(stored), Some(known)) = (stored, offsets.stored.get_mut(partition)) {
+            let Some(stored) = stored else {
+                return Err(TaskError::Restart(format!("the stored offset of {partition} was removed from the database")));
+            };
+            if let Some(known) = offsets.stored.get_mut(partition) {
                 known.1 = *stored;
             }
         }
@@ -250,11 +255,8 @@ impl Running<'_> {
         let Some(offsets) = &self.task.offsets else { return Ok(()) };
         let partitions = delivery.next_offsets(&delivery.whole()).into_keys();
         let seeks: Vec<_> = partitions.filter_map(|p| offsets.stored.get(&p).map(|(_, offset)| (p.clone(), *offset))).collect();
-        match self.lane.seek(&seeks).await {
-            // Partitions that went away are read by their new owner.
-            Ok(()) | Err(LogError::NotOwner(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.backoff.reset();
+        self.seek(seeks).await
     }
 
     /// The group's offsets follow, for tools that show lag; they decide nothing, so a failure is only told.
@@ -267,6 +269,14 @@ impl Running<'_> {
         }
         Ok(Tried::Delivered)
     }
+}
+
+fn buffered() -> TaskError {
+    TaskError::Failed(
+        "the sink says `buffered`, but its offsets are kept in the database it writes to, where what is accepted has to be \
+         written at once: set `exactly-once = false`"
+            .to_owned(),
+    )
 }
 
 enum Committed {

@@ -1,7 +1,7 @@
 //! THE straight line from topics to a business system: next batch, transform, write, dead letters, commit.
 //! An offset moves only after delivery or a confirmed dead letter (invariants 1 and 2).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,9 @@ use crate::batch::Batch;
 use crate::config::SinkConfig;
 use crate::dead_letter::Stage;
 use crate::guest::{Component, Context, Grants, GuestError, SinkGuest};
-use crate::outcome::{Rejection, Verdict, Written};
+use crate::outcome::{Outcome, Rejection, Verdict, Written};
 use crate::pipeline::attempt::Attempt;
+use crate::pipeline::awaiting::Awaiting;
 use crate::pipeline::chain::Chain;
 use crate::pipeline::dead::Dead;
 use crate::pipeline::deliver::{Burial, Delivery, Piece};
@@ -50,8 +51,7 @@ pub(super) struct Running<'a> {
     pub(super) lane: &'a mut dyn SinkLog,
     pub(super) guest: Option<SinkGuest>,
     pub(super) owned: Vec<TopicPartition>,
-    /// Offsets of what a buffered sink has accepted and not yet flushed.
-    pub(super) buffered: BTreeMap<TopicPartition, i64>,
+    pub(super) awaiting: Awaiting,
     /// Counters of what is delivered and not yet confirmed by a commit.
     pub(super) pending: Tally,
     pub(super) flushed: Instant,
@@ -82,7 +82,7 @@ impl SinkTask {
             lane,
             guest: None,
             owned: Vec::new(),
-            buffered: BTreeMap::new(),
+            awaiting: Awaiting::default(),
             pending: Tally::default(),
             flushed: Instant::now(),
             backoff,
@@ -104,15 +104,19 @@ impl Running<'_> {
     async fn carry(&mut self) -> Result<Ended, TaskError> {
         let batch = &self.task.config.connector.batch;
         let limits = BatchLimits { records: batch.records, bytes: batch.bytes, linger: batch.linger };
+        let mut backoff = self.new_backoff();
         while !self.task.stop.is_requested() {
             let event = match self.lane.next(limits, WAIT).await {
                 Ok(event) => event,
                 Err(LogError::Retry(message)) => {
-                    self.wait(&message, None).await?;
+                    if !self.pause(&mut backoff, &message, None).await? {
+                        return Err(TaskError::Restart(format!("topic log: {message}")));
+                    }
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
+            backoff.reset();
             self.task.grants.metrics.recovered();
             self.report_lag();
             match event {
@@ -151,7 +155,9 @@ impl Running<'_> {
                 Tried::Died(error) => {
                     let grants = &self.task.grants;
                     tracing::warn!(connector = grants.connector, task = grants.task, %error, "instance ended, replaying its batch in a fresh one");
-                    self.fresh_guest().await?;
+                    if self.revive(&delivery, &piece).await? {
+                        break;
+                    }
                     piece.deaths += 1;
                     if piece.deaths < 2 {
                         pieces.push_front(piece);
@@ -163,12 +169,44 @@ impl Running<'_> {
             if let Some((first, second)) = delivery.halves(&piece) {
                 pieces.push_front(second);
                 pieces.push_front(first);
-            } else {
-                self.reject_alone(&delivery, &mut piece, &poison(&error)).await?;
+            } else if let Tried::Lost = self.reject_alone(&delivery, &mut piece, &poison(&error)).await? {
+                self.read_again(&delivery).await?;
+                break;
             }
         }
         self.report_in_flight(0);
         Ok(())
+    }
+
+    /// A fresh instance after a death. True: the batch is to be read again, as records lay in the dead one that had been
+    /// accepted, or as the target says that it holds some of these.
+    async fn revive(&mut self, delivery: &Delivery, piece: &Piece) -> Result<bool, TaskError> {
+        let kept = self.fresh_guest().await?;
+        let mut places = delivery.first_offsets(&delivery.rest(piece));
+        let ahead = kept.iter().any(|(p, offset)| places.get(p).is_some_and(|first| offset > first));
+        let lost = self.awaiting.lost(delivery.next_offsets(&delivery.whole()));
+        if lost.is_empty() && !ahead {
+            return Ok(false);
+        }
+        self.pending = Tally::default();
+        places.extend(lost);
+        for (partition, offset) in kept {
+            places.entry(partition).and_modify(|place| *place = offset);
+        }
+        self.seek(places.into_iter().collect()).await?;
+        Ok(true)
+    }
+
+    /// Reads again from these offsets. Partitions that went away meanwhile are read by their new owner.
+    pub(super) async fn seek(&mut self, mut places: Vec<(TopicPartition, i64)>) -> Result<(), TaskError> {
+        loop {
+            match self.lane.seek(&places).await {
+                Err(LogError::NotOwner(lost)) if places.iter().any(|(p, _)| lost.contains(p)) => {
+                    places.retain(|(p, _)| !lost.contains(p));
+                }
+                done => return Ok(done?),
+            }
+        }
     }
 
     /// Delivers one piece, as often as it takes.
@@ -189,9 +227,10 @@ impl Running<'_> {
                     buffered |= written.buffered;
                     open = self.settle(delivery, piece, &open, written, &mut burials).await?;
                 }
-                Attempt::Again => {}
-                Attempt::Exhausted(rejection) => {
-                    burials.extend(open.drain(..).map(|o| burial(delivery, piece, o, &rejection)));
+                Attempt::Retry { message, after } => {
+                    if let Some(rejection) = self.wait_for_retry(&message, after).await? {
+                        burials.extend(open.drain(..).map(|o| burial(delivery, piece, o, &rejection)));
+                    }
                 }
                 Attempt::Died(error) => return Ok(Tried::Died(error)),
                 Attempt::Unfit(rejection) if open.len() == 1 => {
@@ -203,7 +242,7 @@ impl Running<'_> {
         self.backoff.reset();
         let dead = burials.len() - transformed;
         self.bury(delivery, piece, burials).await?;
-        self.complete(delivery, piece, dead, buffered).await
+        self.complete(delivery, piece, delivery.tally(piece, dead), buffered).await
     }
 
     /// Sorts out what a call answered: rejected records are to be buried, those to retry stay open.
@@ -215,50 +254,38 @@ impl Running<'_> {
         written: Written,
         burials: &mut Vec<Burial>,
     ) -> Result<Vec<usize>, TaskError> {
-        let (mut again, mut after) = (Vec::new(), None);
-        for outcome in written.outcomes {
-            let Some(&output) = open.get(outcome.index as usize) else { continue };
-            match outcome.verdict {
-                Verdict::Reject(rejection) => burials.push(burial(delivery, piece, output, &rejection)),
-                Verdict::Retry(wait) => {
-                    again.push(output);
-                    after = after.max(wait);
-                }
-            }
-        }
+        let (refused, mut again, after) = sorted(open, written.outcomes);
+        burials.extend(refused.iter().map(|(output, rejection)| burial(delivery, piece, *output, rejection)));
         if !again.is_empty() {
             let message = format!("the target asks to send {} records again", again.len());
-            if let Attempt::Exhausted(rejection) = self.wait_for_retry(&message, after).await? {
+            if let Some(rejection) = self.wait_for_retry(&message, after).await? {
                 burials.extend(again.drain(..).map(|o| burial(delivery, piece, o, &rejection)));
             }
         }
         Ok(again)
     }
 
-    /// The one record of a piece can never be delivered.
-    async fn reject_alone(&mut self, delivery: &Delivery, piece: &mut Piece, rejection: &Rejection) -> Result<(), TaskError> {
+    /// The one input of a piece can never be delivered: it is buried whole.
+    async fn reject_alone(&mut self, delivery: &Delivery, piece: &mut Piece, rejection: &Rejection) -> Result<Tried, TaskError> {
         let mut burials: Vec<Burial> = delivery.rejected(piece).collect();
         burials.push(burial(delivery, piece, 0, rejection));
         self.bury(delivery, piece, burials).await?;
         if self.task.offsets.is_some() {
             return self.skip_once(delivery, piece).await;
         }
-        self.complete(delivery, piece, 1, false).await?;
-        Ok(())
+        self.complete(delivery, piece, delivery.tally_buried(piece), false).await
     }
 
-    /// Delivery and dead letters are confirmed: count, and commit the offsets (at least once).
-    async fn complete(&mut self, delivery: &Delivery, piece: &Piece, dead: usize, buffered: bool) -> Result<Tried, TaskError> {
-        self.buffered.extend(delivery.next_offsets(piece));
-        self.count(delivery, piece, dead);
-        if !buffered {
+    /// Delivery and dead letters are confirmed: count, and commit the offsets (at least once) unless some wait for a flush.
+    async fn complete(&mut self, delivery: &Delivery, piece: &Piece, tally: Tally, buffered: bool) -> Result<Tried, TaskError> {
+        self.awaiting.add(&delivery.first_offsets(piece), delivery.next_offsets(piece), buffered);
+        self.pending += tally;
+        if !self.awaiting.is_unflushed() {
             self.commit_buffered().await?;
+        } else if self.awaiting.is_careful() {
+            self.flush().await?;
         }
         Ok(Tried::Delivered)
-    }
-
-    pub(super) fn count(&mut self, delivery: &Delivery, piece: &Piece, dead: usize) {
-        self.pending += delivery.tally(piece, dead);
     }
 
     /// What was counted is confirmed: moves the counters and the dead-letter window.
@@ -287,6 +314,24 @@ pub(super) fn burial(delivery: &Delivery, piece: &Piece, output: usize, rejectio
 }
 
 /// The records at these indices, in order.
-fn pick(records: &Batch, indices: &[usize]) -> Batch {
+pub(super) fn pick(records: &Batch, indices: &[usize]) -> Batch {
     records.select(|i| indices.binary_search(&i).is_ok())
+}
+
+/// What the sink refuses, what it asks to send again, and the longest wait it asks for; by output index.
+pub(super) type Sorted = (Vec<(usize, Rejection)>, Vec<usize>, Option<Duration>);
+
+pub(super) fn sorted(open: &[usize], outcomes: Vec<Outcome>) -> Sorted {
+    let (mut refused, mut again, mut after) = (Vec::new(), Vec::new(), None);
+    for outcome in outcomes {
+        let Some(&output) = open.get(outcome.index as usize) else { continue };
+        match outcome.verdict {
+            Verdict::Reject(rejection) => refused.push((output, rejection)),
+            Verdict::Retry(wait) => {
+                again.push(output);
+                after = after.max(wait);
+            }
+        }
+    }
+    (refused, again, after)
 }

@@ -18,7 +18,10 @@ use crate::pipeline::transaction::Transaction;
 use crate::pipeline::{Ended, Stop, Tally, TaskError};
 use crate::retry::Backoff;
 use crate::telemetry::TaskState;
-use crate::topic_log::{Position, Refused, SourceLog, SourceOwner, TopicLog};
+use crate::topic_log::{LogError, Position, Refused, SourceLog, SourceOwner, TopicLog};
+
+/// Largest place of a position, bytes (`wit/v0.1/types.wit`).
+const MAX_PLACE: usize = 256 << 10;
 
 /// Longest pause of a source that asks for one while requests wait for it.
 const LEFT_WAITING: Duration = Duration::from_millis(100);
@@ -81,7 +84,7 @@ impl SourceTask {
         let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
         while !self.stop.is_requested() {
             let mut transaction =
-                match Transaction::collect(guest, &self.config.connector.batch, self.grants.inbox.as_deref(), &self.stop).await {
+                match Transaction::collect(guest, &self.config, self.grants.inbox.as_deref(), &self.stop).await {
                     Ok(transaction) => transaction,
                     Err(error) => {
                         self.wait_or_give_up(error, &mut backoff).await?;
@@ -92,10 +95,13 @@ impl SourceTask {
             self.grants.metrics.recovered();
             let (idle, finished, failed) = (transaction.idle, transaction.finished, transaction.failed.take());
             let empty = transaction.is_empty();
-            if !empty {
-                self.move_on(transaction, guest, log).await?;
+            if empty {
+                settle(self.grants.inbox.as_deref(), true);
+            } else {
+                // An instance that is dead takes no acknowledgement.
+                let acknowledged = if matches!(failed, Some(GuestError::Died { .. })) { None } else { Some(&mut *guest) };
+                self.move_on(transaction, acknowledged, log).await?;
             }
-            settle(self.grants.inbox.as_deref(), true);
             if let Some(error) = failed {
                 self.wait_or_give_up(error, &mut backoff).await?;
             } else if finished || (empty && self.nothing_more(idle)) {
@@ -111,10 +117,11 @@ impl SourceTask {
     async fn move_on(
         &mut self,
         mut transaction: Transaction,
-        guest: &mut SourceGuest,
+        guest: Option<&mut SourceGuest>,
         log: &mut dyn SourceLog,
     ) -> Result<(), TaskError> {
         let positions = std::mem::take(&mut transaction.positions);
+        check_size(&positions)?;
         let count = transaction.records.len();
         self.grants.metrics.in_flight(count);
         let outgoing = self.prepare(transaction).await?;
@@ -122,8 +129,10 @@ impl SourceTask {
         tally.settle(&self.grants.metrics);
         self.grants.metrics.in_flight(0);
         self.grants.metrics.committed_now();
+        settle(self.grants.inbox.as_deref(), true);
         let dead = usize::try_from(tally.dead_lettered).unwrap_or(usize::MAX);
         self.dead.count(count.saturating_sub(dead), dead)?;
+        let Some(guest) = guest else { return Ok(()) };
         match guest.ack(positions).await {
             Ok(()) => Ok(()),
             // The positions are durable: the next acknowledgement covers these too.
@@ -137,8 +146,7 @@ impl SourceTask {
 
     /// Raw rejects become dead letters, the rest goes through the transforms.
     async fn prepare(&mut self, transaction: Transaction) -> Result<Outgoing, TaskError> {
-        let Transaction { mut records, rejects, .. } = transaction;
-        self.fill_in(&mut records);
+        let Transaction { records, rejects, .. } = transaction;
         let read = records.len();
         let mut dead = Batch::default();
         let mut is_raw = vec![false; read];
@@ -159,16 +167,10 @@ impl SourceTask {
                 self.dead.push(&mut dead, record, reject.stage, &reject.rejection)?;
             }
         }
-        let mut distinct = applied.origin.clone();
-        distinct.dedup();
-        let filtered = count.saturating_sub(distinct.len() + applied.rejects.len());
-        let mut tally = Tally {
-            read: read as u64,
-            split: (applied.origin.len() - distinct.len()) as u64,
-            delivered: applied.records.len() as u64,
-            filtered: filtered as u64,
-            dead_lettered: dead.len() as u64,
-        };
+        let raw = dead.len() - applied.rejects.len();
+        let rejected = applied.rejects.iter().map(|r| r.index);
+        let mut tally = Tally::of(count, &applied.origin, rejected);
+        tally += Tally { read: raw as u64, dead_lettered: raw as u64, ..Tally::default() };
         let mut outgoing = self.without_oversize(applied.records, &mut dead, &mut tally)?;
         dead.records().for_each(|letter| outgoing.push(&letter));
         Ok(Outgoing { records: outgoing, tally })
@@ -204,8 +206,7 @@ impl SourceTask {
             if let Some(record) = all.get(*index) {
                 let rejection = Rejection::new("record.oversize", reason.clone());
                 self.dead.push(dead, record, Stage::KafkaProduce, &rejection)?;
-                tally.delivered -= 1;
-                tally.dead_lettered += 1;
+                *tally = tally.refused(1);
             }
         }
         Ok(records.select(|i| refused.iter().all(|r| r.index != i)))
@@ -214,8 +215,15 @@ impl SourceTask {
     /// Appends until the log has confirmed; what the log refuses for good becomes a dead letter in the same transaction.
     async fn append(&mut self, outgoing: Outgoing, positions: &[Position], log: &mut dyn SourceLog) -> Result<Tally, TaskError> {
         let Outgoing { mut records, mut tally } = outgoing;
+        let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
         loop {
-            let refused = log.append(&records, positions).await?;
+            let refused = match log.append(&records, positions).await {
+                Err(LogError::Retry(message)) => {
+                    self.wait_for_log(message, &mut backoff).await?;
+                    continue;
+                }
+                answer => answer?,
+            };
             if refused.is_empty() {
                 return Ok(tally);
             }
@@ -228,19 +236,13 @@ impl SourceTask {
         }
     }
 
-    /// Records without a topic or a time get the configured topic and now.
-    fn fill_in(&self, records: &mut Batch) {
-        if records.topics.is_empty() {
-            records.topics.push(self.config.topic.clone());
-        }
-        let now = i64::try_from(
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis()),
-        )
-        .unwrap_or(i64::MAX);
-        records.timestamps.resize(records.len(), now);
-        records.timestamps.iter_mut().filter(|t| **t < 0).for_each(|t| *t = now);
-        records.partitions = vec![-1; records.len()];
-        records.offsets = vec![-1; records.len()];
+    /// `--until-done`: an empty poll was the last one. Without an inbox that is one whose source says to come back later.
+    fn nothing_more(&self, idle: Duration) -> bool {
+        let none_now = |feeds: &watch::Receiver<bool>| match &self.grants.inbox {
+            Some(inbox) => *feeds.borrow() && inbox.is_drained(),
+            None => !idle.is_zero(),
+        };
+        self.until_done.as_ref().is_some_and(none_now)
     }
 
     /// Waits until the source may have more, a request arrives, or stopping is requested.
@@ -261,12 +263,25 @@ impl SourceTask {
         }
     }
 
-    /// After an empty transaction. A source with an inbox waits inside its polls, so it need not ask for a pause.
-    fn nothing_more(&self, idle: Duration) -> bool {
-        self.until_done.as_ref().is_some_and(|feeds| match &self.grants.inbox {
-            Some(inbox) => *feeds.borrow() && inbox.is_drained(),
-            None => !idle.is_zero(),
-        })
+    /// Waits before the same append is tried again: the guest need not read anew.
+    async fn wait_for_log(&mut self, message: String, backoff: &mut Backoff) -> Result<(), TaskError> {
+        let Some(wait) = backoff.next(Instant::now(), None) else {
+            return Err(TaskError::Restart(format!("topic log: {message}")));
+        };
+        self.grants.metrics.retried(1);
+        tracing::warn!(
+            connector = self.grants.connector,
+            message,
+            ?wait,
+            attempt = backoff.attempt(),
+            "the topic log is retried"
+        );
+        self.grants.metrics.state(TaskState::Retrying, Some(message.clone()));
+        if self.stop.sleep(wait).await {
+            return Err(TaskError::Restart(format!("stopped while the topic log was retried: {message}")));
+        }
+        self.grants.metrics.recovered();
+        Ok(())
     }
 
     /// A failed call: waits if it may pass, otherwise ends the task.
@@ -286,6 +301,18 @@ impl SourceTask {
         tracing::warn!(connector = self.grants.connector, message, wait = ?wait, attempt = backoff.attempt(), "retrying");
         self.stop.sleep(wait.max(Duration::from_millis(1))).await;
         Ok(())
+    }
+}
+
+/// A place that grows without end would end the log's transactions one day: better now, with its name.
+fn check_size(positions: &[Position]) -> Result<(), TaskError> {
+    match positions.iter().find(|p| p.place.len() > MAX_PLACE) {
+        None => Ok(()),
+        Some(Position { slice, place }) => Err(TaskError::Failed(format!(
+            "the position of `{slice}` has {} bytes, at most {MAX_PLACE} are kept: make what the source remembers smaller (its \
+             overlap, for example)",
+            place.len()
+        ))),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What one transaction of a source holds: several polls, closed by records, bytes or time, whichever comes first.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::batch::Batch;
 use crate::capability::inbox::Inbox;
-use crate::config::Batching;
+use crate::config::{Batching, SourceConfig};
 use crate::guest::{GuestError, SourceGuest};
 use crate::outcome::{Outcome, Polled, Rejection, Verdict};
 use crate::pipeline::Stop;
@@ -36,17 +36,18 @@ impl Transaction {
     /// The guest's, when nothing had come before it.
     pub async fn collect(
         guest: &mut SourceGuest,
-        bounds: &Batching,
+        config: &SourceConfig,
         inbox: Option<&Inbox>,
         stop: &Stop,
     ) -> Result<Self, GuestError> {
+        let bounds = &config.connector.batch;
         let mut open = Self::default();
         let mut since: Option<Instant> = None;
         loop {
             let limits = open.room(bounds, since);
             match guest.poll(limits).await {
                 Ok(polled) => {
-                    open.add(polled);
+                    open.add(polled, &config.topic);
                     if let Some(inbox) = inbox {
                         inbox.polled();
                     }
@@ -87,7 +88,9 @@ impl Transaction {
         }
     }
 
-    fn add(&mut self, polled: Polled) {
+    /// Takes up a poll; records without a topic go to `topic`.
+    fn add(&mut self, mut polled: Polled, topic: &str) {
+        complete(&mut polled.records, topic);
         let base = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
         if self.records.is_empty() {
             self.records = polled.records;
@@ -109,3 +112,21 @@ impl Transaction {
         self.finished = polled.finished;
     }
 }
+
+/// Fills the columns that a guest may leave out: records of several polls stand in one batch. A record without a time has now;
+/// what a guest says of partitions, offsets and attempts has no meaning before the log has the record.
+fn complete(records: &mut Batch, topic: &str) {
+    if records.topics.is_empty() {
+        records.topics.push(topic.to_owned());
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    records.timestamps.resize(records.len(), now);
+    records.timestamps.iter_mut().filter(|t| **t < 0).for_each(|t| *t = now);
+    records.partitions = vec![-1; records.len()];
+    records.offsets = vec![-1; records.len()];
+    records.attempts.clear();
+}
+
+#[cfg(test)]
+mod tests;

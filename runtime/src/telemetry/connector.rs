@@ -23,6 +23,31 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Of `inputs` records, where `origin` names the input of each output and `rejects` that of each rejection, both ascending.
+    /// An input that ends more than once was split; one that ends nowhere was filtered.
+    #[must_use]
+    pub fn of(inputs: usize, origin: &[u32], rejects: impl Iterator<Item = u32>) -> Self {
+        let mut ended = origin.to_vec();
+        ended.extend(rejects);
+        let ends = ended.len();
+        ended.sort_unstable();
+        ended.dedup();
+        Self {
+            read: inputs as u64,
+            split: (ends - ended.len()) as u64,
+            delivered: origin.len() as u64,
+            filtered: inputs.saturating_sub(ended.len()) as u64,
+            dead_lettered: (ends - origin.len()) as u64,
+        }
+    }
+
+    /// `n` of those that were to be delivered were refused and are dead letters.
+    #[must_use]
+    pub const fn refused(self, n: usize) -> Self {
+        let n = n as u64;
+        Self { delivered: self.delivered.saturating_sub(n), dead_lettered: self.dead_lettered + n, ..self }
+    }
+
     /// Moves the counters of a connector.
     pub fn settle(&self, metrics: &ConnectorMetrics) {
         metrics.settle(self);
