@@ -176,22 +176,24 @@ fn connections(checker: &mut Checker<'_>, raw: &Entries<Spanned<raw::Connection>
     connections
 }
 
+const NAMES: &str = "offsets, positions and metrics are kept by this name: it is unique over sources and sinks";
+const PATHS: &str = "a request goes to one source: give each a path of its own";
+
 fn unique_names(checker: &mut Checker<'_>, file: &raw::File) {
     let names = file.source.iter().chain(&file.sink).filter_map(|raw| raw.get_ref().name.as_ref());
-    unique(checker, names.map(|name| (name.get_ref().as_str(), name.span())), "the name of two connectors");
+    unique(checker, names.map(|name| (name.get_ref().as_str(), name.span())), "the name of two connectors", NAMES);
 }
 
 fn unique_paths(checker: &mut Checker<'_>, file: &raw::File) {
     let listens = file.source.iter().filter_map(|raw| raw.get_ref().listen.as_ref());
     let paths = listens.filter_map(|raw| raw.get_ref().path.as_ref());
-    unique(checker, paths.map(|path| (path.get_ref().as_str(), path.span())), "the path of two sources");
+    unique(checker, paths.map(|path| (path.get_ref().as_str(), path.span())), "the path of two sources", PATHS);
 }
 
-fn unique<'f>(checker: &mut Checker<'_>, entries: impl Iterator<Item = (&'f str, Range<usize>)>, what: &str) {
+fn unique<'f>(checker: &mut Checker<'_>, entries: impl Iterator<Item = (&'f str, Range<usize>)>, what: &str, help: &str) {
     let mut seen = std::collections::BTreeSet::new();
     for (entry, span) in entries {
         if !seen.insert(entry) {
-            let help = "offsets, positions and metrics are kept by this name: it is unique over sources and sinks";
             checker.push(Diagnostic::error(span, format!("`{entry}` is {what}")).label("used before").help(help));
         }
     }

@@ -129,7 +129,7 @@ fn explain(message: &str, span: Range<usize>, key: Option<&str>) -> (Diagnostic,
     }
     let (title, expected) = message.split_once(", expected ").unwrap_or((message, ""));
     let title = title.replace("invalid type: ", "wrong type: ").replace("map", "table").replace("sequence", "array");
-    let expected = expected.replace("a map", "a table").replace("a sequence", "an array");
+    let expected = expected.replace("a map", "a table").replace("a sequence", "an array").replace("i64", "an integer");
     let label = if expected.is_empty() { String::new() } else { format!("expected {expected}") };
     let brackets = matches!(key, Some("source" | "sink" | "transform")) && title.contains("table");
     let help = brackets.then(|| format!("write [[{}]] with two brackets: there can be several", key.unwrap_or_default()));

@@ -12,7 +12,19 @@ tasks = 0
 [topic.t]
 partitions = 0
 "#;
-    let expected = r#""#;
+    let expected = r#"error: 0 is out of bounds
+ --> retail.toml:5:9
+  |
+5 | tasks = 0
+  |         ^ expected 1 to 256
+
+error: 0 is out of bounds
+ --> retail.toml:7:14
+  |
+7 | partitions = 0
+  |              ^ expected 1 to 100000
+
+retail.toml: 2 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -24,7 +36,15 @@ component = "csv"
 topic = "t"
 config = { password = "${env:SET}" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: a secret (`${env:SET}`) cannot stand here
+ --> retail.toml:5:23
+  |
+5 | config = { password = "${env:SET}" }
+  |                       ^^^^^^^^^^^^
+  |
+  = help: the guest reads `config`: put a credential into [source.auth."host"] or [sink.auth."host"], a database URL into [connection.NAME], a signature's secret into [source.listen]; plain values come from [vars] as ${var:NAME}
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -35,7 +55,21 @@ name = "a"
 component = "csv"
 topic = "${file:/run/secrets/topic}"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: a secret (`${file:/run/secrets/topic}`) cannot stand here
+ --> retail.toml:4:9
+  |
+4 | topic = "${file:/run/secrets/topic}"
+  |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: secrets resolve in [kafka], auth, connection and listen sections; plain values come from [vars] as ${var:NAME}
+
+error: `` cannot be the name of a topic
+ --> retail.toml:4:9
+  |
+4 | topic = "${file:/run/secrets/topic}"
+  |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`
+
+retail.toml: 2 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -48,7 +82,15 @@ topic = "t"
 [vars]
 password = "${env:SET}"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: variable `password` holds a reference
+ --> retail.toml:6:12
+  |
+6 | password = "${env:SET}"
+  |            ^^^^^^^^^^^^ expected a plain value
+  |
+  = help: secrets resolve in [kafka], auth, connection and listen sections; plain values come from [vars] as ${var:NAME}
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -61,7 +103,15 @@ topics = ["t"]
 [connection.w]
 url = "${env:WAREHOUSE_URL}"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: environment variable `WAREHOUSE_URL` is not set
+ --> retail.toml:6:7
+  |
+6 | url = "${env:WAREHOUSE_URL}"
+  |       ^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: set it: export WAREHOUSE_URL=…
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -74,7 +124,15 @@ topics = ["t"]
 [connection.w]
 url = "${file:nowhere/secret}"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: cannot read the secret file ./nowhere/secret: No such file or directory (os error 2)
+ --> retail.toml:6:7
+  |
+6 | url = "${file:nowhere/secret}"
+  |       ^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: create it, or correct the path
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -87,7 +145,21 @@ topic = "${var:domian}.t"
 [vars]
 domain = "erp"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `domian` is not in [vars]
+ --> retail.toml:4:9
+  |
+4 | topic = "${var:domian}.t"
+  |         ^^^^^^^^^^^^^^^^^
+  |
+  = help: did you mean `domain`?
+
+error: `` cannot be the name of a topic
+ --> retail.toml:4:9
+  |
+4 | topic = "${var:domian}.t"
+  |         ^^^^^^^^^^^^^^^^^ expected 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`
+
+retail.toml: 2 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -98,7 +170,21 @@ name = "a"
 component = "csv"
 topic = "${HOME}"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `${HOME}` has no kind
+ --> retail.toml:4:9
+  |
+4 | topic = "${HOME}"
+  |         ^^^^^^^^^
+  |
+  = help: write ${var:NAME}, ${env:NAME} or ${file:/path}; $${ is a plain ${
+
+error: `` cannot be the name of a topic
+ --> retail.toml:4:9
+  |
+4 | topic = "${HOME}"
+  |         ^^^^^^^^^ expected 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`
+
+retail.toml: 2 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -110,7 +196,25 @@ component = "csv"
 topic = "t"
 allow.http = ["https://erp.example.com/odata", "*.example.com", "ftp://x"]
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `https://erp.example.com/odata` is not a host
+ --> retail.toml:5:15
+  |
+5 | allow.http = ["https://erp.example.com/odata", "*.example.com", "ftp://x"]
+  |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected a host without a path: what is allowed is the whole host
+
+error: `*.example.com` is not a host
+ --> retail.toml:5:48
+  |
+5 | allow.http = ["https://erp.example.com/odata", "*.example.com", "ftp://x"]
+  |                                                ^^^^^^^^^^^^^^^ expected one literal host name: patterns and users are not allowed here
+
+error: `ftp://x` is not a host
+ --> retail.toml:5:65
+  |
+5 | allow.http = ["https://erp.example.com/odata", "*.example.com", "ftp://x"]
+  |                                                                 ^^^^^^^^^ expected http:// or https://, or no scheme at all
+
+retail.toml: 3 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -122,7 +226,13 @@ component = "csv"
 topic = "t"
 allow.files = ["nowhere"]
 "#;
-    let expected = r#""#;
+    let expected = r#"error: ./nowhere is not a folder
+ --> retail.toml:5:16
+  |
+5 | allow.files = ["nowhere"]
+  |                ^^^^^^^^^ expected a folder that exists; a guest is granted folders, not files
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -136,7 +246,15 @@ allow.http = ["erp.example.com"]
 [source.auth."epr.example.com"]
 bearer = "hush"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: credentials for `epr.example.com`, which is not allowed
+ --> retail.toml:6:14
+  |
+6 | [source.auth."epr.example.com"]
+  |              ^^^^^^^^^^^^^^^^^ expected a host of `allow.http`
+  |
+  = help: did you mean `erp.example.com`?
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -151,7 +269,13 @@ allow.http = ["h"]
 bearer = "hush"
 header = { name = "x", value = "y" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: credentials need exactly one kind
+ --> retail.toml:6:1
+  |
+6 | [source.auth."h"]
+  | ^^^^^^^^^^^^^^^^^ expected one of `basic`, `bearer`, `header`
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -165,7 +289,29 @@ allow.http = ["erp.example.com"]
 [source.auth.erp.example.com]
 bearer = "hush"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: credentials for `erp`, which is not allowed
+ --> retail.toml:6:14
+  |
+6 | [source.auth.erp.example.com]
+  |              ^^^ expected a host of `allow.http`
+  |
+  = help: there is: `erp.example.com`
+
+error: credentials need exactly one kind
+ --> retail.toml:6:14
+  |
+6 | [source.auth.erp.example.com]
+  |              ^^^ expected one of `basic`, `bearer`, `header`
+
+error: unknown key `example`
+ --> retail.toml:6:18
+  |
+6 | [source.auth.erp.example.com]
+  |                  ^^^^^^^ expected `basic`, `bearer` or `header`
+  |
+  = help: a name with dots is quoted: [source.auth."erp.example.com"]
+
+retail.toml: 3 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -177,7 +323,15 @@ component = "csv"
 topic = "t"
 start = "latest"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `start` is a key of [[sink]]
+ --> retail.toml:5:9
+  |
+5 | start = "latest"
+  |         ^^^^^^^^ not expected in [[source]]
+  |
+  = help: a source goes on from its own position
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -189,7 +343,13 @@ component = "sql"
 topics = ["t"]
 start = "yesterday"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `yesterday` is no place to start
+ --> retail.toml:5:9
+  |
+5 | start = "yesterday"
+  |         ^^^^^^^^^^^ expected "earliest", "latest" or a time such as "2026-01-31T00:00:00Z"
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -200,7 +360,13 @@ name = "w"
 component = "sql"
 topics = []
 "#;
-    let expected = r#""#;
+    let expected = r#"error: a sink without topics
+ --> retail.toml:4:10
+  |
+4 | topics = []
+  |          ^^ expected at least one topic
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -211,7 +377,13 @@ name = "w"
 component = "sql"
 topics = { pattern = "erp.(" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: not a regular expression
+ --> retail.toml:4:22
+  |
+4 | topics = { pattern = "erp.(" }
+  |                      ^^^^^^^ unclosed group
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -224,7 +396,19 @@ topic = "t"
 batch = { linger = "5" }
 retry = { initial = "5 sec" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: invalid value: string "5"
+ --> retail.toml:5:20
+  |
+5 | batch = { linger = "5" }
+  |                    ^^^ expected a duration such as "100ms", "5s", "2m", "1h" or "7d"
+
+error: invalid value: string "5 sec"
+ --> retail.toml:6:21
+  |
+6 | retry = { initial = "5 sec" }
+  |                     ^^^^^^^ expected a duration such as "100ms", "5s", "2m", "1h" or "7d"
+
+retail.toml: 2 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -236,7 +420,13 @@ component = "csv"
 topic = "t"
 batch = { bytes = "1MegaByte" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: invalid value: string "1MegaByte"
+ --> retail.toml:5:19
+  |
+5 | batch = { bytes = "1MegaByte" }
+  |                   ^^^^^^^^^^^ expected a size such as "64KiB", "1MiB" or "1GB", or a number of bytes
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -253,7 +443,19 @@ component = "sql"
 topics = ["t"]
 retry = { then = "stop" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `initial` does not fit `max`
+ --> retail.toml:5:9
+  |
+5 | retry = { initial = "5s", max = "1s" }
+  |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected more than 0 and at most `max`
+
+error: `then` without `budget`
+  --> retail.toml:10:9
+   |
+10 | retry = { then = "stop" }
+   |         ^^^^^^^^^^^^^^^^^ without a budget retries never end
+
+retail.toml: 2 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -265,7 +467,13 @@ component = "csv"
 topic = "t"
 dead-letter = 5
 "#;
-    let expected = r#""#;
+    let expected = r#"error: wrong type: integer `5`
+ --> retail.toml:5:15
+  |
+5 | dead-letter = 5
+  |               ^ expected a topic name, false, or { topic, value, window }
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -282,7 +490,21 @@ component = "sql"
 topics = ["t"]
 dead-letter = { windw = { size = 1, limit = 1 } }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: unknown value `drop`
+ --> retail.toml:5:25
+  |
+5 | dead-letter = { value = "****" }
+  |                         ^^^^^^ expected `keep` or `omit`
+
+error: unknown key `windw`
+  --> retail.toml:10:17
+   |
+10 | dead-letter = { windw = { size = 1, limit = 1 } }
+   |                 ^^^^^ expected `topic`, `value` or `window`
+   |
+   = help: did you mean `window`?
+
+retail.toml: 2 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -294,7 +516,15 @@ component = "csv"
 topic = "t"
 listen = { path = "/hooks" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: [source.listen] without [listen]
+ --> retail.toml:5:10
+  |
+5 | listen = { path = "/hooks" }
+  |          ^^^^^^^^^^^^^^^^^^^ nobody listens
+  |
+  = help: add [listen] with address = "127.0.0.1:8080", for example
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -313,7 +543,25 @@ component = "csv"
 topic = "t"
 listen = { path = "/metrics" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `8080` is not an address
+ --> retail.toml:2:11
+  |
+2 | address = "8080"
+  |           ^^^^^^ expected host:port such as "127.0.0.1:8080"
+
+error: `health` is not a path
+ --> retail.toml:7:19
+  |
+7 | listen = { path = "health" }
+  |                   ^^^^^^^^ expected an absolute path such as "/hooks/orders"
+
+error: `/metrics` is taken
+  --> retail.toml:12:19
+   |
+12 | listen = { path = "/metrics" }
+   |                   ^^^^^^^^^^ Wharf answers /health, /ready and /metrics itself
+
+retail.toml: 3 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -332,7 +580,15 @@ component = "csv"
 topic = "t"
 listen = { path = "/h" }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `/h` is the path of two sources
+  --> retail.toml:12:19
+   |
+12 | listen = { path = "/h" }
+   |                   ^^^^ used before
+   |
+   = help: a request goes to one source: give each a path of its own
+
+retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -346,7 +602,19 @@ name = "a"
 component = "csv"
 topic = "t"
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `key` is missing
+ --> retail.toml:3:7
+  |
+3 | tls = { cert = "nowhere.pem" }
+  |       ^^^^^^^^^^^^^^^^^^^^^^^^ `key` is required here
+
+error: certificate ./nowhere.pem does not exist
+ --> retail.toml:3:16
+  |
+3 | tls = { cert = "nowhere.pem" }
+  |                ^^^^^^^^^^^^^ no such file or folder
+
+retail.toml: 2 errors"#;
     assert_eq!(errors(text), expected);
 }
 
@@ -365,6 +633,26 @@ component = "csv"
 topic = "t"
 listen = { path = "/i", signature = { scheme = "shopfy", secret = "${env:SET}" } }
 "#;
-    let expected = r#""#;
+    let expected = r#"error: `header` is missing
+ --> retail.toml:7:37
+  |
+7 | listen = { path = "/h", signature = { scheme = "hmac", secret = "${env:SET}" } }
+  |                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `header` is required here
+
+error: missing field `scheme`
+  --> retail.toml:12:37
+   |
+12 | listen = { path = "/i", signature = { scheme = "shopfy", secret = "${env:SET}" } }
+   |                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+error: unknown value `shopfy`
+  --> retail.toml:12:48
+   |
+12 | listen = { path = "/i", signature = { scheme = "shopfy", secret = "${env:SET}" } }
+   |                                                ^^^^^^^^ expected `shopify`, `stripe` or `hmac`
+   |
+   = help: did you mean `shopify`?
+
+retail.toml: 3 errors"#;
     assert_eq!(errors(text), expected);
 }
