@@ -53,7 +53,7 @@ pub use outcome::{Outcomes, Rejected, Rejection, Verdict};
 pub use sink::{Partition, Sink};
 pub use source::{Limits, Polled, Position, Source};
 pub use transform::{Change, Delta, Transform};
-pub use writer::{NewRecord, Records};
+pub use writer::{HeaderList, NewRecord, Records};
 
 /// What the macros expand to; not for use by hand.
 #[doc(hidden)]
