@@ -119,6 +119,8 @@ fn complete(records: &mut Batch, topic: &str) {
     if records.topics.is_empty() {
         records.topics.push(topic.to_owned());
     }
+    // A record without a topic stands beside ones that name theirs.
+    records.topics.iter_mut().filter(|t| t.is_empty()).for_each(|t| topic.clone_into(t));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     records.timestamps.resize(records.len(), now);

@@ -1,0 +1,42 @@
+use super::*;
+use crate::testing;
+
+fn ask(response: impl Fn() -> Response + 'static) -> Result<Response> {
+    testing::http(move |_| Ok(response()));
+    Request::get("https://erp.example.com/orders").query("$filter", "name eq 'Ann'").send()?.success()
+}
+
+#[test]
+fn status_decides_between_retry_reject_and_fatal() {
+    let wait = ask(|| Response::new(429, "slow down").with_header("Retry-After", "7")).unwrap_err();
+    assert_eq!(
+        wait,
+        Error::retry("GET https://erp.example.com/orders: status 429: slow down").after(Duration::from_secs(7)),
+        "and the query is not shown"
+    );
+    assert!(matches!(ask(|| Response::new(503, "")).unwrap_err(), Error::Retry { after: None, .. }));
+    assert!(matches!(ask(|| Response::new(403, "")).unwrap_err(), Error::Fatal(_)));
+    assert!(matches!(ask(|| Response::new(400, "")).unwrap_err(), Error::Reject(_)));
+    assert_eq!(ask(|| Response::new(200, "[1]")).unwrap().json::<Vec<u8>>().unwrap(), [1]);
+}
+
+#[test]
+fn body_longer_than_the_limit_is_an_error_not_a_cut() {
+    assert_eq!(ask(|| Response::new(200, "12345")).unwrap().bytes_up_to(5).unwrap(), b"12345");
+    assert!(ask(|| Response::new(200, "123456")).unwrap().bytes_up_to(5).unwrap_err().message().contains("longer than 5 bytes"));
+}
+
+#[test]
+fn query_is_percent_encoded() {
+    let request = Request::get("https://h/p").query("$filter", "a eq 'é&b'").query("n", "1");
+    assert_eq!(request.url, "https://h/p?%24filter=a%20eq%20%27%C3%A9%26b%27&n=1");
+}
+
+#[test]
+fn what_is_no_url_is_named() {
+    for url in ["erp.example.com/a", "ftp://erp/a", "https:///a"] {
+        assert!(Request::get(url).send().unwrap_err().message().contains("is no URL"), "{url}");
+    }
+    let url = url::Url::parse("https://h:8?x=1#f").unwrap();
+    assert_eq!(url, url::Url { https: true, authority: "h:8", path: "?x=1" });
+}
