@@ -1,0 +1,82 @@
+//! Offsets that exactly-once sinks keep in the file.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::fault::Fault;
+use crate::capability::sql::{OffsetMove, OffsetScope, claimed, tell_foreign};
+use crate::topic_log::TopicPartition;
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS _wharf_offsets (log_id TEXT NOT NULL, consumer_group TEXT NOT NULL, topic TEXT NOT NULL, \
+    topic_id TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL, updated_at TEXT NOT NULL, \
+    PRIMARY KEY (log_id, consumer_group, topic, topic_id, partition)) STRICT, WITHOUT ROWID";
+const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%f000Z')";
+const MATCHING: &str = "log_id = ?1 AND consumer_group = ?2 AND topic = ?3 AND topic_id = ?4 AND partition = ?5";
+
+pub(super) fn load(
+    db: &Connection,
+    scope: &OffsetScope,
+    partitions: &[(TopicPartition, String)],
+) -> Result<Vec<Option<i64>>, Fault> {
+    let there: bool =
+        db.query_row("SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = '_wharf_offsets')", [], |row| row.get(0))?;
+    if !there {
+        return Ok(vec![None; partitions.len()]);
+    }
+    let sql = format!("SELECT next_offset FROM _wharf_offsets WHERE {MATCHING}");
+    let mut own = db.prepare_cached(&sql)?;
+    let other = "SELECT log_id = ?1 FROM _wharf_offsets WHERE consumer_group = ?2 AND topic = ?3 AND partition = ?4 LIMIT 1";
+    let mut other = db.prepare_cached(other)?;
+    let mut found = Vec::with_capacity(partitions.len());
+    for (at, topic_id) in partitions {
+        let next =
+            own.query_row((&scope.log_id, &scope.group, &*at.topic, topic_id, at.partition), |row| row.get(0)).optional()?;
+        if next.is_none() {
+            let other: Option<bool> =
+                other.query_row((&scope.log_id, &scope.group, &*at.topic, at.partition), |row| row.get(0)).optional()?;
+            if let Some(same_log) = other {
+                tell_foreign(scope, at, same_log);
+            }
+        }
+        found.push(next);
+    }
+    Ok(found)
+}
+
+pub(super) fn claim(
+    db: &Connection,
+    scope: &OffsetScope,
+    (at, topic_id): (&TopicPartition, &str),
+    next: i64,
+) -> Result<(), Fault> {
+    db.execute_batch(TABLE)?;
+    let insert = format!("INSERT INTO _wharf_offsets VALUES (?1, ?2, ?3, ?4, ?5, ?6, {NOW}) ON CONFLICT DO NOTHING");
+    let inserted = db.execute(&insert, (&scope.log_id, &scope.group, &*at.topic, topic_id, at.partition, next))?;
+    if inserted == 1 {
+        return Ok(());
+    }
+    let sql = format!("SELECT next_offset FROM _wharf_offsets WHERE {MATCHING}");
+    let stored: i64 = db.query_row(&sql, (&scope.log_id, &scope.group, &*at.topic, topic_id, at.partition), |row| row.get(0))?;
+    if stored == next { Ok(()) } else { Err(claimed(at, stored, next).into()) }
+}
+
+pub(super) fn advance(db: &Connection, scope: &OffsetScope, moves: &[OffsetMove]) -> Result<bool, Fault> {
+    db.execute_batch(TABLE)?;
+    let set = format!("UPDATE _wharf_offsets SET next_offset = ?6, updated_at = {NOW} WHERE {MATCHING} AND next_offset = ?7");
+    // Outside the host's transaction this one undoes itself when not all could move.
+    db.execute_batch("SAVEPOINT wharf_offsets")?;
+    let moved = || -> Result<bool, rusqlite::Error> {
+        let mut statement = db.prepare_cached(&set)?;
+        for one in moves {
+            let at = &one.partition;
+            let key = (&scope.log_id, &scope.group, &*at.topic, &one.topic_id, at.partition, one.next, one.expected);
+            if statement.execute(key)? != 1 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    let all = moved();
+    let undo = if matches!(all, Ok(true)) { "" } else { "ROLLBACK TO wharf_offsets; " };
+    db.execute_batch(&format!("{undo}RELEASE wharf_offsets"))?;
+    Ok(all?)
+}
