@@ -89,7 +89,10 @@ pub async fn run(config: Config, bundle: Bundle, telemetry: &Arc<Telemetry>, opt
     // Cancel-safe: nothing was started yet.
     let connected = tokio::select! {
         connected = prepared.connect() => connected.map(|()| true),
-        () = requested(&mut stop) => Ok(false),
+        () = requested(&mut stop) => {
+            telemetry.draining();
+            Ok(false)
+        }
     };
     let outcome = match connected {
         Ok(true) => Ok(supervise(Arc::new(prepared), options).await),
