@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::config::Retry;
 
+/// Longest delay that is computed.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// Exponential backoff with jitter and a budget of time. One per thing that is tried; [`Backoff::reset`] after success.
 #[derive(Debug, Clone)]
 pub struct Backoff {
@@ -45,6 +48,8 @@ impl Backoff {
         let full = self.initial.saturating_mul(factor).min(self.max);
         // 32 bits of the random number: 0 to 1 of the upper half.
         let part = u32::try_from(self.random() >> 32).unwrap_or(u32::MAX);
+        // Nobody waits that long, and the arithmetic below ends there.
+        let full = full.min(LONGEST);
         full.mul_f64(0.5 + f64::from(part) / f64::from(u32::MAX) / 2.0).min(full)
     }
 

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::{Timestamp, ToSpan as _, civil};
+use jiff::{Span, Timestamp, civil};
 use serde_json::Value;
 
 use crate::outcome::Rejection;
@@ -17,13 +17,15 @@ pub struct Plan(Option<Node>);
 enum Node {
     Leaf(Kind),
     Items(Box<Node>),
+    /// A map's values: of an object, or of pairs where its keys are no texts.
+    Values(Box<Node>),
     Fields(Vec<(String, Node)>),
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Two's complement, big endian, base64; digits after the point.
-    Decimal(usize),
+    /// Two's complement, big endian, base64; digits after the point, below zero: zeros to add. `None`: the schema doesn't say.
+    Decimal(Option<i32>),
     /// Days since 1970-01-01.
     Date,
     /// Units of a second since 1970-01-01T00:00:00Z: how many in a second.
@@ -57,6 +59,7 @@ fn node(schema: &Value) -> Option<Node> {
     }
     match schema.get("type")?.as_str()? {
         "array" => Some(Node::Items(Box::new(node(schema.get("items")?)?))),
+        "map" => Some(Node::Values(Box::new(node(schema.get("values")?)?))),
         "struct" => {
             let fields = schema.get("fields")?.as_array()?.iter();
             let fields: Vec<_> = fields.filter_map(|f| Some((f.get("field")?.as_str()?.to_owned(), node(f)?))).collect();
@@ -69,7 +72,8 @@ fn node(schema: &Value) -> Option<Node> {
 fn kind(name: &str, schema: &Value) -> Option<Kind> {
     Some(match name {
         "org.apache.kafka.connect.data.Decimal" => {
-            Kind::Decimal(schema.pointer("/parameters/scale")?.as_str()?.parse().ok().filter(|s| *s <= 400)?)
+            let scale = schema.pointer("/parameters/scale").and_then(Value::as_str).and_then(|s| s.parse().ok());
+            Kind::Decimal(scale.filter(|s: &i32| s.abs() <= 400))
         }
         "org.apache.kafka.connect.data.Date" | "io.debezium.time.Date" => Kind::Date,
         "org.apache.kafka.connect.data.Timestamp" | "io.debezium.time.Timestamp" => Kind::Instant(1_000),
@@ -83,7 +87,11 @@ impl Node {
     fn apply(&self, value: &mut Value) -> Result<(), Rejection> {
         match (self, &mut *value) {
             (_, Value::Null) => Ok(()),
-            (Self::Items(item), Value::Array(elements)) => elements.iter_mut().try_for_each(|e| item.apply(e)),
+            (Self::Items(item), Value::Array(elements)) => each(elements.iter_mut(), item),
+            (Self::Values(node), Value::Array(pairs)) => each(pairs.iter_mut().filter_map(|pair| pair.get_mut(1)), node),
+            (Self::Values(node), Value::Object(members)) => {
+                members.iter_mut().try_for_each(|(name, v)| node.apply(v).map_err(|r| field::under(name, r)))
+            }
             (Self::Fields(fields), Value::Object(members)) => {
                 for (name, node) in fields {
                     if let Some(member) = members.get_mut(name) {
@@ -97,9 +105,13 @@ impl Node {
                 *value = Value::String(converted);
                 Ok(())
             }
-            (Self::Items(_) | Self::Fields(_), other) => Err(wrong(other)),
+            (Self::Items(_) | Self::Values(_) | Self::Fields(_), other) => Err(wrong(other)),
         }
     }
+}
+
+fn each<'v>(elements: impl Iterator<Item = &'v mut Value>, node: &Node) -> Result<(), Rejection> {
+    elements.enumerate().try_for_each(|(at, e)| node.apply(e).map_err(|r| field::under(&at.to_string(), r)))
 }
 
 fn wrong(value: &Value) -> Rejection {
@@ -110,13 +122,14 @@ impl Kind {
     fn convert(self, value: &Value) -> Option<String> {
         match self {
             Self::Decimal(scale) => match value {
-                Value::String(base64) => decimal(&STANDARD.decode(base64).ok()?, scale),
+                Value::String(base64) => decimal(&STANDARD.decode(base64).ok()?, scale?),
                 // Connect's `decimal.format=NUMERIC`.
                 Value::Number(n) => Some(n.as_str().to_owned()),
                 _ => None,
             },
             Self::Date => {
-                civil::date(1970, 1, 1).checked_add(i32::try_from(value.as_i64()?).ok()?.days()).ok().map(|d| d.to_string())
+                let days = Span::new().try_days(value.as_i64()?).ok()?;
+                civil::date(1970, 1, 1).checked_add(days).ok().map(|d| d.to_string())
             }
             Self::Instant(per_second) => {
                 let nanos = i128::from(value.as_i64()?) * (1_000_000_000 / i128::from(per_second));
@@ -127,7 +140,7 @@ impl Kind {
 }
 
 /// Plain digits of a two's complement number of at most 16 bytes (38 digits, as databases have).
-fn decimal(bytes: &[u8], scale: usize) -> Option<String> {
+fn decimal(bytes: &[u8], scale: i32) -> Option<String> {
     let first = bytes.first()?;
     if bytes.len() > 16 {
         return None;
@@ -135,7 +148,12 @@ fn decimal(bytes: &[u8], scale: usize) -> Option<String> {
     let start: i128 = if *first >= 0x80 { -1 } else { 0 };
     let unscaled = bytes.iter().fold(start, |n, byte| (n << 8) | i128::from(*byte));
     let sign = if unscaled < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let whole = unscaled.unsigned_abs().to_string();
+    let Ok(scale) = usize::try_from(scale) else {
+        let zeros = if unscaled == 0 { 0 } else { usize::try_from(scale.unsigned_abs()).ok()? };
+        return Some(format!("{sign}{whole}{}", "0".repeat(zeros)));
+    };
+    let digits = format!("{whole:0>width$}", width = scale + 1);
     let (whole, fraction) = digits.split_at_checked(digits.len() - scale)?;
     Some(if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
 }

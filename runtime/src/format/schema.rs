@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::outcome::Rejection;
+use crate::transform::field;
 
 /// What a value shows of its type.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +42,7 @@ fn shape(value: &Value) -> Result<Shape, Rejection> {
             Shape::Array(Box::new(shapes.into_iter().try_fold(Shape::Unknown, merged)?))
         }
         Value::Object(members) => {
-            let members = members.iter().map(|(name, v)| {
-                let under = |r: Rejection| Rejection { field: Some(format!("/{name}{}", r.field.unwrap_or_default())), ..r };
-                Ok((name.clone(), shape(v).map_err(under)?))
-            });
+            let members = members.iter().map(|(name, v)| Ok((name.clone(), shape(v).map_err(|r| field::under(name, r))?)));
             Shape::Struct(members.collect::<Result<_, Rejection>>()?)
         }
     })

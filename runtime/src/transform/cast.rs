@@ -70,7 +70,7 @@ fn float(value: &Value) -> Option<Value> {
         Value::String(s) => match serde_json::from_str::<Number>(s.trim()) {
             Ok(number) => Some(Value::Number(number)),
             // Digits that JSON would write otherwise: `.5`, `+1`.
-            Err(_) => Decimal::parse(s.trim()).and_then(|_| Number::from_f64(s.trim().parse().ok()?)).map(Value::Number),
+            Err(_) => serde_json::from_str::<Number>(&Decimal::parse(s.trim())?.plain()?).ok().map(Value::Number),
         },
         _ => None,
     }
