@@ -1,0 +1,1 @@
+//! What only Kafka can get wrong.
