@@ -51,6 +51,9 @@ const REFRESH: Duration = Duration::from_secs(30);
 /// Kafka's own default of `max.poll.interval.ms`.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 
+/// librdkafka's own default of `session.timeout.ms`.
+const SESSION: Duration = Duration::from_secs(45);
+
 /// The topic log on Kafka.
 pub struct KafkaLog {
     shared: Arc<Shared>,
@@ -192,8 +195,9 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     let millis = |name| config.get(name).and_then(|value| value.parse().ok()).map(Duration::from_millis);
     let refresh = millis("topic.metadata.refresh.interval.ms").unwrap_or(REFRESH);
     let max_poll_interval = millis("max.poll.interval.ms").unwrap_or(MAX_POLL_INTERVAL);
+    let session = millis("session.timeout.ms").unwrap_or(SESSION);
     config.set("topic.metadata.refresh.interval.ms", refresh.as_millis().to_string());
-    let group = Arc::new(Group::new(name.clone(), spec.tasks, max_poll_interval));
+    let group = Arc::new(Group::new(name.clone(), spec.tasks, max_poll_interval, session));
     let consumer: SinkConsumer = config.create_with_context(Member(Arc::clone(&group))).map_err(|e| misconfigured(&e))?;
     let consumer = Arc::new(consumer);
     group.set_consumer(&consumer);

@@ -248,7 +248,10 @@ pub async fn a_commit_is_refused_after_another_member_took_over(bench: Bench) {
     let mut second = bench.lane(&spec).await;
     let gone = loop {
         match event(&mut *first, LIMITS).await {
-            SinkEvent::Revoked(list) => break list,
+            SinkEvent::Revoked(mut list) => {
+                list.sort();
+                break list;
+            }
             SinkEvent::Records(_) => {}
             other => panic!("{other:?}"),
         }

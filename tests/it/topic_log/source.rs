@@ -87,7 +87,8 @@ pub async fn every_task_reads_the_positions_of_the_whole_source(bench: Bench) {
 }
 
 pub async fn an_oversize_record_is_refused_and_nothing_is_written(bench: Bench) {
-    let (topic, small) = (bench.topic("orders", 1).await, bench.topic_with("small", 1, &[("max.message.bytes", "3000")]).await);
+    let topic = bench.topic_with("orders", 1, &[("max.message.bytes", "1200000")]).await;
+    let small = bench.topic_with("small", 1, &[("max.message.bytes", "3000")]).await;
     let mut log = bench.source(&bench.owner(0, 1)).await.unwrap();
     let (large, huge) = ("x".repeat(5000), "x".repeat(1_500_000));
     for (name, value) in [(&small, &large), (&topic, &huge)] {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -13,6 +14,10 @@ use super::client::{ASK, Plain, Properties, Voice, blocking, misconfigured};
 use super::fault::{code_fault, fault, is_unknown_topic};
 use super::native;
 use crate::topic_log::{LogError, PartitionInfo, TopicInfo, TopicPartition, TopicSpec};
+
+/// Tries for the ends of a partition whose leader is being chosen, and between them.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The shared clients. `client` sees uncommitted records too: it tells where a partition really ends.
 pub(super) struct Admin {
@@ -113,11 +118,27 @@ impl Admin {
             let Some(numbers) = self.partitions(&name)? else { continue };
             let topic: Arc<str> = name.as_str().into();
             let at: Vec<_> = numbers.iter().map(|&partition| TopicPartition { topic: Arc::clone(&topic), partition }).collect();
-            let ends = self.ends(&at)?;
+            let ends = self.ends_where_known(&at)?;
             let info = |(partition, (low, high))| PartitionInfo { partition, low, high };
             infos.push(TopicInfo { name, id, partitions: numbers.into_iter().zip(ends).map(info).collect() });
         }
         Ok(infos)
+    }
+
+    /// A partition without a leader must not hide all topics: -1 stands for what is not known.
+    fn ends_where_known(&self, partitions: &[TopicPartition]) -> Result<Vec<(i64, i64)>, LogError> {
+        for _ in 0..TRIES {
+            match self.ends(partitions) {
+                Err(LogError::Retry(_)) => std::thread::sleep(PAUSE),
+                answer => return answer,
+            }
+        }
+        let one = |at: &TopicPartition| match self.ends(std::slice::from_ref(at)) {
+            Ok(ends) => Ok(ends.first().copied().unwrap_or((-1, -1))),
+            Err(LogError::Retry(_)) => Ok((-1, -1)),
+            Err(error) => Err(error),
+        };
+        partitions.iter().map(one).collect()
     }
 
     /// First offset and next offset to be written, uncommitted records included. Blocks.

@@ -81,7 +81,7 @@ impl Driver {
             self.group.settle(&self.consumer);
             self.group.restart(&self.consumer);
         }
-        self.group.close();
+        self.group.close(&self.consumer);
     }
 
     fn subscribe(&self, subscribed: &mut Option<Vec<String>>) -> Result<(), LogError> {

@@ -76,6 +76,8 @@ pub(super) struct Group {
     voice: Voice,
     /// Longest time a lane may take to let go.
     defer: Duration,
+    /// A member that died is still in the group until its session ends: partitions that nobody here owns may be its.
+    pub(super) ghost: Duration,
     consumer: OnceLock<Weak<SinkConsumer>>,
     state: Mutex<State>,
     /// Commits hold it shared, giving partitions up holds it alone: a commit never meets a partition that has just gone.
@@ -85,13 +87,14 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(name: String, tasks: u32, max_poll_interval: Duration) -> Self {
+    pub(super) fn new(name: String, tasks: u32, max_poll_interval: Duration, session: Duration) -> Self {
         let tasks = usize::try_from(tasks.max(1)).unwrap_or(1);
         let inboxes = (0..tasks).map(|_| VecDeque::new()).collect();
         Self {
             voice: Voice::new(name.clone()),
             name,
             defer: Duration::from_secs(30).min(max_poll_interval / 2),
+            ghost: session + Duration::from_secs(5),
             consumer: OnceLock::new(),
             state: Mutex::new(State { inboxes, ..State::default() }),
             gate: RwLock::new(()),
@@ -153,13 +156,20 @@ impl Group {
         self.wakes.iter().for_each(|wake| wake.notify_one());
     }
 
-    /// From now on partitions are given back without asking anyone. Queues go first: each holds the consumer.
-    pub(super) fn close(&self) {
+    /// From now on partitions are given back without asking anyone: a revocation that waits would keep the consumer from
+    /// closing. Queues go first, as each holds the consumer.
+    pub(super) fn close(&self, consumer: &SinkConsumer) {
+        let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
         state.closing = true;
         let (owned, inboxes) = (std::mem::take(&mut state.owned), std::mem::take(&mut state.inboxes));
+        let revocation = state.revocation.take();
         drop(state);
         drop((owned, inboxes));
+        if let Some(revocation) = revocation {
+            self.give_back(consumer, &revocation.list);
+        }
+        drop(gate);
     }
 
     /// Those of the asked partitions that are no longer owned by virtue of this assignment.

@@ -23,8 +23,6 @@ use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, St
 
 /// Queues are looked at this often even where nothing woke the lane.
 const LOOK: Duration = Duration::from_millis(100);
-/// A member that died is still in the group until its session ends; partitions that nobody here owns may be its.
-const GHOST: Duration = Duration::from_secs(60);
 const SEEK: Duration = Duration::from_secs(5);
 
 /// A partition of this lane.
@@ -238,8 +236,9 @@ impl Lane {
         }
         let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
         let places: Vec<_> = self.slots.iter().map(|slot| (slot.at.clone(), slot.delivered)).collect();
+        let ghost = self.group.ghost;
         blocking(move || {
-            if since.elapsed() < GHOST && shared.partitions_of(&wanted)? > owned {
+            if since.elapsed() < ghost && shared.partitions_of(&wanted)? > owned {
                 return Ok(false);
             }
             let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
