@@ -1,1 +1,219 @@
-//! Not yet written.
+//! The topic log on Kafka, through librdkafka. Owns the clients that a process shares and the threads of its sinks' consumers;
+//! makes no connection before the first call, and each call answers [`LogError::Retry`] while Kafka is down.
+//!
+//! | part | file |
+//! |---|---|
+//! | properties, what clients say | `client.rs` |
+//! | cluster id, topics and their ids, ends | `admin.rs` |
+//! | delivery reports and the drain | `produce.rs`, `refused.rs`, `append.rs` |
+//! | one source task | `owner.rs`, `transaction.rs`, `positions.rs` |
+//! | one sink | `group.rs` (membership), `driver.rs` (its thread), `lane.rs`, `filling.rs` |
+//! | `topic cat` | `reader.rs` |
+//! | unsafe calls | `native.rs` |
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use self::admin::Admin;
+use self::append::Appender;
+use self::client::{Overrides, Properties, blocking, misconfigured};
+use self::driver::{Alive, Driver, Wanted};
+use self::group::{Group, Member, SinkConsumer};
+use self::lane::{Common, Lane};
+use super::{LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicReader, TopicSpec};
+use crate::batch::Batch;
+use crate::capability::secret::Secret;
+
+mod admin;
+mod append;
+mod client;
+mod driver;
+mod fault;
+mod filling;
+mod group;
+mod lane;
+mod native;
+mod owner;
+mod positions;
+mod produce;
+mod reader;
+mod refused;
+mod transaction;
+
+/// How often patterns, new partitions and topic ids are looked at, unless `topic.metadata.refresh.interval.ms` says otherwise.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Kafka's own default of `max.poll.interval.ms`.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
+
+/// librdkafka's own default of `session.timeout.ms`.
+const SESSION: Duration = Duration::from_secs(45);
+
+/// The topic log on Kafka.
+pub struct KafkaLog {
+    shared: Arc<Shared>,
+}
+
+/// What the log and everything that it handed out share.
+pub(crate) struct Shared {
+    properties: Properties,
+    admin: Arc<Admin>,
+    id: OnceCell<String>,
+    /// Dead letters of all sinks.
+    appender: Appender,
+    sources: owner::Sources,
+    drivers: Mutex<Vec<Running>>,
+    /// This process, as claims name it, and when it began (milliseconds since the epoch).
+    worker: String,
+    started: i64,
+}
+
+/// A consumer's thread.
+struct Running {
+    group: String,
+    alive: Weak<Alive>,
+    thread: JoinHandle<()>,
+}
+
+impl fmt::Debug for KafkaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaLog").field("properties", &self.shared.properties).finish_non_exhaustive()
+    }
+}
+
+impl KafkaLog {
+    /// A log with these librdkafka properties.
+    ///
+    /// # Errors
+    /// [`LogError::Fatal`] where librdkafka does not know a property or its value. A Kafka that is down is no error.
+    pub fn new(properties: &BTreeMap<String, Secret>) -> Result<Self, LogError> {
+        let properties = Properties::new(properties.clone());
+        let admin = Arc::new(Admin::new(&properties)?);
+        let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let shared = Shared {
+            admin,
+            id: OnceCell::new(),
+            appender: Appender::new(properties.clone(), Overrides::new(), "dead letters"),
+            sources: owner::Sources::default(),
+            drivers: Mutex::default(),
+            worker: format!("{}-{:x}", std::process::id(), started.as_nanos()),
+            started: i64::try_from(started.as_millis()).unwrap_or(i64::MAX),
+            properties,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+}
+
+impl Shared {
+    async fn id(&self) -> Result<String, LogError> {
+        self.id.get_or_try_init(|| self.admin.cluster_id()).await.cloned()
+    }
+
+    fn drivers(&self) -> MutexGuard<'_, Vec<Running>> {
+        self.drivers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Partitions of all topics that a sink takes. Blocks.
+    fn partitions_of(&self, wanted: &Wanted) -> Result<usize, LogError> {
+        let count = |name: &String| Ok(self.admin.partitions(name)?.map_or(0, |partitions| partitions.len()));
+        wanted.names(&self.admin)?.iter().map(count).sum()
+    }
+
+    /// Waits for consumers of this group that are on their way out: else the group would wait for them. Blocks.
+    fn join_leavers(&self, group: &str) {
+        let mut drivers = self.drivers();
+        let (leaving, staying) = std::mem::take(&mut *drivers)
+            .into_iter()
+            .partition(|d| d.thread.is_finished() || (d.group == group && d.alive.strong_count() == 0));
+        *drivers = staying;
+        drop(drivers);
+        leaving.into_iter().for_each(join);
+    }
+}
+
+fn join(running: Running) {
+    if running.thread.join().is_err() {
+        tracing::error!(group = running.group, "the consumer's thread panicked");
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Lanes hold this: all are gone, and their threads are leaving their groups.
+        std::mem::take(&mut *self.drivers()).into_iter().for_each(join);
+    }
+}
+
+#[async_trait]
+impl TopicLog for KafkaLog {
+    async fn id(&self) -> Result<String, LogError> {
+        self.shared.id().await
+    }
+
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), LogError> {
+        self.shared.id().await?;
+        self.shared.admin.create(topics).await
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        let admin = Arc::clone(&self.shared.admin);
+        blocking(move || admin.topics()).await
+    }
+
+    async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError> {
+        Ok(Box::new(owner::Owner::take_over(&self.shared, owner).await?))
+    }
+
+    async fn sink(&self, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
+        // A Kafka that is down is told here rather than by silence.
+        self.shared.id().await?;
+        let (shared, spec) = (Arc::clone(&self.shared), spec.clone());
+        blocking(move || join_group(&shared, &spec)).await
+    }
+
+    async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
+        self.shared.appender.append(&self.shared.admin, records).await
+    }
+
+    async fn read(&self, topic: &str, from: Start) -> Result<Box<dyn TopicReader>, LogError> {
+        let (shared, topic) = (Arc::clone(&self.shared), topic.to_owned());
+        blocking(move || Ok(Box::new(reader::Reader::open(&shared, &topic, from)?) as Box<dyn TopicReader>)).await
+    }
+}
+
+/// One consumer, its thread, and a lane for each task. Blocks.
+fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
+    let wanted = Arc::new(Wanted::parse(&spec.topics)?);
+    let name = spec.group();
+    shared.join_leavers(&name);
+    let mut config = shared.properties.member(&name, &spec.properties);
+    let millis = |name| config.get(name).and_then(|value| value.parse().ok()).map(Duration::from_millis);
+    let refresh = millis("topic.metadata.refresh.interval.ms").unwrap_or(REFRESH);
+    let max_poll_interval = millis("max.poll.interval.ms").unwrap_or(MAX_POLL_INTERVAL);
+    let session = millis("session.timeout.ms").unwrap_or(SESSION);
+    config.set("topic.metadata.refresh.interval.ms", refresh.as_millis().to_string());
+    let group = Arc::new(Group::new(name.clone(), spec.tasks, max_poll_interval, session));
+    let consumer: SinkConsumer = config.create_with_context(Member(Arc::clone(&group))).map_err(|e| misconfigured(&e))?;
+    let consumer = Arc::new(consumer);
+    group.set_consumer(&consumer);
+    let alive = Arc::new(Alive);
+    let driver = Driver {
+        group: Arc::clone(&group),
+        consumer: Arc::clone(&consumer),
+        admin: Arc::clone(&shared.admin),
+        wanted: Arc::clone(&wanted),
+        alive: Arc::downgrade(&alive),
+        refresh,
+    };
+    let thread = std::thread::Builder::new().name(format!("kafka-{}", spec.sink)).spawn(move || driver.run());
+    let thread = thread.map_err(|e| LogError::Retry(format!("the consumer's thread did not start: {e}")))?;
+    shared.drivers().push(Running { group: name, alive: Arc::downgrade(&alive), thread });
+    let lanes = group.wakes.len();
+    let common = Common { consumer, group, wanted, shared: Arc::clone(shared), start: spec.start, alive };
+    Ok((0..lanes).map(|lane| Box::new(Lane::new(common.clone(), lane)) as Box<dyn SinkLog>).collect())
+}

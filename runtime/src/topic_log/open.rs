@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::embedded::EmbeddedLog;
+use super::kafka::KafkaLog;
 use super::{LogError, TopicLog};
 use crate::config::{Config, LogConfig};
 
@@ -12,9 +13,7 @@ use crate::config::{Config, LogConfig};
 /// [`LogError`] when it can never be opened like this. A Kafka that is down is no error here: each call says so.
 pub fn open(config: &Config) -> Result<Arc<dyn TopicLog>, LogError> {
     match &config.log {
-        LogConfig::Kafka { .. } => {
-            Err(LogError::Fatal("Kafka is not there yet: leave out [kafka] to use the embedded log".into()))
-        }
+        LogConfig::Kafka { properties } => Ok(Arc::new(KafkaLog::new(properties)?)),
         LogConfig::Embedded { retention, retention_bytes } => {
             Ok(Arc::new(EmbeddedLog::open(&config.state_dir, *retention, *retention_bytes)?))
         }

@@ -1,0 +1,189 @@
+//! Questions about the cluster and orders to it: identity, topics, ends of partitions. Owns the two clients that everything
+//! of a log shares; knows nothing of groups and transactions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::{ASK, Plain, Properties, Voice, blocking, misconfigured};
+use super::fault::{code_fault, fault, is_unknown_topic};
+use super::native;
+use crate::topic_log::{LogError, PartitionInfo, TopicInfo, TopicPartition, TopicSpec};
+
+/// Tries for the ends of a partition whose leader is being chosen, and between them.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The shared clients. `client` sees uncommitted records too: it tells where a partition really ends.
+pub(super) struct Admin {
+    admin: AdminClient<Plain>,
+    client: BaseConsumer<Plain>,
+}
+
+impl Admin {
+    pub(super) fn new(properties: &Properties) -> Result<Self, LogError> {
+        let voice = |name| Plain(Voice::new(name));
+        let mut config = properties.plain();
+        let admin = config.create_with_context(voice("admin")).map_err(|e| misconfigured(&e))?;
+        config.set("isolation.level", "read_uncommitted");
+        let client = config.create_with_context(voice("metadata")).map_err(|e| misconfigured(&e))?;
+        Ok(Self { admin, client })
+    }
+
+    pub(super) async fn cluster_id(self: &Arc<Self>) -> Result<String, LogError> {
+        let this = Arc::clone(self);
+        let unknown = || LogError::Retry("Kafka does not answer: is `bootstrap.servers` right, and is it running?".to_owned());
+        blocking(move || this.client.client().fetch_cluster_id(ASK).ok_or_else(unknown)).await
+    }
+
+    pub(super) async fn create(&self, topics: &[TopicSpec]) -> Result<(), LogError> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let topics: Vec<NewTopic<'_>> = topics.iter().map(new_topic).collect();
+        let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK));
+        let results = self.admin.create_topics(&topics, &options).await.map_err(|e| fault("creating topics", &e))?;
+        for result in results {
+            match result {
+                Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
+                Err((name, code)) => return Err(code_fault(&format!("creating topic `{name}`"), code)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The largest batch that a topic takes, bytes (`max.message.bytes`).
+    pub(super) async fn max_message_bytes(&self, topic: &str) -> Result<Option<usize>, LogError> {
+        let what = || format!("reading the configuration of topic `{topic}`");
+        let options = AdminOptions::new().request_timeout(Some(ASK));
+        let answer = self.admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
+        let resources = answer.map_err(|e| fault(&what(), &e))?;
+        let mut limit = None;
+        for resource in resources {
+            let resource = resource.map_err(|code| code_fault(&what(), code))?;
+            limit = resource.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse().ok());
+        }
+        Ok(limit)
+    }
+
+    /// The ids of topics by name; those that do not exist are left out. Blocks.
+    pub(super) fn topic_ids(&self, names: &[&str]) -> Result<BTreeMap<String, String>, LogError> {
+        let mut ids = BTreeMap::new();
+        if names.is_empty() {
+            return Ok(ids);
+        }
+        let answer = native::topic_ids(self.admin.inner(), names, ASK).map_err(|e| fault("asking for topic ids", &e))?;
+        for (name, id) in answer {
+            match id {
+                Ok(id) => drop(ids.insert(name, id)),
+                Err(code) if is_unknown_topic(code) => {}
+                Err(code) => return Err(code_fault(&format!("asking for the id of topic `{name}`"), code)),
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Partitions of a topic; `None` where it does not exist. Blocks.
+    pub(super) fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, LogError> {
+        let what = format!("asking about topic `{topic}`");
+        let metadata = self.client.fetch_metadata(Some(topic), ASK).map_err(|e| fault(&what, &e))?;
+        let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
+        match found.error().map(Code::from) {
+            None => Ok(Some(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())),
+            Some(code) if is_unknown_topic(code) => Ok(None),
+            Some(code) => Err(code_fault(&what, code)),
+        }
+    }
+
+    /// Names of all topics that are not Kafka's own. Blocks.
+    pub(super) fn topic_names(&self) -> Result<Vec<String>, LogError> {
+        let metadata = self.client.fetch_metadata(None, ASK).map_err(|e| fault("listing topics", &e))?;
+        let mut names: Vec<_> = metadata.topics().iter().map(|t| t.name().to_owned()).collect();
+        names.retain(|name| !name.starts_with("__"));
+        names.sort();
+        Ok(names)
+    }
+
+    /// All topics that are not Kafka's own, by name. Blocks.
+    pub(super) fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        let names = self.topic_names()?;
+        let ids = self.topic_ids(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let mut infos = Vec::new();
+        for (name, id) in ids {
+            let Some(numbers) = self.partitions(&name)? else { continue };
+            let topic: Arc<str> = name.as_str().into();
+            let at: Vec<_> = numbers.iter().map(|&partition| TopicPartition { topic: Arc::clone(&topic), partition }).collect();
+            let ends = self.ends_where_known(&at)?;
+            let info = |(partition, (low, high))| PartitionInfo { partition, low, high };
+            infos.push(TopicInfo { name, id, partitions: numbers.into_iter().zip(ends).map(info).collect() });
+        }
+        Ok(infos)
+    }
+
+    /// A partition without a leader must not hide all topics: -1 stands for what is not known.
+    fn ends_where_known(&self, partitions: &[TopicPartition]) -> Result<Vec<(i64, i64)>, LogError> {
+        for _ in 0..TRIES {
+            match self.ends(partitions) {
+                Err(LogError::Retry(_)) => std::thread::sleep(PAUSE),
+                answer => return answer,
+            }
+        }
+        let one = |at: &TopicPartition| match self.ends(std::slice::from_ref(at)) {
+            Ok(ends) => Ok(ends.first().copied().unwrap_or((-1, -1))),
+            Err(LogError::Retry(_)) => Ok((-1, -1)),
+            Err(error) => Err(error),
+        };
+        partitions.iter().map(one).collect()
+    }
+
+    /// First offset and next offset to be written, uncommitted records included. Blocks.
+    pub(super) fn ends(&self, partitions: &[TopicPartition]) -> Result<Vec<(i64, i64)>, LogError> {
+        ends(&self.client, partitions)
+    }
+}
+
+fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
+    let TopicSpec { name, partitions, replication, config } = spec;
+    let new = NewTopic::new(name, *partitions, TopicReplication::Fixed(*replication));
+    config.iter().fold(new, |new, (key, value)| new.set(key, value))
+}
+
+/// First offset and end of partitions, the end as this client's isolation level sees it. Two requests a broker. Blocks.
+pub(super) fn ends<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+) -> Result<Vec<(i64, i64)>, LogError> {
+    let low = offsets(consumer, partitions, Offset::Beginning)?;
+    let high = offsets(consumer, partitions, Offset::End)?;
+    Ok(low.into_iter().zip(high).collect())
+}
+
+/// The offset of a time in each partition: `Beginning`, `End`, or milliseconds since the epoch (-1: no record is that young).
+pub(super) fn offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    time: Offset,
+) -> Result<Vec<i64>, LogError> {
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let what = |at: &TopicPartition| format!("asking for offsets of {at}");
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for at in partitions {
+        list.add_partition_offset(&at.topic, at.partition, time).map_err(|e| fault(&what(at), &e))?;
+    }
+    let answer = consumer.offsets_for_times(list, ASK).map_err(|e| fault("asking for offsets", &e))?;
+    let one = |at: &TopicPartition| {
+        let found = answer.find_partition(&at.topic, at.partition);
+        let found = found.ok_or_else(|| LogError::Retry(format!("{}: no answer", what(at))))?;
+        found.error().map_err(|e| fault(&what(at), &e))?;
+        // The end comes back as `End` where nothing is at or after the time.
+        Ok(found.offset().to_raw().unwrap_or(-1))
+    };
+    partitions.iter().map(one).collect()
+}

@@ -1,0 +1,68 @@
+//! The batch that a lane fills: it outlives a call that is dropped, and hands out no more than a call's limits. No I/O.
+
+use rdkafka::message::BorrowedMessage;
+use tokio::time::Instant;
+
+use super::native;
+use crate::batch::{Batch, Record};
+use crate::topic_log::{BatchLimits, TopicPartition};
+
+#[derive(Debug, Default)]
+pub(super) struct Filling {
+    batch: Batch,
+    /// When its first record came.
+    pub(super) since: Option<Instant>,
+}
+
+fn size(record: &Record<'_>) -> usize {
+    let headers = record.headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum::<usize>();
+    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + headers
+}
+
+impl Filling {
+    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) {
+        native::copy(message, &mut self.batch);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) const fn is_full(&self, limits: BatchLimits) -> bool {
+        let records = self.batch.len();
+        records > 0 && (records >= limits.records || self.batch.data.len() >= limits.bytes)
+    }
+
+    /// The offset after the last record of a partition that is in here.
+    pub(super) fn next_of(&self, at: &TopicPartition) -> Option<i64> {
+        let of = |r: &Record<'_>| r.topic == &*at.topic && r.partition == at.partition;
+        self.batch.records().filter(of).last().map(|record| record.offset + 1)
+    }
+
+    /// The records up to the limits, one at least; what is left waits for the next call.
+    pub(super) fn take(&mut self, limits: BatchLimits) -> Batch {
+        let mut bytes = 0;
+        let fits = |(index, record): &(usize, Record<'_>)| {
+            bytes += size(record);
+            *index == 0 || (*index < limits.records && bytes <= limits.bytes)
+        };
+        let count = self.batch.records().enumerate().take_while(fits).count();
+        if count == self.batch.len() {
+            self.since = None;
+            return std::mem::take(&mut self.batch);
+        }
+        let taken = self.batch.select(|index| index < count);
+        self.batch = self.batch.select(|index| index >= count);
+        self.since = Some(Instant::now());
+        taken
+    }
+
+    /// Drops the records of these partitions.
+    pub(super) fn drop_of(&mut self, partitions: &[TopicPartition]) {
+        let dropped = |r: &Record<'_>| partitions.iter().any(|at| r.partition == at.partition && r.topic == &*at.topic);
+        let dropped: Vec<bool> = self.batch.records().map(|record| dropped(&record)).collect();
+        if dropped.contains(&true) {
+            self.batch = self.batch.select(|index| !dropped.get(index).copied().unwrap_or(false));
+        }
+        if self.batch.is_empty() {
+            self.since = None;
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Who owns which partition of a sink's group, within this process. Owns the rebalance callback, deferred revocation and the
+//! gate that keeps a commit and a loss of partitions apart; reads no records.
+//!
+//! A partition goes: assigned by the group (`Fresh`) -> looked up by the driver and told to its lane (`Told`) -> revoked: its
+//! lane has until the deadline to release it. Only then it is given back. Losing the membership skips the wait.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::Notify;
+
+use super::client::Voice;
+use crate::topic_log::partitioner::partition_of_key;
+use crate::topic_log::{Assignment, LogError, TopicPartition};
+
+/// The consumer of a sink, and one partition's records.
+pub(super) type SinkConsumer = BaseConsumer<Member>;
+pub(super) type Queue = PartitionQueue<Member>;
+
+/// Context of the consumer.
+pub(super) struct Member(pub(super) Arc<Group>);
+
+/// What a lane is told, in order.
+pub(super) enum Notice {
+    Assigned(Vec<New>),
+    Revoked(Vec<TopicPartition>),
+}
+
+/// A partition on its way to its lane. `generation` tells this assignment from an earlier one of the same partition.
+pub(super) struct New {
+    pub(super) assignment: Assignment,
+    pub(super) generation: u64,
+    pub(super) queue: Queue,
+}
+
+struct Part {
+    lane: usize,
+    generation: u64,
+    topic_id: Option<String>,
+    /// Until the lane has it.
+    queue: Option<Queue>,
+}
+
+struct Revocation {
+    list: Vec<TopicPartition>,
+    /// Not yet released.
+    left: BTreeSet<TopicPartition>,
+    deadline: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    closing: bool,
+    /// When the group last assigned or revoked something; `None`: not yet a member.
+    changed: Option<Instant>,
+    generation: u64,
+    owned: BTreeMap<TopicPartition, Part>,
+    inboxes: Vec<VecDeque<Notice>>,
+    revocation: Option<Revocation>,
+    /// Partitions to be read anew from an offset where a seek is not possible.
+    restarts: Vec<(TopicPartition, i64)>,
+    failed: Option<LogError>,
+}
+
+/// A sink's membership.
+pub(super) struct Group {
+    pub(super) name: String,
+    voice: Voice,
+    /// Longest time a lane may take to let go.
+    defer: Duration,
+    /// A member that died is still in the group until its session ends: partitions that nobody here owns may be its.
+    pub(super) ghost: Duration,
+    consumer: OnceLock<Weak<SinkConsumer>>,
+    state: Mutex<State>,
+    /// Commits hold it shared, giving partitions up holds it alone: a commit never meets a partition that has just gone.
+    gate: RwLock<()>,
+    /// By lane.
+    pub(super) wakes: Vec<Arc<Notify>>,
+}
+
+impl Group {
+    pub(super) fn new(name: String, tasks: u32, max_poll_interval: Duration, session: Duration) -> Self {
+        let tasks = usize::try_from(tasks.max(1)).unwrap_or(1);
+        let inboxes = (0..tasks).map(|_| VecDeque::new()).collect();
+        Self {
+            voice: Voice::new(name.clone()),
+            name,
+            defer: Duration::from_secs(30).min(max_poll_interval / 2),
+            ghost: session + Duration::from_secs(5),
+            consumer: OnceLock::new(),
+            state: Mutex::new(State { inboxes, ..State::default() }),
+            gate: RwLock::new(()),
+            wakes: (0..tasks).map(|_| Arc::new(Notify::new())).collect(),
+        }
+    }
+
+    pub(super) fn set_consumer(&self, consumer: &Arc<SinkConsumer>) {
+        // Set once, right after the consumer was made.
+        drop(self.consumer.set(Arc::downgrade(consumer)));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Partitions of all topics spread over the lanes; one partition always meets the same lane.
+    fn lane(&self, at: &TopicPartition) -> usize {
+        let lanes = i32::try_from(self.wakes.len()).unwrap_or(1);
+        let lane = partition_of_key(at.topic.as_bytes(), lanes).wrapping_add(at.partition).rem_euclid(lanes);
+        usize::try_from(lane).unwrap_or(0)
+    }
+
+    fn tell(&self, state: &mut State, lane: usize, notice: Notice) {
+        if let (Some(inbox), Some(wake)) = (state.inboxes.get_mut(lane), self.wakes.get(lane)) {
+            inbox.push_back(notice);
+            wake.notify_one();
+        }
+    }
+
+    /// Tells the lanes that partitions go. A partition that its lane does not know yet needs no telling.
+    fn tell_revoked(&self, state: &mut State, list: &[TopicPartition]) -> BTreeSet<TopicPartition> {
+        let mut told: BTreeMap<usize, Vec<TopicPartition>> = BTreeMap::new();
+        for at in list {
+            let known = state.owned.get(at).filter(|part| part.queue.is_none());
+            if let Some(part) = known {
+                told.entry(part.lane).or_default().push(at.clone());
+            }
+        }
+        let left = told.values().flatten().cloned().collect();
+        for (lane, list) in told {
+            self.tell(state, lane, Notice::Revoked(list));
+        }
+        left
+    }
+
+    /// The next thing that a lane has to know; an error ends the life of the sink.
+    pub(super) fn notice(&self, lane: usize) -> Result<Option<Notice>, LogError> {
+        let mut state = self.state();
+        match &state.failed {
+            Some(error) => Err(error.clone()),
+            None => Ok(state.inboxes.get_mut(lane).and_then(VecDeque::pop_front)),
+        }
+    }
+
+    /// Nothing more is read; every lane learns why.
+    pub(super) fn fail(&self, error: LogError) {
+        self.state().failed.get_or_insert(error);
+        self.wakes.iter().for_each(|wake| wake.notify_one());
+    }
+
+    /// From now on partitions are given back without asking anyone: a revocation that waits would keep the consumer from
+    /// closing. Queues go first, as each holds the consumer.
+    pub(super) fn close(&self, consumer: &SinkConsumer) {
+        let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        state.closing = true;
+        let (owned, inboxes) = (std::mem::take(&mut state.owned), std::mem::take(&mut state.inboxes));
+        let revocation = state.revocation.take();
+        drop(state);
+        drop((owned, inboxes));
+        if let Some(revocation) = revocation {
+            self.give_back(consumer, &revocation.list);
+        }
+        drop(gate);
+    }
+
+    /// Those of the asked partitions that are no longer owned by virtue of this assignment.
+    pub(super) fn lost(&self, asked: &[(TopicPartition, u64)]) -> Vec<TopicPartition> {
+        let state = self.state();
+        let owns = |at: &TopicPartition, generation: u64| state.owned.get(at).is_some_and(|part| part.generation == generation);
+        asked.iter().filter(|(at, generation)| !owns(at, *generation)).map(|(at, _)| at.clone()).collect()
+    }
+
+    /// Runs a commit while no partition can go.
+    pub(super) fn while_owned<T>(
+        &self,
+        asked: &[(TopicPartition, u64)],
+        commit: impl FnOnce() -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let lost = self.lost(asked);
+        let result = if lost.is_empty() { commit() } else { Err(LogError::NotOwner(lost)) };
+        drop(gate);
+        result
+    }
+
+    /// A lane lets go of partitions.
+    pub(super) fn release(&self, partitions: &[TopicPartition]) {
+        if let Some(revocation) = &mut self.state().revocation {
+            revocation.left.retain(|at| !partitions.contains(at));
+        }
+    }
+
+    /// Gives back what was revoked once all lanes have let go, the deadline has passed or the membership is lost.
+    pub(super) fn settle(&self, consumer: &SinkConsumer) {
+        let due = |revocation: &Revocation| {
+            revocation.left.is_empty() || Instant::now() >= revocation.deadline || consumer.assignment_lost()
+        };
+        if !self.state().revocation.as_ref().is_some_and(due) {
+            return;
+        }
+        let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(revocation) = self.state().revocation.take() else { return };
+        if !revocation.left.is_empty() {
+            tracing::warn!(group = self.name, partitions = ?revocation.left, "given back without waiting for what is in flight");
+        }
+        self.give_back(consumer, &revocation.list);
+        drop(gate);
+    }
+
+    /// The gate must be held.
+    fn give_back(&self, consumer: &SinkConsumer, list: &[TopicPartition]) {
+        let gone: Vec<_> = {
+            let mut state = self.state();
+            state.changed = Some(Instant::now());
+            state.restarts.retain(|(at, _)| !list.contains(at));
+            list.iter().filter_map(|at| state.owned.remove(at)).collect()
+        };
+        drop(gone);
+        self.answered("giving partitions back", consumer.incremental_unassign(&positions(list, Offset::Invalid)));
+    }
+
+    fn answered(&self, what: &str, result: KafkaResult<()>) {
+        if let Err(error) = result {
+            self.fail(LogError::Fenced(format!("group `{}`: {what}: {error}", self.name)));
+        }
+    }
+
+    /// What the driver has yet to look up.
+    pub(super) fn fresh(&self) -> Vec<TopicPartition> {
+        let state = self.state();
+        let going = |at: &TopicPartition| state.revocation.as_ref().is_some_and(|r| r.list.contains(at));
+        let fresh = state.owned.iter().filter(|(at, part)| part.queue.is_some() && !going(at));
+        fresh.map(|(at, _)| at.clone()).collect()
+    }
+
+    /// Tells lanes what was looked up.
+    pub(super) fn tell_assigned(&self, assignments: Vec<Assignment>) {
+        let mut state = self.state();
+        let mut told: BTreeMap<usize, Vec<New>> = BTreeMap::new();
+        for assignment in assignments {
+            let Some(part) = state.owned.get_mut(&assignment.partition) else { continue };
+            let Some(queue) = part.queue.take() else { continue };
+            part.topic_id = Some(assignment.topic_id.clone());
+            told.entry(part.lane).or_default().push(New { assignment, generation: part.generation, queue });
+        }
+        for (lane, new) in told {
+            self.tell(&mut state, lane, Notice::Assigned(new));
+        }
+    }
+
+    /// Topics whose id is known, with their partitions' ids as told.
+    pub(super) fn told_topics(&self) -> BTreeMap<Arc<str>, String> {
+        let state = self.state();
+        state.owned.iter().filter_map(|(at, part)| Some((Arc::clone(&at.topic), part.topic_id.clone()?))).collect()
+    }
+
+    /// A topic was created anew: its partitions go, and come back as those of another topic.
+    pub(super) fn created_anew(&self, topic: &str) {
+        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return };
+        let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        if state.revocation.is_some() {
+            // The next look finds it again.
+            return;
+        }
+        let list: Vec<_> = state.owned.keys().filter(|at| &*at.topic == topic).cloned().collect();
+        self.tell_revoked(&mut state, &list);
+        for at in &list {
+            self.adopt(&mut state, &consumer, at);
+        }
+        drop(state);
+        drop(gate);
+    }
+
+    fn adopt(&self, state: &mut State, consumer: &Arc<SinkConsumer>, at: &TopicPartition) {
+        let Some(queue) = consumer.split_partition_queue(&at.topic, at.partition) else { return };
+        state.generation += 1;
+        let part = Part { lane: self.lane(at), generation: state.generation, topic_id: None, queue: Some(queue) };
+        drop(state.owned.insert(at.clone(), part));
+    }
+
+    /// Reads a partition from an offset, where it is not flowing any more and cannot be sought.
+    pub(super) fn restart_at(&self, at: &TopicPartition, offset: i64) {
+        let mut state = self.state();
+        state.restarts.retain(|(other, _)| other != at);
+        state.restarts.push((at.clone(), offset));
+    }
+
+    /// Does what [`Group::restart_at`] asked for. Not while a revocation waits: it would be taken for its answer.
+    pub(super) fn restart(&self, consumer: &SinkConsumer) {
+        let mut state = self.state();
+        if state.restarts.is_empty() || state.revocation.is_some() {
+            return;
+        }
+        let restarts = std::mem::take(&mut state.restarts);
+        let owned: Vec<_> = restarts.into_iter().filter(|(at, _)| state.owned.contains_key(at)).collect();
+        drop(state);
+        for (at, offset) in owned {
+            let list = std::slice::from_ref(&at);
+            self.answered("reading on", consumer.incremental_unassign(&positions(list, Offset::Invalid)));
+            self.answered("reading on", consumer.incremental_assign(&positions(list, Offset::Offset(offset))));
+        }
+    }
+
+    /// Since when the membership is as it is, and how many partitions this process owns; `None` while something is under way.
+    pub(super) fn settled(&self, lane: usize) -> Option<(Instant, usize)> {
+        let state = self.state();
+        let waiting = state.inboxes.get(lane).is_none_or(|inbox| !inbox.is_empty());
+        let fresh = state.owned.values().any(|part| part.queue.is_some());
+        if waiting || fresh || state.revocation.is_some() || state.failed.is_some() {
+            return None;
+        }
+        Some((state.changed?, state.owned.len()))
+    }
+
+    /// There is nothing to join for: no topic matches.
+    pub(super) fn without_topics(&self) {
+        self.state().changed.get_or_insert_with(Instant::now);
+    }
+
+    fn assigned(&self, consumer: &SinkConsumer, list: &[TopicPartition]) {
+        if let Some(shared) = self.consumer.get().and_then(Weak::upgrade) {
+            let mut state = self.state();
+            state.changed = Some(Instant::now());
+            // Split before they are assigned: no record takes the way of the common queue.
+            list.iter().for_each(|at| self.adopt(&mut state, &shared, at));
+        }
+        // Where to read is for the lane to say, by a seek; until then a partition waits at its end.
+        self.answered("taking partitions", consumer.incremental_assign(&positions(list, Offset::End)));
+    }
+
+    fn revoked(&self, consumer: &SinkConsumer, list: Vec<TopicPartition>) {
+        let lost = consumer.assignment_lost();
+        let mut state = self.state();
+        state.changed = Some(Instant::now());
+        let closing = state.closing;
+        let left = self.tell_revoked(&mut state, &list);
+        if !closing && !lost && !left.is_empty() {
+            state.revocation = Some(Revocation { list, left, deadline: Instant::now() + self.defer });
+            return;
+        }
+        drop(state);
+        let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.give_back(consumer, &list);
+        drop(gate);
+    }
+}
+
+fn positions(list: &[TopicPartition], offset: Offset) -> TopicPartitionList {
+    let mut positions = TopicPartitionList::with_capacity(list.len());
+    for at in list {
+        if let Err(error) = positions.add_partition_offset(&at.topic, at.partition, offset) {
+            tracing::error!(partition = %at, %error, "an offset that Kafka cannot express");
+        }
+    }
+    positions
+}
+
+impl ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.voice.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.voice.error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Member {
+    fn rebalance(&self, consumer: &SinkConsumer, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let at = |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| TopicPartition {
+            topic: e.topic().into(),
+            partition: e.partition(),
+        };
+        let partitions: Vec<_> = list.elements().iter().map(at).collect();
+        tracing::debug!(group = self.0.name, ?err, ?partitions, "rebalance");
+        match err {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.0.assigned(consumer, &partitions),
+            _ => self.0.revoked(consumer, partitions),
+        }
+    }
+}

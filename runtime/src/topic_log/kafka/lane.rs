@@ -1,0 +1,405 @@
+//! One lane of a sink: its partitions' queues, how far each was read, and the batch that is being filled. Owns no membership;
+//! a queue that is not polled is the back-pressure.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::admin::{ends, offsets};
+use super::client::blocking;
+use super::driver::{Alive, Wanted};
+use super::fault::{code_fault, fault};
+use super::filling::Filling;
+use super::group::{Group, New, Notice, Queue, SinkConsumer};
+use super::native;
+use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, Start, TopicPartition};
+
+/// Queues are looked at this often even where nothing woke the lane.
+const LOOK: Duration = Duration::from_millis(100);
+const SEEK: Duration = Duration::from_secs(5);
+
+/// A partition of this lane.
+struct Slot {
+    at: TopicPartition,
+    topic_id: String,
+    generation: u64,
+    queue: Queue,
+    /// Next offset to hand out.
+    delivered: i64,
+    high: i64,
+    at_end: bool,
+    state: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Assigned, no place yet.
+    Waiting,
+    Flowing,
+    /// Its place does not exist.
+    Stopped,
+    /// Revoked, not yet released.
+    Leaving,
+}
+
+// Order matters when it is dropped: queues, the consumer, the sign of life that its thread looks for, and `shared`, which
+// waits for that thread, last.
+pub(super) struct Lane {
+    slots: Vec<Slot>,
+    consumer: Arc<SinkConsumer>,
+    #[expect(dead_code, reason = "held: the consumer's thread ends with the last lane")]
+    alive: Arc<Alive>,
+    group: Arc<Group>,
+    wanted: Arc<Wanted>,
+    lane: usize,
+    start: Start,
+    stops: VecDeque<(TopicPartition, Option<i64>)>,
+    filling: Filling,
+    shared: Arc<Shared>,
+}
+
+/// What all lanes of a sink have in common.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub(super) consumer: Arc<SinkConsumer>,
+    pub(super) group: Arc<Group>,
+    pub(super) wanted: Arc<Wanted>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) start: Start,
+    pub(super) alive: Arc<Alive>,
+}
+
+impl Lane {
+    pub(super) fn new(common: Common, lane: usize) -> Self {
+        let Common { consumer, group, wanted, shared, start, alive } = common;
+        let (slots, stops, filling) = (Vec::new(), VecDeque::new(), Filling::default());
+        Self { slots, consumer, group, wanted, shared, lane, start, stops, filling, alive }
+    }
+
+    /// What the group has to say comes before records.
+    fn notice(&mut self) -> Result<Option<SinkEvent>, LogError> {
+        match self.group.notice(self.lane)? {
+            None => Ok(None),
+            Some(Notice::Assigned(new)) => Ok(Some(SinkEvent::Assigned(new.into_iter().map(|new| self.take(new)).collect()))),
+            Some(Notice::Revoked(list)) => {
+                self.slots.iter_mut().filter(|slot| list.contains(&slot.at)).for_each(|slot| slot.state = Phase::Leaving);
+                self.drop_read(&list);
+                Ok(Some(SinkEvent::Revoked(list)))
+            }
+        }
+    }
+
+    fn take(&mut self, new: New) -> Assignment {
+        let New { assignment, generation, mut queue } = new;
+        // An earlier queue of the same partition would switch the waking of this one off when it goes.
+        self.slots.retain(|slot| slot.at != assignment.partition);
+        if let Some(wake) = self.group.wakes.get(self.lane).cloned() {
+            queue.set_nonempty_callback(move || wake.notify_one());
+        }
+        self.slots.push(Slot {
+            at: assignment.partition.clone(),
+            topic_id: assignment.topic_id.clone(),
+            generation,
+            queue,
+            delivered: assignment.low,
+            high: assignment.high,
+            at_end: false,
+            state: Phase::Waiting,
+        });
+        assignment
+    }
+
+    /// Forgets what was read of these partitions and not handed out.
+    fn drop_read(&mut self, partitions: &[TopicPartition]) {
+        self.filling.drop_of(partitions);
+        self.stops.retain(|(at, _)| !partitions.contains(at));
+    }
+
+    /// Takes what has arrived, partition by partition, until the batch is full.
+    fn fill(&mut self, limits: BatchLimits) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == Phase::Flowing) {
+            while !self.filling.is_full(limits) {
+                match slot.queue.poll(Duration::ZERO) {
+                    None => break,
+                    Some(Ok(message)) => {
+                        slot.at_end = false;
+                        self.filling.push(&message);
+                    }
+                    Some(Err(KafkaError::PartitionEOF(_))) => slot.at_end = true,
+                    Some(Err(KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange))) => {
+                        slot.state = Phase::Stopped;
+                        self.stops.push_back((slot.at.clone(), self.filling.next_of(&slot.at)));
+                        break;
+                    }
+                    Some(Err(error)) => tracing::warn!(group = self.group.name, partition = %slot.at, %error, "reading"),
+                }
+            }
+        }
+        // Another partition comes first next time.
+        if !self.slots.is_empty() {
+            self.slots.rotate_left(1);
+        }
+    }
+
+    fn deliver(&mut self, limits: BatchLimits) -> SinkEvent {
+        let batch = self.filling.take(limits);
+        let mut ends = BTreeSet::new();
+        // From the end: the first seen of a partition is its last.
+        for index in (0..batch.len()).rev() {
+            let topic = batch.topics.get(batch.topic_of.get(index).copied().unwrap_or(0) as usize);
+            let (Some(topic), Some(&partition), Some(&offset)) = (topic, batch.partitions.get(index), batch.offsets.get(index))
+            else {
+                continue;
+            };
+            let new = ends.insert((topic.as_str(), partition));
+            let slot = self.slots.iter_mut().find(|slot| new && slot.at.partition == partition && &*slot.at.topic == topic);
+            if let Some(slot) = slot {
+                slot.delivered = offset + 1;
+            }
+        }
+        SinkEvent::Records(batch)
+    }
+
+    /// The slots of these partitions, all of them still owned.
+    fn owned<'a>(&self, asked: impl Iterator<Item = &'a TopicPartition>) -> Result<Vec<(TopicPartition, u64)>, LogError> {
+        let (mut found, mut lost) = (Vec::new(), Vec::new());
+        for at in asked {
+            match self.slots.iter().find(|slot| slot.at == *at) {
+                Some(slot) => found.push((at.clone(), slot.generation)),
+                None => lost.push(at.clone()),
+            }
+        }
+        lost.extend(self.group.lost(&found));
+        if lost.is_empty() { Ok(found) } else { Err(LogError::NotOwner(lost)) }
+    }
+
+    /// Goes on from these offsets. An offset that does not exist stops the partition, and `next` says so.
+    async fn place(&mut self, places: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.owned(places.iter().map(|(at, _)| at))?;
+        let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
+        self.drop_read(&partitions);
+        let mut list = TopicPartitionList::with_capacity(places.len());
+        for (at, offset) in places {
+            let Some(slot) = self.slots.iter_mut().find(|slot| slot.at == *at) else { continue };
+            (slot.delivered, slot.at_end) = (*offset, false);
+            let flows = slot.state != Phase::Stopped;
+            // Nothing is taken from the queue before the seek has emptied it.
+            slot.state = Phase::Waiting;
+            if flows {
+                list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset))
+                    .map_err(|e| LogError::Fatal(format!("{at} at offset {offset}: {e}")))?;
+            } else {
+                self.group.restart_at(at, *offset);
+            }
+        }
+        self.seek_all(list).await?;
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == Phase::Waiting && partitions.contains(&slot.at)) {
+            slot.state = Phase::Flowing;
+        }
+        Ok(())
+    }
+
+    async fn seek_all(&self, list: TopicPartitionList) -> Result<(), LogError> {
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
+        blocking(move || {
+            let answer = consumer.seek_partitions(list, SEEK).map_err(|e| fault("seeking", &e))?;
+            for element in answer.elements() {
+                let at = TopicPartition { topic: element.topic().into(), partition: element.partition() };
+                match (element.error().map_err(|e| e.rdkafka_error_code()), element.offset()) {
+                    (Ok(()), _) => {}
+                    // It does not flow: not started yet, or stopped by librdkafka.
+                    (Err(Some(Code::State)), Offset::Offset(offset)) => group.restart_at(&at, offset),
+                    (Err(code), _) => return Err(code_fault(&format!("seeking in {at}"), code.unwrap_or(Code::Unknown))),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Nothing is left to read: the ends are asked for, as what librdkafka knows of them may be old.
+    async fn caught_up(&self) -> Result<bool, LogError> {
+        let flows = |slot: &Slot| slot.state == Phase::Flowing && slot.at_end;
+        let Some((since, owned)) = self.group.settled(self.lane) else { return Ok(false) };
+        if !self.slots.iter().all(flows) {
+            return Ok(false);
+        }
+        let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
+        let places: Vec<_> = self.slots.iter().map(|slot| (slot.at.clone(), slot.delivered)).collect();
+        let ghost = self.group.ghost;
+        blocking(move || {
+            if since.elapsed() < ghost && shared.partitions_of(&wanted)? > owned {
+                return Ok(false);
+            }
+            let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
+            let ends = offsets(&consumer, &partitions, Offset::End)?;
+            // The position passes over what is no record: markers of transactions, aborted records.
+            let read = consumer.position().map_err(|e| fault("asking for the position", &e))?;
+            let position = |at: &TopicPartition| read.find_partition(&at.topic, at.partition)?.offset().to_raw();
+            Ok(places.iter().zip(ends).all(|((at, delivered), end)| position(at).unwrap_or(-1).max(*delivered) >= end))
+        })
+        .await
+    }
+
+    /// Why a partition stopped, with what the log has now.
+    async fn out_of_range(&self, at: TopicPartition, offset: Option<i64>) -> SinkEvent {
+        let delivered = self.slots.iter().find(|slot| slot.at == at).map_or(0, |slot| slot.delivered);
+        let (offset, group) = (offset.unwrap_or(delivered), &self.group.name);
+        let (consumer, asked) = (Arc::clone(&self.consumer), vec![at.clone()]);
+        let known = blocking(move || Ok(ends(&consumer, &asked)?.first().copied())).await;
+        let text = match known {
+            Ok(Some((low, _))) if offset < low => format!(
+                "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {} records before \
+                 this sink had read them. Give the topic a longer `retention.ms`, and decide where this sink goes on",
+                low - offset
+            ),
+            Ok(Some((_, high))) => format!(
+                "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: records were lost there, or the topic \
+                 was created anew. Decide where this sink goes on"
+            ),
+            Ok(None) | Err(_) => format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"),
+        };
+        SinkEvent::OutOfRange(at, text)
+    }
+}
+
+/// What a refused commit means.
+fn commit_fault(group: &str, asked: &[(TopicPartition, u64)], error: &KafkaError) -> LogError {
+    match error.rdkafka_error_code() {
+        Some(
+            Code::IllegalGeneration
+            | Code::UnknownMemberId
+            | Code::FencedMemberEpoch
+            | Code::StaleMemberEpoch
+            | Code::FencedInstanceId,
+        ) => LogError::NotOwner(asked.iter().map(|(at, _)| at.clone()).collect()),
+        _ => fault(&format!("committing offsets of group `{group}`"), error),
+    }
+}
+
+#[async_trait]
+impl SinkLog for Lane {
+    async fn next(&mut self, limits: BatchLimits, wait: Duration) -> Result<SinkEvent, LogError> {
+        let until = Instant::now() + wait;
+        let Some(wake) = self.group.wakes.get(self.lane).cloned() else {
+            return Err(LogError::Fatal("a lane without a number".to_owned()));
+        };
+        loop {
+            if let Some(event) = self.notice()? {
+                return Ok(event);
+            }
+            self.fill(limits);
+            let linger = self.filling.since.map(|since| since + limits.linger);
+            if linger.is_some_and(|linger| linger <= Instant::now() || self.filling.is_full(limits)) {
+                return Ok(self.deliver(limits));
+            }
+            if linger.is_none()
+                && let Some((at, offset)) = self.stops.front().cloned()
+            {
+                let event = self.out_of_range(at, offset).await;
+                self.stops.pop_front();
+                return Ok(event);
+            }
+            let now = Instant::now();
+            let due = linger.unwrap_or(until);
+            if now >= due {
+                // Records first: that they came is what ends the linger.
+                if linger.is_some() {
+                    return Ok(self.deliver(limits));
+                }
+                return Ok(SinkEvent::Idle { caught_up: self.caught_up().await? });
+            }
+            // Cancel-safe: a permit of `notify_one` that gets lost with a dropped call is made up for by the look that begins
+            // every call. That the time passed is no fault.
+            drop(tokio::time::timeout_at(due.min(now + LOOK), wake.notified()).await);
+        }
+    }
+
+    async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.place(starts).await
+    }
+
+    async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let asked = self.owned(offsets.iter().map(|(at, _)| at))?;
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (at, offset) in offsets {
+            let mut element = list.add_partition(&at.topic, at.partition);
+            element.set_offset(Offset::Offset(*offset)).map_err(|e| LogError::Fatal(format!("{at} at offset {offset}: {e}")))?;
+            if let Some(slot) = self.slots.iter().find(|slot| slot.at == *at) {
+                element.set_metadata(&slot.topic_id);
+            }
+        }
+        let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
+        blocking(move || {
+            group.while_owned(&asked, || {
+                consumer.commit(&list, CommitMode::Sync).map_err(|e| commit_fault(&group.name, &asked, &e))
+            })
+        })
+        .await
+    }
+
+    async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.place(offsets).await
+    }
+
+    async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.drop_read(partitions);
+        self.slots.retain(|slot| slot.state != Phase::Leaving || !partitions.contains(&slot.at));
+        self.group.release(partitions);
+        let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
+        blocking(move || {
+            group.settle(&consumer);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn resolve_start(&mut self, partition: &TopicPartition) -> Result<i64, LogError> {
+        self.owned(std::iter::once(partition))?;
+        let (consumer, asked, start) = (Arc::clone(&self.consumer), vec![partition.clone()], self.start);
+        blocking(move || resolve(&consumer, &asked, start)?.first().copied().ok_or_else(no_answer)).await
+    }
+
+    fn lag(&self) -> Vec<(TopicPartition, i64)> {
+        let lag = |slot: &Slot| {
+            let end = native::known_end(self.consumer.client(), &slot.at.topic, slot.at.partition).unwrap_or(slot.high);
+            // Markers at the end are no records.
+            (slot.at.clone(), if slot.at_end { 0 } else { (end - slot.delivered).max(0) })
+        };
+        self.slots.iter().map(lag).collect()
+    }
+}
+
+fn no_answer() -> LogError {
+    LogError::Retry("Kafka did not answer where a partition begins".to_owned())
+}
+
+/// What `start` means for partitions now. Blocks.
+pub(super) fn resolve<C: rdkafka::consumer::ConsumerContext>(
+    consumer: &rdkafka::consumer::BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    start: Start,
+) -> Result<Vec<i64>, LogError> {
+    match start {
+        Start::Earliest => offsets(consumer, partitions, Offset::Beginning),
+        Start::Latest => offsets(consumer, partitions, Offset::End),
+        Start::At(time) => {
+            let found = offsets(consumer, partitions, Offset::Offset(time.max(0)))?;
+            let ends = offsets(consumer, partitions, Offset::End)?;
+            Ok(found.into_iter().zip(ends).map(|(offset, end)| if offset < 0 { end } else { offset }).collect())
+        }
+    }
+}

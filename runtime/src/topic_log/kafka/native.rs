@@ -1,0 +1,196 @@
+//! The few calls of librdkafka that the safe wrapper lacks: headers byte for byte (its own panic on a name that is not UTF-8),
+//! topic ids, and the end of a partition as last fetched. All unsafe code of this log stands here; no policy does.
+#![expect(unsafe_code, reason = "librdkafka's C interface, where the safe wrapper has no access to it")]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr;
+use std::time::Duration;
+
+use rdkafka::bindings as c;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use rdkafka::util::IntoOpaque;
+
+use crate::batch::{Batch, Header, Record};
+
+const OK: c::rd_kafka_resp_err_t = c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+
+/// Appends a message that was read to a batch.
+pub(super) fn copy(message: &BorrowedMessage<'_>, batch: &mut Batch) {
+    batch.push(&Record {
+        topic: message.topic(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or(-1),
+        key: message.key(),
+        value: message.payload(),
+        headers: headers(message),
+        attempt: 1,
+    });
+}
+
+fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<Header<'m>> {
+    let mut found = Vec::new();
+    let mut headers = ptr::null_mut();
+    // SAFETY: the message lives as long as 'm, and owns its headers and their bytes.
+    unsafe {
+        if c::rd_kafka_message_headers(message.ptr(), &raw mut headers) != OK {
+            return found;
+        }
+        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+        while c::rd_kafka_header_get_all(headers, found.len(), &raw mut name, &raw mut value, &raw mut size) == OK {
+            let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
+            found.push((CStr::from_ptr(name).to_bytes(), value));
+        }
+    }
+    found
+}
+
+/// Hands a record to a producer. `partition`: -1 leaves it to the partitioner. Errors at once: the queue is full, the record
+/// too large, the topic known not to exist.
+pub(super) fn produce<C: ProducerContext>(
+    producer: &BaseProducer<C>,
+    record: &Record<'_>,
+    partition: i32,
+    ticket: C::DeliveryOpaque,
+) -> Result<(), Code> {
+    let topic = CString::new(record.topic).map_err(|_| Code::InvalidTopic)?;
+    // A null pointer is null; an empty key or value is one with a length of 0.
+    let memory = |bytes: Option<&[u8]>| c::rd_kafka_vu_s__bindgen_ty_1 {
+        mem: c::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
+            ptr: bytes.map_or(ptr::null_mut(), |b| b.as_ptr().cast_mut().cast()),
+            size: bytes.map_or(0, <[u8]>::len),
+        },
+    };
+    let flags = c_int::try_from(c::RD_KAFKA_MSG_F_COPY).unwrap_or_default();
+    let headers = native_headers(&record.headers);
+    let opaque = ticket.into_ptr();
+    use c::{rd_kafka_vtype_t as t, rd_kafka_vu_s as vu, rd_kafka_vu_s__bindgen_ty_1 as u};
+    let mut arguments = vec![
+        vu { vtype: t::RD_KAFKA_VTYPE_TOPIC, u: u { cstr: topic.as_ptr() } },
+        vu { vtype: t::RD_KAFKA_VTYPE_PARTITION, u: u { i32_: partition } },
+        vu { vtype: t::RD_KAFKA_VTYPE_MSGFLAGS, u: u { i: flags } },
+        vu { vtype: t::RD_KAFKA_VTYPE_VALUE, u: memory(record.value) },
+        vu { vtype: t::RD_KAFKA_VTYPE_KEY, u: memory(record.key) },
+        vu { vtype: t::RD_KAFKA_VTYPE_OPAQUE, u: u { ptr: opaque } },
+        vu { vtype: t::RD_KAFKA_VTYPE_TIMESTAMP, u: u { i64_: record.timestamp.max(0) } },
+    ];
+    if !headers.is_null() {
+        arguments.push(vu { vtype: t::RD_KAFKA_VTYPE_HEADERS, u: u { headers } });
+    }
+    // SAFETY: the arguments live through the call, which copies key and value (MSG_F_COPY) and takes the headers only on success.
+    let code = unsafe {
+        let error = c::rd_kafka_produceva(producer.client().native_ptr(), arguments.as_ptr(), arguments.len());
+        let code = c::rd_kafka_error_code(error);
+        if !error.is_null() {
+            c::rd_kafka_error_destroy(error);
+        }
+        code
+    };
+    if code == OK {
+        return Ok(());
+    }
+    // SAFETY: on failure headers and ticket are still ours, and nobody else has them.
+    unsafe {
+        if !headers.is_null() {
+            c::rd_kafka_headers_destroy(headers);
+        }
+        drop(C::DeliveryOpaque::from_ptr(opaque));
+    }
+    Err(code.into())
+}
+
+fn native_headers(headers: &[Header<'_>]) -> *mut c::rd_kafka_headers_t {
+    if headers.is_empty() {
+        return ptr::null_mut();
+    }
+    let length = |bytes: &[u8]| isize::try_from(bytes.len()).unwrap_or(isize::MAX);
+    // SAFETY: each name and value is copied within its call.
+    unsafe {
+        let list = c::rd_kafka_headers_new(headers.len());
+        for (name, value) in headers {
+            let (bytes, size) = value.map_or((ptr::null(), 0), |v| (v.as_ptr().cast::<c_void>(), length(v)));
+            // It answers an error for read-only lists alone.
+            c::rd_kafka_header_add(list, name.as_ptr().cast(), length(name), bytes, size);
+        }
+        list
+    }
+}
+
+/// A topic's name, and its id or why it has none.
+pub(super) type TopicId = (String, Result<String, Code>);
+
+/// The ids of topics. Blocks.
+pub(super) fn topic_ids<C: ClientContext>(
+    client: &Client<C>,
+    names: &[&str],
+    timeout: Duration,
+) -> Result<Vec<TopicId>, KafkaError> {
+    let names: Vec<_> = names.iter().map(|name| CString::new(*name)).collect::<Result<_, _>>()?;
+    let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+    let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+    let rk = client.native_ptr();
+    let op = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    // SAFETY: everything made here is destroyed here, in reverse; what is read from the event is copied before that.
+    unsafe {
+        let mut text = [0; 256];
+        let options = c::rd_kafka_AdminOptions_new(rk, op);
+        c::rd_kafka_AdminOptions_set_request_timeout(options, millis, text.as_mut_ptr(), text.len());
+        let topics = c::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+        let queue = c::rd_kafka_queue_new(rk);
+        c::rd_kafka_DescribeTopics(rk, topics, options, queue);
+        // The request has a timeout of its own: the event always comes.
+        let event = c::rd_kafka_queue_poll(queue, millis.saturating_add(5000));
+        let answer = described(event);
+        if !event.is_null() {
+            c::rd_kafka_event_destroy(event);
+        }
+        c::rd_kafka_queue_destroy(queue);
+        c::rd_kafka_TopicCollection_destroy(topics);
+        c::rd_kafka_AdminOptions_destroy(options);
+        answer
+    }
+}
+
+/// # Safety
+/// `event` is null or an event that is not yet destroyed.
+unsafe fn described(event: *mut c::rd_kafka_event_t) -> Result<Vec<TopicId>, KafkaError> {
+    if event.is_null() {
+        return Err(KafkaError::AdminOp(Code::OperationTimedOut));
+    }
+    // SAFETY: as promised by the caller; the descriptions live as long as the event.
+    unsafe {
+        let error = c::rd_kafka_event_error(event);
+        if error != OK {
+            return Err(KafkaError::AdminOp(error.into()));
+        }
+        let result = c::rd_kafka_event_DescribeTopics_result(event);
+        let mut count = 0;
+        let found = c::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if result.is_null() || found.is_null() {
+            return Ok(Vec::new());
+        }
+        let one = |topic: &*const c::rd_kafka_TopicDescription_t| {
+            let text = |text| CStr::from_ptr(text).to_string_lossy().into_owned();
+            let name = text(c::rd_kafka_TopicDescription_name(*topic));
+            let error = c::rd_kafka_error_code(c::rd_kafka_TopicDescription_error(*topic));
+            if error != OK {
+                return (name, Err(error.into()));
+            }
+            (name, Ok(text(c::rd_kafka_Uuid_base64str(c::rd_kafka_TopicDescription_topic_id(*topic)))))
+        };
+        Ok(std::slice::from_raw_parts(found, count).iter().map(one).collect())
+    }
+}
+
+/// The end of a partition as the last fetch told it; `None` before the first.
+pub(super) fn known_end<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32) -> Option<i64> {
+    let topic = CString::new(topic).ok()?;
+    let (mut low, mut high) = (-1, -1);
+    // SAFETY: it only reads what the client has cached.
+    let code =
+        unsafe { c::rd_kafka_get_watermark_offsets(client.native_ptr(), topic.as_ptr(), partition, &raw mut low, &raw mut high) };
+    (code == OK && high >= 0).then_some(high)
+}

@@ -1,0 +1,194 @@
+//! Positions of sources in a compacted topic, `wharf.<name>.positions`: how an entry looks, and reading all of them.
+//!
+//! Keys: `{"source":"s","slice":"…"}` for a position, `{"source":"s","claim":0}` for the owner of task 0.
+//! Values: `{"place":"base64","log":"cluster id","worker":"…","epoch":1}`; a claim has no place.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+
+use super::admin::{Admin, offsets};
+use super::client::{Overrides, Plain, Properties, Voice, misconfigured};
+use super::fault::fault;
+use crate::topic_log::{LogError, Position, SourceOwner, TopicPartition, TopicSpec};
+
+/// Longest wait for another source's open transaction to end, and for the end of the topic.
+const PATIENCE: Duration = Duration::from_secs(90);
+const LOOK: Duration = Duration::from_millis(20);
+
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Clone)]
+struct Key {
+    source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slice: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claim: Option<u32>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Value {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
+    log: String,
+    worker: String,
+    epoch: i64,
+}
+
+/// Who writes positions: a worker's life, told apart by when it began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) log: String,
+    pub(super) worker: String,
+    pub(super) epoch: i64,
+}
+
+/// All that the topic says about one source.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) positions: Vec<Position>,
+    /// By task: the owner that claimed it last.
+    pub(super) claims: BTreeMap<u32, Stamp>,
+    /// Slices whose position belongs to another cluster.
+    pub(super) foreign: Vec<String>,
+}
+
+/// Key and value of one entry to write; no value forgets the key.
+pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
+
+pub(super) fn topic(deployment: &str) -> String {
+    format!("wharf.{deployment}.positions")
+}
+
+pub(super) fn spec(deployment: &str) -> TopicSpec {
+    let config = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
+    TopicSpec { name: topic(deployment), partitions: 1, replication: -1, config }
+}
+
+pub(super) fn position_entry(owner: &SourceOwner, stamp: &Stamp, position: &Position) -> Result<Entry, LogError> {
+    let key = Key { source: owner.source.clone(), slice: Some(position.slice.clone()), claim: None };
+    let place = (!position.place.is_empty()).then(|| STANDARD.encode(&position.place));
+    entry(&key, place.map(|place| value(stamp, Some(place))).as_ref())
+}
+
+pub(super) fn claim_entry(owner: &SourceOwner, task: u32, stamp: Option<&Stamp>) -> Result<Entry, LogError> {
+    let key = Key { source: owner.source.clone(), slice: None, claim: Some(task) };
+    entry(&key, stamp.map(|stamp| value(stamp, None)).as_ref())
+}
+
+fn value(stamp: &Stamp, place: Option<String>) -> Value {
+    Value { place, log: stamp.log.clone(), worker: stamp.worker.clone(), epoch: stamp.epoch }
+}
+
+fn entry(key: &Key, value: Option<&Value>) -> Result<Entry, LogError> {
+    let failed = |error| LogError::Fatal(format!("a position cannot be written as JSON: {error}"));
+    Ok((serde_json::to_vec(key).map_err(failed)?, value.map(serde_json::to_vec).transpose().map_err(failed)?))
+}
+
+/// Reads the topic up to what its end is now. Call it after the transactions of predecessors are over: an open one of another
+/// source hides what was committed behind it, so this waits until no open one is left below the end. Blocks.
+pub(super) fn read(admin: &Admin, properties: &Properties, owner: &SourceOwner, log: &str) -> Result<Stored, LogError> {
+    let topic = topic(&owner.deployment);
+    let at = TopicPartition { topic: topic.as_str().into(), partition: 0 };
+    let end = admin.ends(std::slice::from_ref(&at))?.first().map_or(0, |(_, high)| *high);
+    let mut stored = Stored::default();
+    if end == 0 {
+        return Ok(stored);
+    }
+    let mut config = properties.consumer(&topic, &Overrides::new());
+    config.set("fetch.wait.max.ms", "10");
+    let voice = Plain(Voice::new(format!("positions of {}", owner.source)));
+    let consumer: BaseConsumer<Plain> = config.create_with_context(voice).map_err(|e| misconfigured(&e))?;
+    let deadline = Instant::now() + PATIENCE;
+    await_stable(&consumer, &at, end, deadline)?;
+    let mut list = TopicPartitionList::new();
+    let what = format!("reading `{topic}`");
+    list.add_partition_offset(&topic, 0, Offset::Beginning).map_err(|e| fault(&what, &e))?;
+    consumer.assign(&list).map_err(|e| fault(&what, &e))?;
+    let mut latest = BTreeMap::new();
+    loop {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => note(&mut latest, &message, owner)?,
+            // What was stable before the assignment lies below this end.
+            Some(Err(KafkaError::PartitionEOF(_))) => break,
+            Some(Err(error @ (KafkaError::MessageConsumptionFatal(_) | KafkaError::MessageConsumption(_)))) => {
+                tracing::debug!(topic, %error, "reading positions");
+            }
+            Some(Err(error)) => return Err(fault(&what, &error)),
+            None => {}
+        }
+        if Instant::now() > deadline {
+            return Err(LogError::Retry(format!("{what}: its end was not reached within {PATIENCE:?}")));
+        }
+    }
+    for (key, value) in latest {
+        stored.take(key, value, log)?;
+    }
+    Ok(stored)
+}
+
+/// Waits until everything below `end` is committed or aborted.
+fn await_stable(consumer: &BaseConsumer<Plain>, at: &TopicPartition, end: i64, deadline: Instant) -> Result<(), LogError> {
+    loop {
+        let stable = offsets(consumer, std::slice::from_ref(at), Offset::End)?.first().copied().unwrap_or(0);
+        if stable >= end {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let text =
+                format!("an open transaction hides positions in `{}` from offset {stable} on; it ends by its timeout", at.topic);
+            return Err(LogError::Retry(text));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn note(latest: &mut BTreeMap<Key, Value>, message: &BorrowedMessage<'_>, owner: &SourceOwner) -> Result<(), LogError> {
+    let Ok(key) = serde_json::from_slice::<Key>(message.key().unwrap_or_default()) else {
+        tracing::warn!(topic = message.topic(), offset = message.offset(), "not an entry of Wharf's positions; it is left alone");
+        return Ok(());
+    };
+    if key.source != owner.source {
+        return Ok(());
+    }
+    let Some(value) = message.payload() else {
+        latest.remove(&key);
+        return Ok(());
+    };
+    let value = serde_json::from_slice(value).map_err(|error| unreadable(message, &error))?;
+    latest.insert(key, value);
+    Ok(())
+}
+
+/// Going on without it would read everything again in silence.
+fn unreadable(message: &BorrowedMessage<'_>, error: &dyn std::fmt::Display) -> LogError {
+    let (topic, offset) = (message.topic(), message.offset());
+    LogError::Fatal(format!(
+        "the position at offset {offset} of `{topic}` cannot be read ({error}): write null under its key to forget it"
+    ))
+}
+
+impl Stored {
+    fn take(&mut self, key: Key, value: Value, log: &str) -> Result<(), LogError> {
+        match (key.slice, key.claim) {
+            (Some(slice), _) if value.log != log => self.foreign.push(slice),
+            (Some(slice), _) => {
+                let place = STANDARD.decode(value.place.unwrap_or_default());
+                let failed = |error| LogError::Fatal(format!("the stored position of `{slice}` is not base64: {error}"));
+                let place = place.map_err(failed)?;
+                self.positions.push(Position { slice, place });
+            }
+            (None, Some(task)) => {
+                self.claims.insert(task, Stamp { log: value.log, worker: value.worker, epoch: value.epoch });
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+}

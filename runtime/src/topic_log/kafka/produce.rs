@@ -1,0 +1,174 @@
+//! Handing records to a producer and waiting until the brokers have answered for each. Owns the drain loop and what an answer
+//! means for a record; opens no transaction.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
+
+use super::client::Voice;
+use super::native;
+use crate::batch::{Batch, Record};
+
+/// Between two looks at what is still in flight: librdkafka's own flush waits for 100 ms, a shorter sleep spins.
+const LOOK: Duration = Duration::from_micros(500);
+
+/// A record that was not written, by its index in the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) index: usize,
+    pub(super) code: Code,
+    /// librdkafka refused it itself, no broker saw it.
+    pub(super) at_once: bool,
+}
+
+/// One call's records on their way.
+#[derive(Debug, Default)]
+pub(super) struct Shipment {
+    in_flight: AtomicUsize,
+    failed: Mutex<Vec<Failure>>,
+    /// Set by whoever gave up waiting: loops end at their next look.
+    pub(super) given_up: AtomicBool,
+}
+
+/// Goes with each record to its delivery report: the call, and the record's index in it.
+pub(super) type Ticket = Box<(Arc<Shipment>, usize)>;
+
+/// Context of every producer.
+#[derive(Debug)]
+pub(super) struct Reports(pub(super) Voice);
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(&error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Ticket;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Ticket) {
+        let (shipment, index) = *ticket;
+        if let Err((error, _)) = result {
+            let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+            shipment.fail(Failure { index, code, at_once: false });
+        }
+        shipment.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The producer of this log.
+pub(super) type Shipper = BaseProducer<Reports>;
+
+impl Shipment {
+    fn fail(&self, failure: Failure) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+    }
+
+    /// Records that were not delivered, in order, and why.
+    pub(super) fn failures(&self) -> Vec<Failure> {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed.sort_by_key(|failure| failure.index);
+        failed
+    }
+
+    /// Hands over the records of a batch, but for those in `without`; what is refused at once counts as failed.
+    pub(super) fn load(self: &Arc<Self>, producer: &Shipper, records: &Batch, without: &BTreeSet<usize>) {
+        for (index, record) in records.records().enumerate() {
+            if !without.contains(&index) {
+                self.hand_over(producer, &record, -1, index);
+            }
+        }
+    }
+
+    /// Hands over one record; -1 leaves its partition to the partitioner. A full queue is waited out.
+    pub(super) fn hand_over(self: &Arc<Self>, producer: &Shipper, record: &Record<'_>, partition: i32, index: usize) {
+        loop {
+            self.in_flight.fetch_add(1, Ordering::AcqRel);
+            let ticket = Box::new((Arc::clone(self), index));
+            let Err(code) = native::produce(producer, record, partition, ticket) else { return };
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            if code != Code::QueueFull || self.given_up.load(Ordering::Acquire) {
+                self.fail(Failure { index, code, at_once: true });
+                return;
+            }
+            producer.poll(Duration::ZERO);
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until every record has its answer: delivered, or failed for good (`message.timeout.ms`). False: given up before.
+    pub(super) fn drain(&self, producer: &Shipper) -> bool {
+        while !self.drain_for(producer, Duration::from_millis(100)) {
+            if self.given_up.load(Ordering::Acquire) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The same for a limited time; false: something is still in flight.
+    pub(super) fn drain_for(&self, producer: &Shipper, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        while self.in_flight.load(Ordering::Acquire) > 0 {
+            if Instant::now() > until {
+                return false;
+            }
+            // A flush without time sends what lingers; that it timed out says nothing.
+            drop(producer.flush(Duration::ZERO));
+            producer.poll(Duration::ZERO);
+            if self.in_flight.load(Ordering::Acquire) > 0 {
+                std::thread::sleep(LOOK);
+            }
+        }
+        true
+    }
+}
+
+/// What a refusal of one record means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// This record can never be written, as it is.
+    Record,
+    /// A batch of several records was larger than its topic takes: which one is at fault is yet to be found.
+    Size,
+    /// It failed because another record of its batch did.
+    Companion,
+    /// Nothing about the record.
+    Other,
+}
+
+pub(super) const fn refusal(code: Code) -> Refusal {
+    match code {
+        Code::MessageSizeTooLarge => Refusal::Size,
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidMessage => Refusal::Record,
+        Code::InvalidDifferentRecord | Code::PurgeQueue | Code::PurgeInflight => Refusal::Companion,
+        _ => Refusal::Other,
+    }
+}
+
+/// Bytes that a record takes in a batch of its own, at most: key, value, headers, and what Kafka adds.
+pub(super) fn size(record: &Record<'_>) -> usize {
+    /// Header of a record batch, and lengths and deltas of one record at their longest.
+    const FRAME: usize = 61 + 40;
+    let headers = record.headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len) + 10).sum::<usize>();
+    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + headers + FRAME
+}
+
+/// Tells a shipment that nobody waits for it any more, when dropped.
+pub(super) struct Waiting(pub(super) Arc<Shipment>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.given_up.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,78 @@
+//! What both topic logs must keep, rule by rule: each runs on the embedded log and, where `WHARF_TEST_KAFKA` names one, on a
+//! real Kafka. What only Kafka can get wrong stands in `kafka.rs`.
+
+mod append;
+mod bench;
+mod kafka;
+mod lost;
+mod reader;
+mod sink;
+mod source;
+
+/// Makes of each rule, an async function of a `Bench`, one test for each log.
+macro_rules! on_both_logs {
+    ($($module:ident: $($rule:ident),+ $(,)?;)+) => {
+        mod on_the_embedded_log {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $rule() {
+                    super::$module::$rule(super::bench::Bench::embedded()).await;
+                }
+            )+)+
+        }
+        mod on_kafka {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $rule() {
+                    if let Some(bench) = super::bench::Bench::kafka(stringify!($rule)) {
+                        super::$module::$rule(bench).await;
+                    }
+                }
+            )+)+
+        }
+    };
+}
+
+on_both_logs! {
+    append:
+        records_arrive_byte_for_byte,
+        keys_go_where_the_java_client_puts_them,
+        records_without_a_key_reach_every_partition,
+        an_oversize_record_is_refused_and_the_others_are_written,
+        a_topic_that_is_not_there_is_named,
+        a_topic_that_exists_is_left_as_it_is,
+        a_topic_has_an_id_of_its_own_and_tells_its_ends;
+    source:
+        records_and_positions_appear_together,
+        positions_survive_reopening,
+        an_empty_place_forgets_its_slice,
+        positions_of_another_source_are_not_seen,
+        a_second_owner_fences_the_first,
+        every_task_reads_the_positions_of_the_whole_source,
+        an_oversize_record_is_refused_and_nothing_is_written,
+        a_source_that_is_not_exactly_once_keeps_its_positions;
+    sink:
+        start_earliest_reads_all,
+        start_latest_reads_what_comes_later,
+        start_at_a_time_begins_with_the_first_record_of_that_time,
+        nothing_is_delivered_before_begin,
+        offsets_survive_reopening,
+        limits_bound_a_batch,
+        the_linger_closes_a_batch_that_is_not_full,
+        a_dropped_call_loses_nothing,
+        seek_reads_again,
+        caught_up_becomes_true_at_the_end_and_false_with_a_new_record,
+        two_lanes_split_the_partitions,
+        order_is_kept_within_a_partition,
+        a_lane_does_not_commit_what_it_never_owned,
+        a_commit_is_refused_after_another_member_took_over,
+        a_pattern_takes_up_a_new_topic,
+        lag_falls_to_zero;
+    lost:
+        a_place_that_retention_removed_is_out_of_range,
+        a_place_past_the_end_is_out_of_range,
+        offsets_of_a_topic_that_was_created_anew_are_not_used;
+    reader:
+        a_reader_sees_all_from_its_start,
+        a_reader_of_a_missing_topic_is_told_what_there_is;
+}

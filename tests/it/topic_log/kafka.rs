@@ -1,0 +1,287 @@
+//! What only Kafka can get wrong: predecessors that are still there, other members, a cluster that is not.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminOptions, NewPartitions};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use wharf_runtime::capability::secret::Secret;
+use wharf_runtime::topic_log::kafka::KafkaLog;
+use wharf_runtime::topic_log::{LogError, Position, SinkEvent, TopicLog};
+
+use super::bench::{
+    Bench, LIMITS, PATIENCE, admin, assigned, at, batch, begin, catch_up, event, numbers, read_rows, record, texts, write_numbers,
+};
+
+fn position(slice: &str, place: &str) -> Position {
+    Position { slice: slice.to_owned(), place: place.as_bytes().to_vec() }
+}
+
+/// A transaction of somebody else, open, with one record in it.
+fn open_transaction(bench: &Bench, id: &str, topic: &str) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bench.bootstrap()).set("transactional.id", id);
+    let producer: BaseProducer = config.create().unwrap();
+    producer.init_transactions(Duration::from_secs(20)).unwrap();
+    producer.begin_transaction().unwrap();
+    producer.send(BaseRecord::to(topic).partition(0).key("{}").payload("left open")).unwrap();
+    producer.flush(Duration::from_secs(20)).unwrap();
+    producer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_predecessor_left_open_is_never_seen() {
+    let Some(bench) = Bench::kafka("what_a_predecessor_left_open_is_never_seen") else { return };
+    let topic = bench.topic("orders", 1).await;
+    let zombie = open_transaction(&bench, &format!("wharf.{}.erp.0", bench.tag), &topic);
+    let mut log = bench.source(&bench.owner(0, 1)).await.unwrap();
+    log.append(&batch(&[record(&topic, None, "good")]), &[]).await.unwrap();
+    assert!(zombie.commit_transaction(Duration::from_secs(20)).is_err(), "the zombie is fenced");
+    assert_eq!(texts(&bench.contents(&topic).await), ["good"]);
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    assert_eq!(texts(&read_rows(&mut *lane, 1).await), ["good"]);
+    catch_up(&mut *lane).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_behind_another_sources_open_transaction_is_waited_for() {
+    let Some(bench) = Bench::kafka("a_position_behind_another_sources_open_transaction_is_waited_for") else { return };
+    let mut log = bench.source(&bench.owner(0, 1)).await.unwrap();
+    log.append(&batch(&[]), &[position("s", "old")]).await.unwrap();
+    let other = open_transaction(&bench, &format!("{}.other", bench.tag), &format!("wharf.{}.positions", bench.tag));
+    log.append(&batch(&[]), &[position("s", "new")]).await.unwrap();
+    drop(log);
+    let end_later = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_secs(3));
+        other.abort_transaction(Duration::from_secs(20)).unwrap();
+    });
+    let log = bench.source(&bench.owner(0, 1)).await.unwrap();
+    assert_eq!(log.positions(), [position("s", "new")]);
+    end_later.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_that_was_fenced_by_a_newer_one_stands_by() {
+    let Some(bench) = Bench::kafka("the_owner_that_was_fenced_by_a_newer_one_stands_by") else { return };
+    let owner = bench.owner(0, 1);
+    let mut old = bench.source(&owner).await.unwrap();
+    old.append(&batch(&[]), &[position("s", "1")]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let newer = bench.another();
+    let mut new = newer.source(&owner).await.unwrap();
+    assert!(matches!(old.append(&batch(&[]), &[position("s", "late")]).await, Err(LogError::Fenced(_))));
+    for _ in 0..2 {
+        match bench.source(&owner).await {
+            Err(LogError::Retry(text)) => assert!(text.contains("standing by") && text.contains("erp"), "{text}"),
+            other => panic!("{:?}", other.err()),
+        }
+    }
+    // It was not disturbed.
+    new.append(&batch(&[]), &[position("s", "2")]).await.unwrap();
+    // A restart of the old worker is newer still.
+    let restarted = bench.another();
+    let again = restarted.source(&owner).await.unwrap();
+    assert_eq!(again.positions(), [position("s", "2")]);
+    assert!(matches!(newer.source(&owner).await, Err(LogError::Retry(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_that_are_no_more_are_fenced_too() {
+    let Some(bench) = Bench::kafka("tasks_that_are_no_more_are_fenced_too") else { return };
+    let mut zero = bench.source(&bench.owner(0, 3)).await.unwrap();
+    let mut two = bench.source(&bench.owner(2, 3)).await.unwrap();
+    two.append(&batch(&[]), &[position("c", "2")]).await.unwrap();
+    zero.append(&batch(&[]), &[position("a", "0")]).await.unwrap();
+    let newer = bench.another();
+    let mut only = newer.source(&bench.owner(0, 1)).await.unwrap();
+    assert_eq!(only.positions(), [position("a", "0"), position("c", "2")]);
+    let late = two.append(&batch(&[]), &[position("c", "late")]).await;
+    assert!(matches!(late, Err(LogError::Fenced(_))), "{late:?}");
+    only.append(&batch(&[]), &[position("c", "3")]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_is_handed_over_only_when_its_lane_lets_go() {
+    let Some(bench) = Bench::kafka("a_partition_is_handed_over_only_when_its_lane_lets_go") else { return };
+    let topic = bench.topic("orders", 2).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    let mut spec = bench.sink_of(&topic);
+    // Whoever does not own all partitions waits for a session to end before it says that all is read.
+    spec.properties = [("session.timeout.ms", "6000")].map(|(k, v)| (k.into(), v.into())).into();
+    let mut first = bench.lane(&spec).await;
+    let read = read_rows(&mut *first, 40).await;
+    let mut second = bench.lane(&spec).await;
+    let SinkEvent::Revoked(gone) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
+    for _ in 0..8 {
+        let waiting = second.next(LIMITS, Duration::from_millis(250)).await.unwrap();
+        assert_eq!(waiting, SinkEvent::Idle { caught_up: false });
+    }
+    // What was in flight is still this lane's to commit.
+    let ends: BTreeMap<_, _> = read.iter().map(|row| (row.at.clone(), row.offset + 1)).collect();
+    let commits: Vec<_> = gone.iter().map(|at| (at.clone(), ends[at])).collect();
+    first.commit(&commits).await.unwrap();
+    first.release(&gone).await.unwrap();
+    let list = assigned(&mut *second, 1).await;
+    assert_eq!(list.iter().map(|a| (a.partition.clone(), a.committed.unwrap())).collect::<Vec<_>>(), commits);
+    begin(&mut *second, &list).await;
+    catch_up(&mut *second).await;
+    catch_up(&mut *first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_is_given_back_at_the_deadline() {
+    let Some(bench) = Bench::kafka("a_partition_is_given_back_at_the_deadline") else { return };
+    let topic = bench.topic("orders", 2).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    let mut spec = bench.sink_of(&topic);
+    // Half of the poll interval is the deadline.
+    spec.properties =
+        [("session.timeout.ms", "6000"), ("max.poll.interval.ms", "6000")].map(|(k, v)| (k.into(), v.into())).into();
+    let mut first = bench.lane(&spec).await;
+    read_rows(&mut *first, 40).await;
+    let mut second = bench.lane(&spec).await;
+    let SinkEvent::Revoked(gone) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
+    let list = assigned(&mut *second, 1).await;
+    assert_eq!(list[0].partition, gone[0]);
+    let late = first.commit(&[(gone[0].clone(), 7)]).await;
+    assert_eq!(late, Err(LogError::NotOwner(gone.clone())));
+    first.release(&gone).await.unwrap();
+    assert_eq!(list[0].committed, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_lanes_leaves_the_group_even_with_a_revocation_pending() {
+    let Some(bench) = Bench::kafka("dropping_lanes_leaves_the_group_even_with_a_revocation_pending") else { return };
+    let topic = bench.topic("orders", 2).await;
+    let spec = bench.sink_of(&topic);
+    let mut first = bench.lane(&spec).await;
+    assigned(&mut *first, 2).await;
+    let mut second = bench.lane(&spec).await;
+    let SinkEvent::Revoked(_) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
+    drop(first);
+    let began = Instant::now();
+    assigned(&mut *second, 2).await;
+    // It left: its session would have lasted for 45 s.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    drop(second);
+    tokio::task::spawn_blocking(move || drop(bench)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_added_at_run_time_is_taken_up() {
+    let Some(bench) = Bench::kafka("a_partition_that_is_added_at_run_time_is_taken_up") else { return };
+    let topic = bench.topic("orders", 1).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    let list = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &list).await;
+    let more = [NewPartitions::new(&topic, 2)];
+    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
+    let list = assigned(&mut *lane, 1).await;
+    assert_eq!(list[0].partition, at(&topic, 1));
+    begin(&mut *lane, &list).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    assert_eq!(read_rows(&mut *lane, 40).await.len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one() {
+    let Some(mut bench) = Bench::kafka("a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one") else { return };
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..5).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    let old = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &old).await;
+    read_rows(&mut *lane, 5).await;
+    lane.commit(&[(at(&topic, 0), 5)]).await.unwrap();
+    bench.delete_topic(&topic).await;
+    bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 100..120).await;
+    let deadline = Instant::now() + PATIENCE;
+    let mut seen = Vec::new();
+    while seen.len() < 20 {
+        assert!(Instant::now() < deadline, "{} of 20 came", seen.len());
+        match event(&mut *lane, LIMITS).await {
+            SinkEvent::Revoked(list) => lane.release(&list).await.unwrap(),
+            SinkEvent::Assigned(list) => {
+                assert!(list.iter().all(|a| a.topic_id != old[0].topic_id && a.committed.is_none()), "{list:?}");
+                begin(&mut *lane, &list).await;
+            }
+            // The old offset does not fit: the new topic's id is yet to be seen.
+            SinkEvent::OutOfRange(..) => {}
+            SinkEvent::Records(batch) => seen.extend(super::bench::rows(&batch)),
+            SinkEvent::Idle { .. } => {}
+        }
+    }
+    assert_eq!(texts(&seen), numbers(100..120));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_above_the_producers_own_limit_is_refused() {
+    let Some(bench) = Bench::kafka("a_record_above_the_producers_own_limit_is_refused") else { return };
+    let topic = bench.topic("orders", 1).await;
+    let huge = "x".repeat(1_010_000);
+    let records = [record(&topic, None, "1"), record(&topic, None, &huge), record(&topic, None, "3")];
+    let refused = bench.append(&batch(&records)).await.unwrap();
+    assert_eq!(refused.iter().map(|r| r.index).collect::<Vec<_>>(), [1]);
+    assert!(refused[0].reason.contains("message.max.bytes"), "{}", refused[0].reason);
+    assert_eq!(texts(&bench.contents(&topic).await), ["1", "3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_of_another_cluster_is_not_used() {
+    let Some(bench) = Bench::kafka("a_position_of_another_cluster_is_not_used") else { return };
+    drop(bench.source(&bench.owner(0, 1)).await.unwrap());
+    let topic = format!("wharf.{}.positions", bench.tag);
+    let log = bench.id().await.unwrap();
+    for (slice, log) in [("copied", "another-cluster"), ("own", &log)] {
+        let key = format!(r#"{{"source":"erp","slice":"{slice}"}}"#);
+        let value = format!(r#"{{"place":"eA==","log":"{log}","worker":"w","epoch":1}}"#);
+        assert_eq!(bench.append(&batch(&[record(&topic, Some(&key), &value)])).await.unwrap(), []);
+    }
+    let owner = bench.source(&bench.owner(0, 1)).await.unwrap();
+    assert_eq!(owner.positions(), [position("own", "x")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_that_was_committed_for_another_topic_id_is_not_used() {
+    let Some(bench) = Bench::kafka("an_offset_that_was_committed_for_another_topic_id_is_not_used") else { return };
+    let topic = bench.topic("orders", 2).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    let spec = bench.sink_of(&topic);
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bench.bootstrap()).set("group.id", spec.group());
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topic, 0, Offset::Offset(3)).unwrap();
+    let mut other = list.add_partition(&topic, 1);
+    other.set_offset(Offset::Offset(3)).unwrap();
+    other.set_metadata("AAAAAAAAAAAAAAAAAAAAAA");
+    consumer.commit(&list, CommitMode::Sync).unwrap();
+    let mut lane = bench.lane(&spec).await;
+    let list = assigned(&mut *lane, 2).await;
+    // One that an operator set by Kafka's own tool carries no id, and counts.
+    assert_eq!((list[0].committed, list[1].committed), (Some(3), None));
+}
+
+fn log_with(properties: &[(&str, &str)]) -> Result<KafkaLog, LogError> {
+    KafkaLog::new(&properties.iter().map(|(k, v)| ((*k).to_owned(), Secret::new((*v).to_owned()))).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kafka_that_is_down_asks_for_patience() {
+    // Nothing listens there.
+    let log = log_with(&[("bootstrap.servers", "127.0.0.1:9"), ("message.timeout.ms", "2000")]).unwrap();
+    assert!(matches!(log.id().await, Err(LogError::Retry(_))));
+    assert!(matches!(log.topics().await, Err(LogError::Retry(_))));
+    assert!(matches!(log.append(&batch(&[record("orders", None, "v")])).await, Err(LogError::Retry(_))));
+}
+
+#[test]
+fn a_property_that_is_unknown_is_named_and_its_value_is_not() {
+    let Err(LogError::Fatal(text)) = log_with(&[("sasl.pasword", "s3cret")]) else { panic!("it is taken") };
+    assert!(text.contains("sasl.pasword") && !text.contains("s3cret"), "{text}");
+    let Err(LogError::Fatal(text)) = log_with(&[("socket.timeout.ms", "s3cret")]) else { panic!("it is taken") };
+    assert!(text.contains("socket.timeout.ms") && !text.contains("s3cret"), "{text}");
+}

@@ -1,0 +1,73 @@
+//! What a sink is told when the log no longer has what its offset names.
+
+use std::collections::BTreeMap;
+
+use wharf_runtime::topic_log::{SinkEvent, TopicSpec};
+
+use super::bench::{Bench, LIMITS, assigned, at, begin, event, numbers, read_rows, texts, write_numbers};
+
+pub async fn a_place_that_retention_removed_is_out_of_range(mut bench: Bench) {
+    let topic = bench.topic("orders", 2).await;
+    write_numbers(&*bench, &topic, 0..60).await;
+    bench.lose_records(&topic, 10).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    let list = assigned(&mut *lane, 2).await;
+    assert_eq!((list[0].low, list[1].low), (10, 0));
+    lane.begin(&[(at(&topic, 0), 4), (at(&topic, 1), 0)]).await.unwrap();
+    let mut other = Vec::new();
+    loop {
+        match event(&mut *lane, LIMITS).await {
+            SinkEvent::OutOfRange(lost, text) => {
+                assert_eq!(lost, at(&topic, 0));
+                assert!(text.contains("offset 4") && text.contains("begins at 10"), "{text}");
+                break;
+            }
+            SinkEvent::Records(batch) => other.extend(super::bench::rows(&batch)),
+            event => panic!("{event:?}"),
+        }
+    }
+    assert!(other.iter().all(|row| row.at.partition == 1), "the stopped partition does not flow");
+    let start = lane.resolve_start(&at(&topic, 0)).await.unwrap();
+    assert_eq!(start, 10);
+    lane.begin(&[(at(&topic, 0), start)]).await.unwrap();
+    let all = usize::try_from(list[0].high - 10 + list[1].high).unwrap();
+    other.extend(read_rows(&mut *lane, all - other.len()).await);
+    let own: Vec<_> = other.iter().filter(|row| row.at.partition == 0).map(|row| row.offset).collect();
+    assert_eq!(own, (10..list[0].high).collect::<Vec<_>>());
+}
+
+pub async fn a_place_past_the_end_is_out_of_range(bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..3).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    assigned(&mut *lane, 1).await;
+    lane.begin(&[(at(&topic, 0), 100)]).await.unwrap();
+    match event(&mut *lane, LIMITS).await {
+        SinkEvent::OutOfRange(lost, text) => {
+            assert_eq!(lost, at(&topic, 0));
+            assert!(text.contains("offset 100") && text.contains("ends at 3"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+    lane.begin(&[(at(&topic, 0), 1)]).await.unwrap();
+    assert_eq!(texts(&read_rows(&mut *lane, 2).await), numbers(1..3));
+}
+
+pub async fn offsets_of_a_topic_that_was_created_anew_are_not_used(mut bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..10).await;
+    let spec = bench.sink_of(&topic);
+    let mut lane = bench.lane(&spec).await;
+    read_rows(&mut *lane, 10).await;
+    lane.commit(&[(at(&topic, 0), 10)]).await.unwrap();
+    drop(lane);
+    bench.delete_topic(&topic).await;
+    let anew = TopicSpec { name: topic.clone(), partitions: 1, replication: -1, config: BTreeMap::new() };
+    bench.create_topics(&[anew]).await.unwrap();
+    write_numbers(&*bench, &topic, 100..120).await;
+    let mut lane = bench.lane(&spec).await;
+    let list = assigned(&mut *lane, 1).await;
+    assert_eq!(list[0].committed, None);
+    begin(&mut *lane, &list).await;
+    assert_eq!(texts(&read_rows(&mut *lane, 20).await), numbers(100..120));
+}
