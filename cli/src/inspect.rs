@@ -1,0 +1,108 @@
+//! `wharf inspect`: what a component is, wants and takes, from the component itself.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use wharf_runtime::guest::{Component, Guests};
+use wharf_runtime::supervisor::manifest;
+
+use crate::check::component_cache;
+use crate::output::{OK, say};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of a bundled component, or the path of a .wasm file. Left out: lists the bundled ones.
+    component: Option<String>,
+    /// The manifest as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub async fn inspect(args: Args) -> Result<ExitCode> {
+    let guests = Arc::new(Guests::new(&component_cache())?);
+    let Some(name) = args.component else {
+        for name in wharf_bundle::names() {
+            let component = Component::load(&guests, &bytes(name)?).await?;
+            say!("{name:<12} {:<10} {}", component.kind().to_string(), text(&manifest(&component), "summary"));
+        }
+        return Ok(ExitCode::from(OK));
+    };
+    let component = Component::load(&guests, &bytes(&name)?).await.with_context(|| format!("component `{name}`"))?;
+    let manifest = manifest(&component);
+    if args.json {
+        say!("{}", serde_json::to_string_pretty(&manifest)?);
+        return Ok(ExitCode::from(OK));
+    }
+    let description = component.description();
+    say!("{} {} ({})", description.name, description.version, component.kind());
+    for key in ["summary", "documentation"] {
+        if let Some(text) = manifest.get(key).and_then(Value::as_str) {
+            say!("");
+            say!("{}", text.trim());
+        }
+    }
+    say!("");
+    say!("wants: {}", if description.wants.is_empty() { "nothing".to_owned() } else { description.wants.join(", ") });
+    show_schema(manifest.get("config").unwrap_or(&Value::Null));
+    Ok(ExitCode::from(OK))
+}
+
+fn bytes(name: &str) -> Result<Vec<u8>> {
+    if let Some(bytes) = wharf_bundle::component(name) {
+        return Ok(bytes.to_vec());
+    }
+    let path = PathBuf::from(name);
+    if !path.exists() {
+        bail!(
+            "there is no bundled component `{name}` and no file of that name; bundled are: {}",
+            wharf_bundle::names().join(", ")
+        );
+    }
+    std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The first level of the schema: name, type, whether it is required, default, and what it means.
+fn show_schema(schema: &Value) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        say!("config: no schema");
+        return;
+    };
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .map(|list| list.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    say!("config:");
+    for (name, property) in properties {
+        let mut notes = vec![kind(property)];
+        if required.contains(&name.as_str()) {
+            notes.push("required".to_owned());
+        }
+        if let Some(default) = property.get("default") {
+            notes.push(format!("default {default}"));
+        }
+        say!("  {name}  ({})", notes.join(", "));
+        for line in text(property, "description").lines() {
+            say!("      {line}");
+        }
+    }
+}
+
+fn kind(property: &Value) -> String {
+    if let Some(values) = property.get("enum").and_then(Value::as_array) {
+        return values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+    }
+    match property.get("type") {
+        Some(Value::String(kind)) => kind.clone(),
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        _ => "see --json".to_owned(),
+    }
+}
