@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Starts the real servers that tests use and prints the environment that names them. Argument: a folder for their data, logs
-# and process ids (NAME.pid), which the caller ends. By hand: eval "$(.ci/servers.sh /tmp/servers)".
+# and process ids (NAME/*.pid), which the caller ends. By hand: eval "$(.ci/servers.sh /tmp/servers)".
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$1
 export WHARF_CI_CACHE="${WHARF_CI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wharf-ci}"
 mkdir -p "$work" "$WHARF_CI_CACHE"
-kafka=$("$here/kafka.sh" "$WHARF_CI_CACHE" "$work")
-postgres=$("$here/postgres.sh" "$work")
-sap=$("$here/mock-sap.sh" "$WHARF_CI_CACHE" "$work")
+kafka=$("$here/kafka.sh" "$WHARF_CI_CACHE" "$work/kafka")
+postgres=$("$here/postgres.sh" "$work/postgres")
+sap=$("$here/mock-sap.sh" "$WHARF_CI_CACHE" "$work/mock-sap")
 printf 'export WHARF_TEST_KAFKA=%q\nexport WHARF_TEST_POSTGRES=%q\nexport WHARF_TEST_MOCK_SAP=%q\n' "$kafka" "$postgres" "$sap"
