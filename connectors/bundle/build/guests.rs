@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 const TARGET: &str = "wasm32-wasip2";
 /// The profile of the workspace's `Cargo.toml` that guests are built with.
@@ -94,6 +94,16 @@ impl Guests<'_> {
         }
         Ok(target_dir.join(TARGET).join(PROFILE))
     }
+}
+
+/// Shows what went wrong as the error of the package that is built.
+pub fn exit(built: Result<(), String>) -> ExitCode {
+    let Err(reason) = built else { return ExitCode::SUCCESS };
+    // One directive is one line.
+    for line in reason.lines() {
+        println!("cargo::error={line}");
+    }
+    ExitCode::FAILURE
 }
 
 /// Takes out what belongs to the outer build: with it the guests would be built otherwise (clippy's wrapper, the host's

@@ -14,14 +14,5 @@ fn main() -> ExitCode {
         let workspace = connectors.parent().ok_or("no workspace")?;
         guests::Guests { workspace, folder: connectors, except: "bundle", package_prefix: "wharf-" }.build()
     });
-    match built {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            // One directive is one line; cargo shows it as the error of this package.
-            for line in reason.lines() {
-                println!("cargo::error={line}");
-            }
-            ExitCode::FAILURE
-        }
-    }
+    guests::exit(built)
 }

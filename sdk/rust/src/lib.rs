@@ -60,7 +60,7 @@ pub use writer::{HeaderList, NewRecord, Records};
 pub mod __private {
     pub use wit_bindgen::rt;
 
-    pub use crate::bindings::{sink, source, transform};
+    pub use crate::bindings::{sink, source, transform, types};
     pub use crate::export::Slot;
     pub use crate::manifest::{Kind, describe};
 }

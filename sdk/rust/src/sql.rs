@@ -59,7 +59,7 @@ impl Connection {
     /// As the host says.
     pub fn apply(&self, table: &Table, rows: Rows) -> Result<Vec<Rejected>> {
         let columns: Vec<sql::Column> = rows.columns.into_iter().map(Column::into_raw).collect();
-        Ok(sql::apply(&self.name, &raw(table), rows.count, rows.deletes.bytes(), &columns)?)
+        Ok(sql::apply(&self.name, &raw(table), rows.count, &rows.deletes.padded(rows.count), &columns)?)
     }
 
     /// Small reads. `statement` has `$1`, `$2` … for `parameters`, columns of one row each.

@@ -143,6 +143,10 @@ fn null_absent_and_present_are_kept_apart_by_row() {
     let values: Vec<_> = back.iter().skip(8).collect();
     assert_eq!(values, [Some(Value::Text("x")), None, None, Some(Value::Text("y"))]);
     assert!(back.is_present(9) && !back.is_present(10) && back.is_present(11) && !back.is_present(12));
+    let mut deletes = sql::Bitmap::new();
+    assert!(deletes.padded(20).is_empty());
+    deletes.set(2);
+    assert_eq!(deletes.padded(20), [4, 0, 0]);
     let plain = Column::ints("n", [Some(1), Some(2)]).into_raw();
     assert!(plain.validity.is_empty() && plain.present.is_empty());
 }

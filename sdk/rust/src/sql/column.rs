@@ -93,8 +93,18 @@ impl Bitmap {
     }
 
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One bit for each of `rows`; empty where no bit was ever set.
+    #[cfg_attr(not(any(target_arch = "wasm32", test)), expect(dead_code, reason = "crosses the boundary only"))]
+    pub(crate) fn padded(&self, rows: u32) -> Vec<u8> {
+        let mut bytes = self.0.clone();
+        if !bytes.is_empty() {
+            bytes.resize((rows as usize).div_ceil(8), 0);
+        }
+        bytes
     }
 
     /// Sets the first `rows` bits, and room for one more.
