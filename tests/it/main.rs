@@ -3,3 +3,4 @@
 
 mod topic_log;
 mod sandbox;
+mod sql;

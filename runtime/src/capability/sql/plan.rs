@@ -9,7 +9,7 @@ use super::cells::{Cell, View, number};
 /// Places of the fields that a row has, ascending.
 pub(super) type Shape = Vec<usize>;
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Action {
     Delete,
     Write(Shape),

@@ -1,60 +1,223 @@
-//! Sessions of PostgreSQL.
+//! Sessions of PostgreSQL servers. Owns the pool and who holds which transaction; what is said on a connection stands in the
+//! files below. A pooler in front (PgBouncer) must pool sessions, not transactions: rows are staged in temporary tables.
 
+mod apply;
+mod copy;
+mod fault;
+mod merge;
+mod offsets;
+mod query;
+mod schema;
+mod stage;
 pub(super) mod tls;
+mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::pool::{Lease, Pool};
 use super::target::PostgresTarget;
 use super::{Column, ColumnDef, OffsetMove, OffsetScope, R, RejectedRow, Rows, SqlError, Table};
 use crate::topic_log::TopicPartition;
+use fault::Fault;
+use wire::{Scope, Wire};
+
+/// Longest time of one call; the server ends a statement before that.
+const CALL: Duration = Duration::from_secs(150);
 
 #[derive(Debug)]
 pub(super) struct Server {
-    name: String,
+    pool: Pool<Box<Wire>>,
     target: PostgresTarget,
 }
 
 #[derive(Debug)]
 pub(super) struct Session {
     server: Arc<Server>,
+    transaction: Transaction,
+}
+
+#[derive(Debug)]
+enum Transaction {
+    None,
+    Open {
+        lease: Lease<Box<Wire>>,
+        /// A statement failed in it: the server will not commit it, but would say so only in a word.
+        failed: bool,
+    },
+    /// It was open when a call did not come back, or when the connection broke.
+    Lost,
 }
 
 impl Server {
-    pub(super) fn new(name: &str, target: PostgresTarget, _pool: usize) -> Self {
-        Self { name: name.to_owned(), target }
+    pub(super) fn new(name: &str, target: PostgresTarget, pool: usize) -> Self {
+        Self { pool: Pool::new(name, pool), target }
     }
 
-    #[expect(clippy::unused_async, reason = "follows")]
     pub(super) async fn probe(&self) -> R<String> {
-        Err(SqlError::Fatal(format!(
-            "connection `{}`: {} cannot be reached by this build: PostgreSQL is not in it",
-            self.name, self.target.place
-        )))
+        let lease = self.lease().await?;
+        let seen = lease.connection.describe().await.map_err(|fault| self.explain(fault))?;
+        self.pool.put_back(lease);
+        Ok(format!("{seen} at {}, sslmode {}", self.target.place, self.target.mode))
+    }
+
+    /// An idle connection that still stands, or a new one.
+    async fn lease(&self) -> R<Lease<Box<Wire>>> {
+        let permit = self.pool.permit().await?;
+        while let Some(wire) = self.pool.idle() {
+            if wire.is_sound() {
+                return Ok(Pool::lease(wire, permit));
+            }
+        }
+        let wire = Wire::connect(&self.target).await.map_err(|fault| self.explain(fault))?;
+        Ok(Pool::lease(Box::new(wire), permit))
+    }
+
+    fn explain(&self, fault: Fault) -> SqlError {
+        fault.explain(&format!("connection `{}` (PostgreSQL at {})", self.pool.name, self.target.place))
     }
 }
 
-macro_rules! absent {
-    ($($name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)*) => {
-        impl Session {
-            pub(super) const fn new(server: Arc<Server>) -> Self {
-                Self { server }
-            }
-            $(pub(super) async fn $name(&mut self, $($arg: $ty),*) -> R<$ret> {
-                $(drop($arg);)*
-                self.server.probe().await.map(|_| unreachable!())
-            })*
-        }
-    };
+/// One call on a connection: within the open transaction, or in one of its own.
+macro_rules! call {
+    ($session:ident, $scope:expr, $wire:ident => $work:expr) => {{
+        let (mut lease, inside) = $session.take().await?;
+        let call = async {
+            let $wire = &mut *lease.connection;
+            let scope = $scope;
+            $wire.enter(scope, inside).await?;
+            let answer = $work.await;
+            $wire.leave(scope, inside, answer).await
+        };
+        let answer = tokio::time::timeout(CALL, call).await.unwrap_or(Err(Fault::Deadline));
+        $session.give_back(lease, inside, answer)
+    }};
 }
-absent! {
-    begin() -> ();
-    commit() -> ();
-    rollback() -> ();
-    ensure(t: &Table, c: &[ColumnDef]) -> ();
-    columns(t: &str) -> Vec<ColumnDef>;
-    apply(t: &Table, r: &Rows) -> Vec<RejectedRow>;
-    query(s: &str, p: &[Column], m: u32) -> Vec<Column>;
-    load_offsets(s: &OffsetScope, p: &[(TopicPartition, String)]) -> Vec<Option<i64>>;
-    claim_offset(s: &OffsetScope, p: &TopicPartition, t: &str, n: i64) -> ();
-    advance_offsets(s: &OffsetScope, m: &[OffsetMove]) -> bool;
+
+impl Session {
+    pub(super) const fn new(server: Arc<Server>) -> Self {
+        Self { server, transaction: Transaction::None }
+    }
+
+    pub(super) async fn begin(&mut self) -> R<()> {
+        self.rollback().await?;
+        let mut lease = self.server.lease().await?;
+        let mut begun = end(lease.connection.begin()).await;
+        if begun.as_ref().is_err_and(Fault::is_retry) {
+            // It broke while it was idle: nothing was lost.
+            drop(lease);
+            lease = self.server.lease().await?;
+            begun = end(lease.connection.begin()).await;
+        }
+        begun.map_err(|fault| self.server.explain(fault))?;
+        self.transaction = Transaction::Open { lease, failed: false };
+        Ok(())
+    }
+
+    pub(super) async fn commit(&mut self) -> R<()> {
+        match std::mem::replace(&mut self.transaction, Transaction::None) {
+            Transaction::Open { mut lease, failed: false } => {
+                // On an error the connection closes, and with it what may be open.
+                end(lease.connection.commit()).await.map_err(|fault| self.server.explain(fault))?;
+                self.server.pool.put_back(lease);
+                Ok(())
+            }
+            Transaction::Open { .. } | Transaction::Lost => Err(self.lost()),
+            Transaction::None => {
+                Err(SqlError::Fatal(format!("connection `{}`: there is no transaction to commit", self.server.pool.name)))
+            }
+        }
+    }
+
+    pub(super) async fn rollback(&mut self) -> R<()> {
+        let Transaction::Open { mut lease, .. } = std::mem::replace(&mut self.transaction, Transaction::None) else {
+            return Ok(());
+        };
+        // A broken connection has rolled back already.
+        if lease.connection.is_sound() && end(lease.connection.rollback()).await.is_ok() {
+            self.server.pool.put_back(lease);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn ensure(&mut self, table: &Table, columns: &[ColumnDef]) -> R<()> {
+        call!(self, Scope::Write, wire => schema::ensure(wire, table, columns))
+    }
+
+    pub(super) async fn columns(&mut self, table: &str) -> R<Vec<ColumnDef>> {
+        call!(self, Scope::Read, wire => schema::columns(wire, table))
+    }
+
+    pub(super) async fn apply(&mut self, table: &Table, rows: &Rows) -> R<Vec<RejectedRow>> {
+        call!(self, Scope::Write, wire => apply::apply(wire, table, rows))
+    }
+
+    pub(super) async fn query(&mut self, statement: &str, parameters: &[Column], max_rows: u32) -> R<Vec<Column>> {
+        call!(self, Scope::Read, wire => query::query(wire, statement, parameters, max_rows))
+    }
+
+    pub(super) async fn load_offsets(
+        &mut self,
+        scope: &OffsetScope,
+        partitions: &[(TopicPartition, String)],
+    ) -> R<Vec<Option<i64>>> {
+        call!(self, Scope::Read, wire => offsets::load(wire, scope, partitions))
+    }
+
+    pub(super) async fn claim_offset(
+        &mut self,
+        scope: &OffsetScope,
+        partition: &TopicPartition,
+        topic_id: &str,
+        next: i64,
+    ) -> R<()> {
+        call!(self, Scope::Write, wire => offsets::claim(wire, scope, (partition, topic_id), next))
+    }
+
+    /// As an error inside, so that what moved is undone where not all did.
+    pub(super) async fn advance_offsets(&mut self, scope: &OffsetScope, moves: &[OffsetMove]) -> R<bool> {
+        let mut all = true;
+        let moved = call!(self, Scope::Write, wire => async {
+            all = offsets::advance(wire, scope, moves).await?;
+            if all { Ok(()) } else { Err(Fault::Undo) }
+        });
+        if all { moved.map(|()| true) } else { Ok(false) }
+    }
+
+    async fn take(&mut self) -> R<(Lease<Box<Wire>>, bool)> {
+        // Until the call is back the transaction counts as lost, should the call be dropped.
+        match std::mem::replace(&mut self.transaction, Transaction::Lost) {
+            Transaction::Open { lease, failed: false } => Ok((lease, true)),
+            Transaction::Open { .. } | Transaction::Lost => Err(self.lost()),
+            Transaction::None => {
+                self.transaction = Transaction::None;
+                Ok((self.server.lease().await?, false))
+            }
+        }
+    }
+
+    fn give_back<T>(&mut self, lease: Lease<Box<Wire>>, inside: bool, answer: Result<T, Fault>) -> R<T> {
+        let timed_out = matches!(answer, Err(Fault::Deadline));
+        if lease.connection.is_sound() && !timed_out {
+            let failed = answer.as_ref().is_err_and(Fault::is_retry);
+            match (inside, failed) {
+                (true, failed) => self.transaction = Transaction::Open { lease, failed },
+                (false, false) => self.server.pool.put_back(lease),
+                // What state it is in is not known: it closes.
+                (false, true) => drop(lease),
+            }
+        }
+        answer.map_err(|fault| self.server.explain(fault))
+    }
+
+    fn lost(&self) -> SqlError {
+        SqlError::Retry(format!(
+            "connection `{}`: the transaction failed or was lost; nothing of it is written",
+            self.server.pool.name
+        ))
+    }
+}
+
+async fn end<T>(call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::time::timeout(CALL, call).await.unwrap_or(Err(Fault::Deadline))
 }

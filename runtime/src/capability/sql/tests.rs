@@ -1,10 +1,11 @@
-//! Rules of named connections. Those that hold for every database stand in `tests/rules.rs` and `tests/offsets.rs`, which
-//! the integration tests run against PostgreSQL as well.
+//! Rules of named connections. Those that hold for every database stand in `tests/rules.rs`, `tests/tables.rs` and
+//! `tests/offsets.rs`, which the integration tests run against PostgreSQL as well.
 mod columns;
 mod offsets;
 mod plan;
 mod rules;
 mod sqlite;
+mod tables;
 mod target;
 
 /// What the rules that all databases share are written against.

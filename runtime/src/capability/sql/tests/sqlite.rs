@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::columns::{def, floats, ints, rows, strings, table, texts};
 use super::rules::{self, Database};
-use super::{api, offsets};
+use super::{offsets, tables};
 use crate::capability::secret::Secret;
 use crate::capability::sql::{Connections, Kind, SqlError};
 use crate::config::Connection;

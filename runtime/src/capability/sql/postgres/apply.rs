@@ -1,0 +1,127 @@
+//! Writes rows: staged by COPY, merged by one statement for rows of one shape. What a statement refuses is halved until the
+//! rows at fault stand alone.
+
+use std::collections::HashMap;
+
+use tokio_postgres::Statement;
+
+use super::fault::Fault;
+use super::merge::Merge;
+use super::schema::Existing;
+use super::wire::Wire;
+use super::{copy, stage};
+use crate::capability::sql::cells::{Cell, View};
+use crate::capability::sql::name::TableName;
+use crate::capability::sql::plan::{Action, Plan, Refusal};
+use crate::capability::sql::{Kind, RejectedRow, Rows, Table};
+
+pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result<Vec<RejectedRow>, Fault> {
+    let name = TableName::parse(&table.name)?;
+    let view = View::new(table, rows)?;
+    let existing = wire.table(&name).await?;
+    let columns = columns(&name, &view, &existing)?;
+    let refused = view.refuse(|field, cell| view.fields.get(field).and_then(|field| misfit(field.kind, cell)));
+    let mut plan = Plan::new(&view, refused);
+    let good = plan.good_rows();
+    if good.is_empty() {
+        return Ok(plan.finish());
+    }
+    let stage = stage::fill(wire, &view, &good).await?;
+    let required = existing.iter().filter(|column| column.required).map(|column| column.name.as_str()).collect();
+    let merge = Merge { view: &view, columns, table: name.quoted(), stage, required };
+    let mut statements: HashMap<Action, Statement> = HashMap::new();
+    for step in plan.waves().into_iter().flatten() {
+        let rows: Vec<usize> = step.rows.into_iter().filter(|row| !plan.is_replayed(*row)).collect();
+        for (row, refusal) in write(wire, &merge, &mut statements, (&step.action, &rows)).await? {
+            plan.refused(row, refusal);
+        }
+    }
+    for row in plan.replays() {
+        let action = plan.action(row).clone();
+        for (row, refusal) in write(wire, &merge, &mut statements, (&action, &[row])).await? {
+            plan.reject(row, refusal);
+        }
+    }
+    Ok(plan.finish())
+}
+
+fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Existing]) -> Result<Vec<&'e Existing>, Fault> {
+    if existing.is_empty() {
+        return Err(Fault::fatal(format!("there is no table `{name}`: create it, or let the connector create it")));
+    }
+    let column = |field: &crate::capability::sql::cells::Field<'_>| {
+        existing.iter().find(|column| column.name == field.name).ok_or_else(|| {
+            Fault::fatal(format!(
+                "table `{name}` has no column `{}`: add it, let the connector add columns, or drop the field",
+                field.name
+            ))
+        })
+    };
+    view.fields.iter().map(column).collect()
+}
+
+/// What a COPY would refuse as a whole.
+fn misfit(kind: Kind, cell: Cell<'_>) -> Option<&'static str> {
+    match (kind, cell) {
+        (Kind::TimestampUs, Cell::Int(us)) if copy::timestamp(us).is_none() => Some("the time is out of PostgreSQL's range"),
+        (Kind::Date, Cell::Int(days)) if copy::date(days).is_none() => Some("the date is out of PostgreSQL's range"),
+        (Kind::Text | Kind::Json | Kind::Decimal, Cell::Bytes(bytes)) if bytes.contains(&0) => {
+            Some("PostgreSQL's text cannot hold the character U+0000")
+        }
+        _ => None,
+    }
+}
+
+/// Writes rows of one action; answers those that were refused. Halves are written in order, so that of two rows that are
+/// one row to the database the later one stands.
+async fn write(
+    wire: &mut Wire,
+    merge: &Merge<'_>,
+    statements: &mut HashMap<Action, Statement>,
+    (action, rows): (&Action, &[usize]),
+) -> Result<Vec<(usize, Refusal)>, Fault> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statement = match statements.get(action) {
+        Some(statement) => statement.clone(),
+        None => {
+            let statement = wire.prepare(&merge.statement(action)).await?;
+            statements.insert(action.clone(), statement.clone());
+            statement
+        }
+    };
+    let mut refused = Vec::new();
+    let mut parts = vec![rows];
+    while let Some(part) = parts.pop() {
+        let Err(fault) = attempt(wire, &statement, part).await else { continue };
+        let Some(refusal) = fault.refusal() else { return Err(fault) };
+        wire.client.batch_execute("ROLLBACK TO wharf_rows; RELEASE wharf_rows").await?;
+        match part {
+            [row] => refused.push((*row, refusal)),
+            _ => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.push(second);
+                parts.push(first);
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// One statement in its savepoint, sent in one go; after an error the savepoint is still there.
+async fn attempt(wire: &Wire, statement: &Statement, rows: &[usize]) -> Result<(), Fault> {
+    let numbers: Vec<i32> = rows.iter().filter_map(|row| i32::try_from(*row).ok()).collect();
+    let client = &wire.client;
+    let parameters: [&(dyn postgres_types::ToSql + Sync); 1] = [&numbers];
+    // Joined futures are first polled in order, and a request is on its way when its future was first polled.
+    let (set, done, released) = futures_util::future::join3(
+        client.batch_execute("SAVEPOINT wharf_rows"),
+        client.execute(statement, &parameters),
+        client.batch_execute("RELEASE wharf_rows"),
+    )
+    .await;
+    set?;
+    done?;
+    Ok(released?)
+}

@@ -1,0 +1,92 @@
+//! Offsets that exactly-once sinks keep in the database.
+
+use super::fault::Fault;
+use super::schema::ensure_own;
+use super::wire::Wire;
+use crate::capability::sql::{OffsetMove, OffsetScope, claimed, tell_foreign};
+use crate::topic_log::TopicPartition;
+
+const TABLE: &str = "_wharf_offsets";
+const DDL: &str = "CREATE TABLE _wharf_offsets (log_id text NOT NULL, consumer_group text NOT NULL, topic text NOT NULL, \
+    topic_id text NOT NULL, partition int4 NOT NULL, next_offset int8 NOT NULL, updated_at timestamptz NOT NULL, \
+    PRIMARY KEY (log_id, consumer_group, topic, topic_id, partition))";
+
+async fn ensure(wire: &mut Wire) -> Result<(), Fault> {
+    if wire.has_offsets {
+        return Ok(());
+    }
+    ensure_own(wire, TABLE, DDL).await
+}
+
+pub(super) async fn load(
+    wire: &mut Wire,
+    scope: &OffsetScope,
+    partitions: &[(TopicPartition, String)],
+) -> Result<Vec<Option<i64>>, Fault> {
+    let there: bool = wire.client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await?.try_get(0)?;
+    if !there {
+        return Ok(vec![None; partitions.len()]);
+    }
+    wire.has_offsets = true;
+    let topics: Vec<&str> = partitions.iter().map(|(at, _)| &*at.topic).collect();
+    let numbers: Vec<i32> = partitions.iter().map(|(at, _)| at.partition).collect();
+    let sql = "SELECT log_id, topic, topic_id, partition, next_offset FROM _wharf_offsets \
+               WHERE consumer_group = $1 AND topic = ANY($2) AND partition = ANY($3)";
+    let statement = wire.prepare(sql).await?;
+    let mut stored: Vec<(String, String, String, i32, i64)> = Vec::new();
+    for row in wire.client.query(&statement, &[&scope.group, &topics, &numbers]).await? {
+        stored.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?));
+    }
+    let find = |(at, topic_id): &(TopicPartition, String)| {
+        let mut here = stored.iter().filter(|(_, topic, _, partition, _)| **topic == *at.topic && *partition == at.partition);
+        let own = here.clone().find(|(log_id, _, id, _, _)| *log_id == scope.log_id && id == topic_id);
+        if let (None, Some((log_id, ..))) = (own, here.next()) {
+            tell_foreign(scope, at, *log_id == scope.log_id);
+        }
+        own.map(|(.., next)| *next)
+    };
+    Ok(partitions.iter().map(find).collect())
+}
+
+pub(super) async fn claim(
+    wire: &mut Wire,
+    scope: &OffsetScope,
+    (at, topic_id): (&TopicPartition, &str),
+    next: i64,
+) -> Result<(), Fault> {
+    ensure(wire).await?;
+    let insert = "INSERT INTO _wharf_offsets VALUES ($1, $2, $3, $4, $5, $6, now()) ON CONFLICT DO NOTHING";
+    let insert = wire.prepare(insert).await?;
+    let topic = &*at.topic;
+    let inserted = wire.client.execute(&insert, &[&scope.log_id, &scope.group, &topic, &topic_id, &at.partition, &next]).await?;
+    if inserted == 1 {
+        return Ok(());
+    }
+    let select = "SELECT next_offset FROM _wharf_offsets \
+                  WHERE log_id = $1 AND consumer_group = $2 AND topic = $3 AND topic_id = $4 AND partition = $5";
+    let select = wire.prepare(select).await?;
+    let row = wire.client.query_opt(&select, &[&scope.log_id, &scope.group, &topic, &topic_id, &at.partition]).await?;
+    let stored: i64 = match row {
+        Some(row) => row.try_get(0)?,
+        None => next,
+    };
+    if stored == next { Ok(()) } else { Err(claimed(at, stored, next).into()) }
+}
+
+/// Another transaction that holds a row is waited for; what it leaves behind is then compared.
+pub(super) async fn advance(wire: &mut Wire, scope: &OffsetScope, moves: &[OffsetMove]) -> Result<bool, Fault> {
+    ensure(wire).await?;
+    let sql = "UPDATE _wharf_offsets o SET next_offset = m.next, updated_at = now() \
+               FROM unnest($3::text[], $4::text[], $5::int4[], $6::int8[], $7::int8[]) AS m (topic, topic_id, partition, expected, next) \
+               WHERE o.log_id = $1 AND o.consumer_group = $2 AND o.topic = m.topic AND o.topic_id = m.topic_id \
+               AND o.partition = m.partition AND o.next_offset = m.expected";
+    let statement = wire.prepare(sql).await?;
+    let topics: Vec<&str> = moves.iter().map(|m| &*m.partition.topic).collect();
+    let ids: Vec<&str> = moves.iter().map(|m| m.topic_id.as_str()).collect();
+    let partitions: Vec<i32> = moves.iter().map(|m| m.partition.partition).collect();
+    let expected: Vec<i64> = moves.iter().map(|m| m.expected).collect();
+    let next: Vec<i64> = moves.iter().map(|m| m.next).collect();
+    let moved =
+        wire.client.execute(&statement, &[&scope.log_id, &scope.group, &topics, &ids, &partitions, &expected, &next]).await?;
+    Ok(usize::try_from(moved).is_ok_and(|moved| moved == moves.len()))
+}
