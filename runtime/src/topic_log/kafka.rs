@@ -7,7 +7,7 @@
 //! | cluster id, topics and their ids, ends | `admin.rs` |
 //! | delivery reports and the drain | `produce.rs`, `refused.rs`, `append.rs` |
 //! | one source task | `owner.rs`, `transaction.rs`, `positions.rs` |
-//! | one sink | `group.rs` (membership), `driver.rs` (its thread), `lane.rs`, `filling.rs` |
+//! | one sink | `group.rs` (membership), `driver.rs` (its thread), `lane.rs`, `place.rs`, `filling.rs` |
 //! | `topic cat` | `reader.rs` |
 //! | unsafe calls | `native.rs` |
 
@@ -40,6 +40,7 @@ mod group;
 mod lane;
 mod native;
 mod owner;
+mod place;
 mod positions;
 mod produce;
 mod reader;

@@ -129,7 +129,9 @@ impl Driver {
         let ids = self.admin.topic_ids(&names)?;
         let ends = ends(&self.consumer, &fresh)?;
         let mut list = TopicPartitionList::with_capacity(fresh.len());
-        fresh.iter().for_each(|at| drop(list.add_partition(&at.topic, at.partition)));
+        for at in &fresh {
+            list.add_partition(&at.topic, at.partition);
+        }
         let committed = self.consumer.committed_offsets(list, ASK).map_err(|e| fault("reading the group's offsets", &e))?;
         let mut assignments = Vec::with_capacity(fresh.len());
         for (at, (low, high)) in fresh.iter().zip(ends) {

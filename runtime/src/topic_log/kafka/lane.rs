@@ -12,34 +12,33 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::admin::{ends, offsets};
 use super::client::blocking;
 use super::driver::{Alive, Wanted};
-use super::fault::{code_fault, fault};
+use super::fault::fault;
 use super::filling::Filling;
 use super::group::{Group, New, Notice, Queue, SinkConsumer};
 use super::native;
+use super::place::{no_answer, resolve};
 use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, Start, TopicPartition};
 
 /// Queues are looked at this often even where nothing woke the lane.
 const LOOK: Duration = Duration::from_millis(100);
-const SEEK: Duration = Duration::from_secs(5);
 
 /// A partition of this lane.
-struct Slot {
-    at: TopicPartition,
+pub(super) struct Slot {
+    pub(super) at: TopicPartition,
     topic_id: String,
-    generation: u64,
+    pub(super) generation: u64,
     queue: Queue,
     /// Next offset to hand out.
-    delivered: i64,
+    pub(super) delivered: i64,
     high: i64,
-    at_end: bool,
-    state: Phase,
+    pub(super) at_end: bool,
+    pub(super) state: Phase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Assigned, no place yet.
     Waiting,
     Flowing,
@@ -52,17 +51,17 @@ enum Phase {
 // Order matters when it is dropped: queues, the consumer, the sign of life that its thread looks for, and `shared`, which
 // waits for that thread, last.
 pub(super) struct Lane {
-    slots: Vec<Slot>,
-    consumer: Arc<SinkConsumer>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) consumer: Arc<SinkConsumer>,
     #[expect(dead_code, reason = "held: the consumer's thread ends with the last lane")]
     alive: Arc<Alive>,
-    group: Arc<Group>,
-    wanted: Arc<Wanted>,
-    lane: usize,
+    pub(super) group: Arc<Group>,
+    pub(super) wanted: Arc<Wanted>,
+    pub(super) lane: usize,
     start: Start,
     stops: VecDeque<(TopicPartition, Option<i64>)>,
     filling: Filling,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What all lanes of a sink have in common.
@@ -117,7 +116,7 @@ impl Lane {
     }
 
     /// Forgets what was read of these partitions and not handed out.
-    fn drop_read(&mut self, partitions: &[TopicPartition]) {
+    pub(super) fn drop_read(&mut self, partitions: &[TopicPartition]) {
         self.filling.drop_of(partitions);
         self.stops.retain(|(at, _)| !partitions.contains(at));
     }
@@ -165,111 +164,6 @@ impl Lane {
             }
         }
         SinkEvent::Records(batch)
-    }
-
-    /// The slots of these partitions, all of them still owned.
-    fn owned<'a>(&self, asked: impl Iterator<Item = &'a TopicPartition>) -> Result<Vec<(TopicPartition, u64)>, LogError> {
-        let (mut found, mut lost) = (Vec::new(), Vec::new());
-        for at in asked {
-            match self.slots.iter().find(|slot| slot.at == *at) {
-                Some(slot) => found.push((at.clone(), slot.generation)),
-                None => lost.push(at.clone()),
-            }
-        }
-        lost.extend(self.group.lost(&found));
-        if lost.is_empty() { Ok(found) } else { Err(LogError::NotOwner(lost)) }
-    }
-
-    /// Goes on from these offsets. An offset that does not exist stops the partition, and `next` says so.
-    async fn place(&mut self, places: &[(TopicPartition, i64)]) -> Result<(), LogError> {
-        self.owned(places.iter().map(|(at, _)| at))?;
-        let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
-        self.drop_read(&partitions);
-        let mut list = TopicPartitionList::with_capacity(places.len());
-        for (at, offset) in places {
-            let Some(slot) = self.slots.iter_mut().find(|slot| slot.at == *at) else { continue };
-            (slot.delivered, slot.at_end) = (*offset, false);
-            let flows = slot.state != Phase::Stopped;
-            // Nothing is taken from the queue before the seek has emptied it.
-            slot.state = Phase::Waiting;
-            if flows {
-                list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset))
-                    .map_err(|e| LogError::Fatal(format!("{at} at offset {offset}: {e}")))?;
-            } else {
-                self.group.restart_at(at, *offset);
-            }
-        }
-        self.seek_all(list).await?;
-        for slot in self.slots.iter_mut().filter(|slot| slot.state == Phase::Waiting && partitions.contains(&slot.at)) {
-            slot.state = Phase::Flowing;
-        }
-        Ok(())
-    }
-
-    async fn seek_all(&self, list: TopicPartitionList) -> Result<(), LogError> {
-        if list.count() == 0 {
-            return Ok(());
-        }
-        let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
-        blocking(move || {
-            let answer = consumer.seek_partitions(list, SEEK).map_err(|e| fault("seeking", &e))?;
-            for element in answer.elements() {
-                let at = TopicPartition { topic: element.topic().into(), partition: element.partition() };
-                match (element.error().map_err(|e| e.rdkafka_error_code()), element.offset()) {
-                    (Ok(()), _) => {}
-                    // It does not flow: not started yet, or stopped by librdkafka.
-                    (Err(Some(Code::State)), Offset::Offset(offset)) => group.restart_at(&at, offset),
-                    (Err(code), _) => return Err(code_fault(&format!("seeking in {at}"), code.unwrap_or(Code::Unknown))),
-                }
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Nothing is left to read: the ends are asked for, as what librdkafka knows of them may be old.
-    async fn caught_up(&self) -> Result<bool, LogError> {
-        let flows = |slot: &Slot| slot.state == Phase::Flowing && slot.at_end;
-        let Some((since, owned)) = self.group.settled(self.lane) else { return Ok(false) };
-        if !self.slots.iter().all(flows) {
-            return Ok(false);
-        }
-        let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
-        let places: Vec<_> = self.slots.iter().map(|slot| (slot.at.clone(), slot.delivered)).collect();
-        let ghost = self.group.ghost;
-        blocking(move || {
-            if since.elapsed() < ghost && shared.partitions_of(&wanted)? > owned {
-                return Ok(false);
-            }
-            let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
-            let ends = offsets(&consumer, &partitions, Offset::End)?;
-            // The position passes over what is no record: markers of transactions, aborted records.
-            let read = consumer.position().map_err(|e| fault("asking for the position", &e))?;
-            let position = |at: &TopicPartition| read.find_partition(&at.topic, at.partition)?.offset().to_raw();
-            Ok(places.iter().zip(ends).all(|((at, delivered), end)| position(at).unwrap_or(-1).max(*delivered) >= end))
-        })
-        .await
-    }
-
-    /// Why a partition stopped, with what the log has now.
-    async fn out_of_range(&self, at: TopicPartition, offset: Option<i64>) -> SinkEvent {
-        let delivered = self.slots.iter().find(|slot| slot.at == at).map_or(0, |slot| slot.delivered);
-        let (offset, group) = (offset.unwrap_or(delivered), &self.group.name);
-        let (consumer, asked) = (Arc::clone(&self.consumer), vec![at.clone()]);
-        let known = blocking(move || Ok(ends(&consumer, &asked)?.first().copied())).await;
-        let text = match known {
-            Ok(Some((low, _))) if offset < low => format!(
-                "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {} records before \
-                 this sink had read them. Give the topic a longer `retention.ms`, and decide where this sink goes on",
-                low - offset
-            ),
-            Ok(Some((_, high))) => format!(
-                "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: records were lost there, or the topic \
-                 was created anew. Decide where this sink goes on"
-            ),
-            Ok(None) | Err(_) => format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"),
-        };
-        SinkEvent::OutOfRange(at, text)
     }
 }
 
@@ -380,26 +274,5 @@ impl SinkLog for Lane {
             (slot.at.clone(), if slot.at_end { 0 } else { (end - slot.delivered).max(0) })
         };
         self.slots.iter().map(lag).collect()
-    }
-}
-
-fn no_answer() -> LogError {
-    LogError::Retry("Kafka did not answer where a partition begins".to_owned())
-}
-
-/// What `start` means for partitions now. Blocks.
-pub(super) fn resolve<C: rdkafka::consumer::ConsumerContext>(
-    consumer: &rdkafka::consumer::BaseConsumer<C>,
-    partitions: &[TopicPartition],
-    start: Start,
-) -> Result<Vec<i64>, LogError> {
-    match start {
-        Start::Earliest => offsets(consumer, partitions, Offset::Beginning),
-        Start::Latest => offsets(consumer, partitions, Offset::End),
-        Start::At(time) => {
-            let found = offsets(consumer, partitions, Offset::Offset(time.max(0)))?;
-            let ends = offsets(consumer, partitions, Offset::End)?;
-            Ok(found.into_iter().zip(ends).map(|(offset, end)| if offset < 0 { end } else { offset }).collect())
-        }
     }
 }

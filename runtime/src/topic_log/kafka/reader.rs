@@ -11,8 +11,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::Shared;
 use super::client::{Overrides, Plain, Voice, blocking, misconfigured};
 use super::fault::fault;
-use super::lane::resolve;
 use super::native;
+use super::place::resolve;
 use crate::batch::Batch;
 use crate::topic_log::{LogError, Start, TopicPartition, TopicReader};
 

@@ -1,0 +1,148 @@
+//! Where a lane stands: going on from an offset, whether its end is reached, and what is said where the log lost the place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::admin::{ends, offsets};
+use super::client::blocking;
+use super::fault::{code_fault, fault};
+use super::lane::{Lane, Phase, Slot};
+use crate::topic_log::{LogError, SinkEvent, Start, TopicPartition};
+
+/// Longest wait for a seek.
+const SEEK: Duration = Duration::from_secs(5);
+
+impl Lane {
+    /// The slots of these partitions, all of them still owned.
+    pub(super) fn owned<'a>(
+        &self,
+        asked: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Result<Vec<(TopicPartition, u64)>, LogError> {
+        let (mut found, mut lost) = (Vec::new(), Vec::new());
+        for at in asked {
+            match self.slots.iter().find(|slot| slot.at == *at) {
+                Some(slot) => found.push((at.clone(), slot.generation)),
+                None => lost.push(at.clone()),
+            }
+        }
+        lost.extend(self.group.lost(&found));
+        if lost.is_empty() { Ok(found) } else { Err(LogError::NotOwner(lost)) }
+    }
+
+    /// Goes on from these offsets. An offset that does not exist stops the partition, and `next` says so.
+    pub(super) async fn place(&mut self, places: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.owned(places.iter().map(|(at, _)| at))?;
+        let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
+        self.drop_read(&partitions);
+        let mut list = TopicPartitionList::with_capacity(places.len());
+        for (at, offset) in places {
+            let Some(slot) = self.slots.iter_mut().find(|slot| slot.at == *at) else { continue };
+            (slot.delivered, slot.at_end) = (*offset, false);
+            let flows = slot.state != Phase::Stopped;
+            // Nothing is taken from the queue before the seek has emptied it.
+            slot.state = Phase::Waiting;
+            if flows {
+                list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset))
+                    .map_err(|e| LogError::Fatal(format!("{at} at offset {offset}: {e}")))?;
+            } else {
+                self.group.restart_at(at, *offset);
+            }
+        }
+        self.seek_all(list).await?;
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == Phase::Waiting && partitions.contains(&slot.at)) {
+            slot.state = Phase::Flowing;
+        }
+        Ok(())
+    }
+
+    async fn seek_all(&self, list: TopicPartitionList) -> Result<(), LogError> {
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
+        blocking(move || {
+            let answer = consumer.seek_partitions(list, SEEK).map_err(|e| fault("seeking", &e))?;
+            for element in answer.elements() {
+                let at = TopicPartition { topic: element.topic().into(), partition: element.partition() };
+                match (element.error().map_err(|e| e.rdkafka_error_code()), element.offset()) {
+                    (Ok(()), _) => {}
+                    // It does not flow: not started yet, or stopped by librdkafka.
+                    (Err(Some(Code::State)), Offset::Offset(offset)) => group.restart_at(&at, offset),
+                    (Err(code), _) => return Err(code_fault(&format!("seeking in {at}"), code.unwrap_or(Code::Unknown))),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Nothing is left to read: the ends are asked for, as what librdkafka knows of them may be old.
+    pub(super) async fn caught_up(&self) -> Result<bool, LogError> {
+        let flows = |slot: &Slot| slot.state == Phase::Flowing && slot.at_end;
+        let Some((since, owned)) = self.group.settled(self.lane) else { return Ok(false) };
+        if !self.slots.iter().all(flows) {
+            return Ok(false);
+        }
+        let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
+        let places: Vec<_> = self.slots.iter().map(|slot| (slot.at.clone(), slot.delivered)).collect();
+        let ghost = self.group.ghost;
+        blocking(move || {
+            if since.elapsed() < ghost && shared.partitions_of(&wanted)? > owned {
+                return Ok(false);
+            }
+            let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
+            let ends = offsets(&consumer, &partitions, Offset::End)?;
+            // The position passes over what is no record: markers of transactions, aborted records.
+            let read = consumer.position().map_err(|e| fault("asking for the position", &e))?;
+            let position = |at: &TopicPartition| read.find_partition(&at.topic, at.partition)?.offset().to_raw();
+            Ok(places.iter().zip(ends).all(|((at, delivered), end)| position(at).unwrap_or(-1).max(*delivered) >= end))
+        })
+        .await
+    }
+
+    /// Why a partition stopped, with what the log has now.
+    pub(super) async fn out_of_range(&self, at: TopicPartition, offset: Option<i64>) -> SinkEvent {
+        let delivered = self.slots.iter().find(|slot| slot.at == at).map_or(0, |slot| slot.delivered);
+        let (offset, group) = (offset.unwrap_or(delivered), &self.group.name);
+        let (consumer, asked) = (Arc::clone(&self.consumer), vec![at.clone()]);
+        let known = blocking(move || Ok(ends(&consumer, &asked)?.first().copied())).await;
+        let text = match known {
+            Ok(Some((low, _))) if offset < low => format!(
+                "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {} records before \
+                 this sink had read them. Give the topic a longer `retention.ms`, and decide where this sink goes on",
+                low - offset
+            ),
+            Ok(Some((_, high))) => format!(
+                "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: records were lost there, or the topic \
+                 was created anew. Decide where this sink goes on"
+            ),
+            Ok(None) | Err(_) => format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"),
+        };
+        SinkEvent::OutOfRange(at, text)
+    }
+}
+
+pub(super) fn no_answer() -> LogError {
+    LogError::Retry("Kafka did not answer where a partition begins".to_owned())
+}
+
+/// What `start` means for partitions now. Blocks.
+pub(super) fn resolve<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    start: Start,
+) -> Result<Vec<i64>, LogError> {
+    match start {
+        Start::Earliest => offsets(consumer, partitions, Offset::Beginning),
+        Start::Latest => offsets(consumer, partitions, Offset::End),
+        Start::At(time) => {
+            let found = offsets(consumer, partitions, Offset::Offset(time.max(0)))?;
+            let ends = offsets(consumer, partitions, Offset::End)?;
+            Ok(found.into_iter().zip(ends).map(|(offset, end)| if offset < 0 { end } else { offset }).collect())
+        }
+    }
+}
