@@ -43,12 +43,6 @@ impl Address {
         Ok(Self { root: format!("{origin}{}", path.trim_end_matches('/')), origin: normal(origin) })
     }
 
-    /// Scheme, host and port.
-    #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
-
     /// The root without a slash at its end.
     #[must_use]
     pub fn root(&self) -> &str {

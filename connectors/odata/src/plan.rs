@@ -9,6 +9,7 @@ use crate::cursor::Cursor;
 use crate::edm::{Model, Simple, nearest};
 use crate::key::Field;
 use crate::literal::{guess, literal, moment};
+use crate::time;
 use crate::value::Mapping;
 
 /// A checked plan.
@@ -148,15 +149,23 @@ impl Plan {
         Ok(query.at(&self.service.resource(&self.entity)))
     }
 
+    /// Where the overlap before a time cursor begins, in microseconds: dates have it by whole days. `None`: no time.
+    #[must_use]
+    pub fn window(&self, at: &Cursor) -> Option<i64> {
+        let start = at.time?.saturating_sub(self.overlap);
+        let simple = self.cursor.as_ref()?.simple.unwrap_or_else(|| guess(&at.raw));
+        Some(if simple == Simple::Date { start.saturating_sub(start.rem_euclid(time::DAY)) } else { start })
+    }
+
     fn after(&self, from: From<'_>) -> Result<Option<String>, BadPlan> {
         match (from, &self.cursor) {
             (From::Start, _) | (From::Cursor(_), None) => Ok(None),
             (From::Cursor(at), Some(field)) => {
                 let simple = field.simple.unwrap_or_else(|| guess(&at.raw));
-                let start = at.time.map_or_else(
-                    || literal(self.version, simple, &at.raw),
-                    |time| moment(self.version, simple, time.saturating_sub(self.overlap)),
-                );
+                let start = match self.window(at) {
+                    Some(start) => moment(self.version, simple, start),
+                    None => literal(self.version, simple, &at.raw),
+                };
                 let start = start.ok_or_else(|| BadPlan::Literal(field.name.clone()))?;
                 Ok(Some(format!("{} ge {start}", field.name)))
             }

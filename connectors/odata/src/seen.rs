@@ -56,11 +56,6 @@ impl Seen {
         self.entries.len()
     }
 
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Packed for a position: per entry the two hashes, and how far it is before `high`, as LEB128; then base64. About 28
     /// characters an entry, sorted, so that equal contents have equal text.
     #[must_use]

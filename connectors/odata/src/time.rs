@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 /// Microseconds of a day.
-const DAY: i64 = 86_400_000_000;
+pub const DAY: i64 = 86_400_000_000;
 
 /// A time as V4 writes it (`2024-05-01T10:00:00.5+02:00`; OData ABNF, `dateTimeOffsetValue`), as V2 does
 /// (`/Date(1714557600000)/`, `/Date(1714557600000+0120)/`), a date, or an ISO time without a zone, which counts as UTC.
