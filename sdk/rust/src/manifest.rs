@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use toml::de::{DeTable, DeValue};
 
 use crate::bindings::types;
 
@@ -50,9 +51,10 @@ enum Ordering {
 /// # Errors
 /// A text that names the line, or the key, at fault.
 pub fn describe(toml: &str, version: &str, kind: Kind) -> Result<types::Description, String> {
-    let manifest: Manifest = toml::from_str(toml).map_err(|e| format!("connector.toml: {e}"))?;
+    let table = DeTable::parse(toml).map_err(|e| format!("connector.toml: {e}"))?;
+    let mut json = object(table.get_ref());
+    let manifest: Manifest = serde_json::from_value(Value::Object(json.clone())).map_err(|e| format!("connector.toml: {e}"))?;
     check(&manifest, kind)?;
-    let mut json: Map<String, Value> = toml::from_str(toml).map_err(|e| format!("connector.toml: {e}"))?;
     json.insert("version".to_owned(), Value::String(version.to_owned()));
     Ok(types::Description {
         name: manifest.name,
@@ -60,6 +62,23 @@ pub fn describe(toml: &str, version: &str, kind: Kind) -> Result<types::Descript
         wants: manifest.wants,
         manifest: Value::Object(json).to_string(),
     })
+}
+
+fn object(table: &DeTable<'_>) -> Map<String, Value> {
+    table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+}
+
+/// Numbers keep their digits; a date is its text.
+fn json(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix()).map_or(Value::Null, Value::from),
+        DeValue::Float(digits) => digits.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Boolean(yes) => Value::Bool(*yes),
+        DeValue::Datetime(time) => Value::String(time.to_string()),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => Value::Object(object(table)),
+    }
 }
 
 fn check(manifest: &Manifest, kind: Kind) -> Result<(), String> {
