@@ -71,12 +71,12 @@ pub async fn arrived(config: &Config, dir: &Path, posts: &Posts) -> Result<()> {
         }
     }
     let warehouse = warehouse(dir)?;
-    for table in TABLES {
+    for table in TABLES.into_iter().filter(|table| warehouse.table_exists(None, *table).unwrap_or(false)) {
         let rows: i64 = warehouse.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).context(table)?;
         say!("  table {table:<24} {rows:>6} rows");
     }
     say!("");
-    say!("What could not be delivered, by reason, with its place and its original bytes");
+    say!("What could not be delivered, by reason");
     for topic in topics.iter().filter(|t| t.name.starts_with("dlq.retail.")) {
         for ((stage, code), count) in reasons(log.as_ref(), &topic.name).await? {
             say!("  {:<36} {count:>4}  {code} ({stage})", topic.name);
