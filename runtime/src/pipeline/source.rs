@@ -228,6 +228,7 @@ impl SourceTask {
         if records.topics.is_empty() {
             records.topics.push(self.config.topic.clone());
         }
+        records.topics.iter_mut().filter(|t| t.is_empty()).for_each(|t| t.clone_from(&self.config.topic));
         let now = i64::try_from(
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis()),
         )

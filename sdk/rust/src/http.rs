@@ -156,7 +156,8 @@ impl Response {
         let wait = self.header("retry-after").and_then(|v| v.trim().parse().ok()).map(Duration::from_secs);
         let shown = self.body.start(SHOWN).map_or_else(|_| String::new(), |body| String::from_utf8_lossy(&body).into_owned());
         let shown = shown.trim();
-        let message = if shown.is_empty() { format!("{place}: status {status}") } else { format!("{place}: status {status}: {shown}") };
+        let message =
+            if shown.is_empty() { format!("{place}: status {status}") } else { format!("{place}: status {status}: {shown}") };
         Err(match status {
             408 | 425 | 429 | 500.. => Error::Retry { message, after: wait },
             401 | 403 => Error::fatal(message),

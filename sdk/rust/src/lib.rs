@@ -53,14 +53,14 @@ pub use outcome::{Outcomes, Rejected, Rejection, Verdict};
 pub use sink::{Partition, Sink};
 pub use source::{Limits, Polled, Position, Source};
 pub use transform::{Change, Delta, Transform};
-pub use writer::{NewRecord, Records};
+pub use writer::{HeaderList, NewRecord, Records};
 
 /// What the macros expand to; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
     pub use wit_bindgen::rt;
 
-    pub use crate::bindings::{sink, source, transform};
+    pub use crate::bindings::{sink, source, transform, types};
     pub use crate::export::Slot;
     pub use crate::manifest::{Kind, describe};
 }

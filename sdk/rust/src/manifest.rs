@@ -53,8 +53,7 @@ enum Ordering {
 pub fn describe(toml: &str, version: &str, kind: Kind) -> Result<types::Description, String> {
     let table = DeTable::parse(toml).map_err(|e| format!("connector.toml: {e}"))?;
     let mut json = object(table.get_ref());
-    let manifest: Manifest =
-        serde_json::from_value(Value::Object(json.clone())).map_err(|e| format!("connector.toml: {e}"))?;
+    let manifest: Manifest = serde_json::from_value(Value::Object(json.clone())).map_err(|e| format!("connector.toml: {e}"))?;
     check(&manifest, kind)?;
     json.insert("version".to_owned(), Value::String(version.to_owned()));
     Ok(types::Description {

@@ -28,7 +28,6 @@ impl Rejection {
         self.field = Some(pointer.into());
         self
     }
-
 }
 
 impl From<Rejection> for types::Rejection {

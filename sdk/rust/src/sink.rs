@@ -59,8 +59,7 @@ impl<E: Slot<Instance: Sink>> sink::exports::wharf::connector::sink_guest::Guest
     }
 
     fn assign(partitions: Vec<sink::exports::wharf::connector::sink_guest::Partition>) -> Result<Vec<Option<i64>>, types::Error> {
-        let partitions: Vec<Partition> =
-            partitions.into_iter().map(|p| Partition { topic: p.topic, number: p.number }).collect();
+        let partitions: Vec<Partition> = partitions.into_iter().map(|p| Partition { topic: p.topic, number: p.number }).collect();
         Ok(Self::with(|sink| sink.as_mut().map_or_else(not_open, |sink| sink.assign(&partitions)))?)
     }
 

@@ -17,6 +17,16 @@ pub struct Table {
     pub key: Vec<String>,
 }
 
+/// Rows by columns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    pub count: u32,
+    /// Rows to delete by key, of which only the key columns count.
+    pub deletes: Bitmap,
+    /// One entry a row in each.
+    pub columns: Vec<Column>,
+}
+
 /// A connection by its name in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -42,14 +52,14 @@ impl Connection {
         Ok(sql::columns(&self.name, table)?)
     }
 
-    /// Writes rows in order; with a key the last row of a key wins. `deletes`: rows to delete by key, of which only the key
-    /// columns count. Answers the rows that the database refused; all others are written.
+    /// Writes rows in order; with a key the last row of a key wins. Answers the rows that the database refused; all others
+    /// are written.
     ///
     /// # Errors
     /// As the host says.
-    pub fn apply(&self, table: &Table, rows: u32, deletes: &Bitmap, columns: Vec<Column>) -> Result<Vec<Rejected>> {
-        let columns: Vec<sql::Column> = columns.into_iter().map(Column::into_raw).collect();
-        Ok(sql::apply(&self.name, &raw(table), rows, deletes.bytes(), &columns)?)
+    pub fn apply(&self, table: &Table, rows: Rows) -> Result<Vec<Rejected>> {
+        let columns: Vec<sql::Column> = rows.columns.into_iter().map(Column::into_raw).collect();
+        Ok(sql::apply(&self.name, &raw(table), rows.count, &rows.deletes.padded(rows.count), &columns)?)
     }
 
     /// Small reads. `statement` has `$1`, `$2` … for `parameters`, columns of one row each.
@@ -84,8 +94,8 @@ impl Connection {
 
     /// # Errors
     /// As the test's database says.
-    pub fn apply(&self, table: &Table, rows: u32, deletes: &Bitmap, columns: Vec<Column>) -> Result<Vec<Rejected>> {
-        crate::testing::with_database(|database| database.apply(&self.name, table, rows, deletes, columns))
+    pub fn apply(&self, table: &Table, rows: Rows) -> Result<Vec<Rejected>> {
+        crate::testing::with_database(|database| database.apply(&self.name, table, rows))
     }
 
     /// # Errors

@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::http::{Request, Response};
 use crate::inbox;
-use crate::sql::{Bitmap, Column, ColumnDef, Rejected, Table};
+use crate::sql::{Column, ColumnDef, Rejected, Rows, Table};
 use crate::writer::{NewRecord, Records};
 
 /// Answers the requests of this thread.
@@ -43,14 +43,7 @@ pub trait Database: 'static {
     fn columns(&mut self, connection: &str, table: &str) -> Result<Vec<ColumnDef>>;
     /// # Errors
     /// As the test wants it.
-    fn apply(
-        &mut self,
-        connection: &str,
-        table: &Table,
-        rows: u32,
-        deletes: &Bitmap,
-        columns: Vec<Column>,
-    ) -> Result<Vec<Rejected>>;
+    fn apply(&mut self, connection: &str, table: &Table, rows: Rows) -> Result<Vec<Rejected>>;
     /// # Errors
     /// As the test wants it.
     fn query(&mut self, connection: &str, statement: &str, parameters: Vec<Column>, max_rows: u32) -> Result<Vec<Column>> {

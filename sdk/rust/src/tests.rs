@@ -18,7 +18,10 @@ fn record_views_give_back_what_was_pushed() {
     assert_eq!((records[1].key, records[1].value, records[1].topic), (None, None, "b"));
     let headers: Vec<_> = records[1].headers().collect();
     assert_eq!(headers, [(&b"h"[..], Some(&b"1"[..])), (b"n", None), (b"h", Some(b""))]);
-    assert_eq!((records[1].header("h"), records[1].header("n"), records[1].header("x")), (Some(Some(&b""[..])), Some(None), None));
+    assert_eq!(
+        (records[1].header("h"), records[1].header("n"), records[1].header("x")),
+        (Some(Some(&b""[..])), Some(None), None)
+    );
     assert_eq!((records[2].key, records[2].value, records[2].topic), (Some(&b""[..]), Some(&b"v3"[..]), "c"));
     assert_eq!(records[2].headers().count(), 0);
 }
@@ -109,13 +112,8 @@ export_source!(Counting, manifest = "name = \"counting\"\nkind = \"source\"\nsum
 #[test]
 fn exported_source_goes_on_from_its_stored_position() {
     assert!(matches!(__WharfExport::ack(vec![]), Err(types::Error::Fatal(_))), "not opened yet");
-    let context = types::Context {
-        name: "numbers".to_owned(),
-        task: 0,
-        tasks: 1,
-        config: "{}".to_owned(),
-        extra: "{}".to_owned(),
-    };
+    let context =
+        types::Context { name: "numbers".to_owned(), task: 0, tasks: 1, config: "{}".to_owned(), extra: "{}".to_owned() };
     let stored = types::Position { slice: "numbers".to_owned(), place: b"41".to_vec() };
     __WharfExport::open(context, vec![stored]).unwrap();
     let polled = __WharfExport::poll(types::Limits { records: 2, bytes: 1000, wait_ms: 0 }).unwrap();
@@ -145,6 +143,10 @@ fn null_absent_and_present_are_kept_apart_by_row() {
     let values: Vec<_> = back.iter().skip(8).collect();
     assert_eq!(values, [Some(Value::Text("x")), None, None, Some(Value::Text("y"))]);
     assert!(back.is_present(9) && !back.is_present(10) && back.is_present(11) && !back.is_present(12));
+    let mut deletes = sql::Bitmap::new();
+    assert!(deletes.padded(20).is_empty());
+    deletes.set(2);
+    assert_eq!(deletes.padded(20), [4, 0, 0]);
     let plain = Column::ints("n", [Some(1), Some(2)]).into_raw();
     assert!(plain.validity.is_empty() && plain.present.is_empty());
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::export::{Slot, not_open};
 use crate::manifest::{Kind, describe};
 use crate::outcome::{Rejection, rejected};
-use crate::writer::{append, length, topic_index};
+use crate::writer::{HeaderList, append, length, topic_index};
 
 /// A transform. It must not keep state that a replay would count twice.
 pub trait Transform: Sized + 'static {
@@ -33,7 +33,7 @@ pub struct Change<'a> {
     key: Option<Option<&'a [u8]>>,
     value: Option<Option<&'a [u8]>>,
     topic: Option<&'a str>,
-    headers: Option<&'a [(&'a str, Option<&'a [u8]>)]>,
+    headers: Option<HeaderList<'a>>,
 }
 
 impl<'a> Change<'a> {
@@ -75,7 +75,7 @@ impl<'a> Change<'a> {
 
     /// Replaces all headers.
     #[must_use]
-    pub const fn headers(mut self, headers: &'a [(&'a str, Option<&'a [u8]>)]) -> Self {
+    pub const fn headers(mut self, headers: HeaderList<'a>) -> Self {
         self.headers = Some(headers);
         self
     }
@@ -203,9 +203,7 @@ impl<E: Slot<Instance: Transform>> transform::exports::wharf::connector::transfo
         Ok(())
     }
 
-    fn apply(
-        records: types::Batch,
-    ) -> Result<transform::exports::wharf::connector::transform_guest::Delta, types::Error> {
+    fn apply(records: types::Batch) -> Result<transform::exports::wharf::connector::transform_guest::Delta, types::Error> {
         let records = records.into();
         let mut out = Delta::new();
         Self::with(|t| t.as_mut().map_or_else(not_open, |t| t.apply(&records, &mut out)))?;

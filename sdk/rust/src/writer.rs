@@ -6,6 +6,9 @@ use crate::batch::Batch;
 use crate::bindings::types;
 use crate::outcome::{Rejection, rejected};
 
+/// Names and values of headers; a `None` is a null value.
+pub type HeaderList<'a> = &'a [(&'a str, Option<&'a [u8]>)];
+
 /// A record to write. Everything is borrowed and copied once, when it is pushed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NewRecord<'a> {
@@ -13,7 +16,7 @@ pub struct NewRecord<'a> {
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
     timestamp: Option<i64>,
-    headers: &'a [(&'a str, Option<&'a [u8]>)],
+    headers: HeaderList<'a>,
 }
 
 impl<'a> NewRecord<'a> {
@@ -51,7 +54,7 @@ impl<'a> NewRecord<'a> {
 
     /// All headers; a `None` is a null value.
     #[must_use]
-    pub const fn headers(mut self, headers: &'a [(&'a str, Option<&'a [u8]>)]) -> Self {
+    pub const fn headers(mut self, headers: HeaderList<'a>) -> Self {
         self.headers = headers;
         self
     }

@@ -42,9 +42,7 @@ fn outgoing(request: &Request) -> Result<OutgoingRequest> {
     let url = Url::parse(&request.url)?;
     let headers = Fields::new();
     for (name, value) in &request.headers {
-        headers
-            .append(name, value.as_bytes())
-            .map_err(|e| Error::fatal(format!("header `{name}` cannot be sent: {e}")))?;
+        headers.append(name, value.as_bytes()).map_err(|e| Error::fatal(format!("header `{name}` cannot be sent: {e}")))?;
     }
     if !request.body.is_empty() && !headers.has("content-length") {
         let length = request.body.len().to_string();

@@ -93,8 +93,18 @@ impl Bitmap {
     }
 
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One bit for each of `rows`; empty where no bit was ever set.
+    #[cfg_attr(not(any(target_arch = "wasm32", test)), expect(dead_code, reason = "crosses the boundary only"))]
+    pub(crate) fn padded(&self, rows: u32) -> Vec<u8> {
+        let mut bytes = self.0.clone();
+        if !bytes.is_empty() {
+            bytes.resize((rows as usize).div_ceil(8), 0);
+        }
+        bytes
     }
 
     /// Sets the first `rows` bits, and room for one more.
@@ -145,9 +155,9 @@ pub struct Column {
 }
 
 macro_rules! column_of {
-    ($(#[doc = $doc:literal] $function:ident($item:ty) $kind:ident $case:ident;)*) => {$(
+    ($(#[doc = $doc:literal] $function:ident$(<$life:lifetime>)?($item:ty) $kind:ident $case:ident;)*) => {$(
         #[doc = $doc]
-        pub fn $function<'a>(name: impl Into<String>, values: impl IntoIterator<Item = Option<$item>>) -> Self {
+        pub fn $function$(<$life>)?(name: impl Into<String>, values: impl IntoIterator<Item = Option<$item>>) -> Self {
             let mut column = Self::new(name, Kind::$kind);
             for value in values {
                 column.put(value.map(Value::$case), true);
@@ -174,12 +184,12 @@ impl Column {
         #[doc = "A column of booleans; `None` is null."] bools(bool) Boolean Bool;
         #[doc = "A column of integers."] ints(i64) Int64 Int;
         #[doc = "A column of floating-point numbers."] floats(f64) Float64 Float;
-        #[doc = "A column of decimal digits, exact."] decimals(&'a str) Decimal Decimal;
-        #[doc = "A column of texts."] texts(&'a str) Text Text;
-        #[doc = "A column of bytes."] blobs(&'a [u8]) Bytes Bytes;
+        #[doc = "A column of decimal digits, exact."] decimals<'a>(&'a str) Decimal Decimal;
+        #[doc = "A column of texts."] texts<'a>(&'a str) Text Text;
+        #[doc = "A column of bytes."] blobs<'a>(&'a [u8]) Bytes Bytes;
         #[doc = "A column of times, in microseconds since 1970-01-01T00:00:00Z."] timestamps(i64) TimestampUs Timestamp;
         #[doc = "A column of dates, in days since 1970-01-01."] dates(i64) Date Date;
-        #[doc = "A column of JSON texts."] jsons(&'a str) Json Json;
+        #[doc = "A column of JSON texts."] jsons<'a>(&'a str) Json Json;
     }
 
     /// Appends a row.

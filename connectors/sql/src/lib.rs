@@ -1,0 +1,146 @@
+//! The `sql` sink: JSON objects into tables, by named connections. Owns the order of calls; what a record becomes is decided
+//! in `mapping`, what the database does is the host's.
+
+use std::collections::{BTreeMap, HashMap};
+
+use wharf_sdk::sql::{ColumnDef, Connection};
+use wharf_sdk::{Batch, Context, Error, Outcomes, Partition, Record, Rejection, Result, Sink, export_sink};
+
+use config::{Config, Schema};
+use mapping::{Rows, Table};
+
+pub mod config;
+pub mod mapping;
+
+/// An open sink.
+#[derive(Debug)]
+pub struct Sql {
+    config: Config,
+    connection: Connection,
+    /// By name of the table.
+    tables: BTreeMap<String, Table>,
+    /// Table of each topic that was seen.
+    topics: HashMap<String, String>,
+    /// Last offset by topic and partition.
+    seen: HashMap<String, HashMap<i32, i64>>,
+}
+
+impl Sink for Sql {
+    fn open(context: &Context) -> Result<Self> {
+        let config = Config::read(context)?;
+        let connection = Connection::new(config.connection.clone());
+        Ok(Self { config, connection, tables: BTreeMap::new(), topics: HashMap::new(), seen: HashMap::new() })
+    }
+
+    fn assign(&mut self, partitions: &[Partition]) -> Result<Vec<Option<i64>>> {
+        self.tables.clear();
+        self.seen.clear();
+        Ok(vec![None; partitions.len()])
+    }
+
+    fn write(&mut self, records: &Batch) -> Result<Outcomes> {
+        if self.is_repeated(records) {
+            self.tables.clear();
+        }
+        let written = self.write_all(records);
+        if written.is_err() {
+            self.tables.clear();
+        }
+        written
+    }
+}
+
+impl Sql {
+    /// Records that came before come again: their transaction was rolled back, and with it columns that were added. What is
+    /// known of the tables is then not true.
+    fn is_repeated(&mut self, records: &Batch) -> bool {
+        let mut repeated = false;
+        for record in records {
+            let partitions = match self.seen.get_mut(record.topic) {
+                Some(partitions) => partitions,
+                None => self.seen.entry(record.topic.to_owned()).or_default(),
+            };
+            let last = partitions.insert(record.partition, record.offset);
+            repeated |= last.is_some_and(|last| record.offset <= last);
+        }
+        repeated
+    }
+
+    fn write_all(&mut self, records: &Batch) -> Result<Outcomes> {
+        let mut outcomes = Outcomes::accepted();
+        let mut waiting: BTreeMap<String, Rows<'_>> = BTreeMap::new();
+        for record in records {
+            if let Err(rejection) = self.add(&record, &mut waiting)? {
+                outcomes.push(record.index, rejection);
+            }
+        }
+        for (table, rows) in waiting {
+            if !rows.is_empty() {
+                self.apply(&table, rows, &mut outcomes)?;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn add<'a>(&mut self, record: &Record<'a>, waiting: &mut BTreeMap<String, Rows<'a>>) -> Result<Result<(), Rejection>> {
+        if !self.topics.contains_key(record.topic) {
+            let table = self.table_of(record.topic)?;
+            self.topics.insert(record.topic.to_owned(), table);
+        }
+        let name = self.topics.get(record.topic).map_or("", String::as_str);
+        let table = match self.tables.get_mut(name) {
+            Some(table) => table,
+            None => {
+                let existing = self.connection.columns(name)?;
+                let table = Table::new(name.to_owned(), existing, &self.config)?;
+                self.tables.entry(name.to_owned()).or_insert(table)
+            }
+        };
+        let rows = match waiting.get_mut(name) {
+            Some(rows) => rows,
+            None => waiting.entry(name.to_owned()).or_default(),
+        };
+        Ok(rows.add(table, record))
+    }
+
+    fn table_of(&self, topic: &str) -> Result<String> {
+        let table = self.config.table(topic)?;
+        let same = self.topics.iter().find(|(_, other)| **other == table);
+        match same {
+            Some((other, _)) if self.config.is_named_by_topic(topic) => Err(Error::fatal(format!(
+                "the topics `{other}` and `{topic}` both give the table `{table}`: name their tables under `tables`"
+            ))),
+            _ => Ok(table),
+        }
+    }
+
+    fn apply(&mut self, name: &str, mut rows: Rows<'_>, outcomes: &mut Outcomes) -> Result<()> {
+        let Some(table) = self.tables.get(name) else { return Ok(()) };
+        if rows.has_new_columns && self.config.schema == Schema::Evolve {
+            self.connection.ensure(&table.target, &definitions(table))?;
+        }
+        for rejected in self.connection.apply(&table.target, rows.take())? {
+            let Some(record) = rows.record(rejected.row) else {
+                return Err(Error::fatal(format!("the database refused row {}, which was not sent", rejected.row)));
+            };
+            let mut rejection = Rejection::new(rejected.code, rejected.reason);
+            rejection.field = rejected.column.as_deref().map(mapping::pointer);
+            outcomes.push(record, rejection);
+        }
+        Ok(())
+    }
+}
+
+/// The key's columns first, so that a new table is easy to read.
+fn definitions(table: &Table) -> Vec<ColumnDef> {
+    let (mut key, rest): (Vec<_>, Vec<_>) = table.columns.iter().cloned().partition(|column| table.is_key(&column.name));
+    let order = |column: &ColumnDef| table.target.key.iter().position(|k| k.eq_ignore_ascii_case(&column.name));
+    key.sort_by_key(order);
+    key.extend(rest);
+    key
+}
+
+export_sink!(Sql, manifest = include_str!("../connector.toml"));
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What is known of a table: its columns with their kinds, and how a field finds its column.
+
+use std::collections::{BTreeMap, HashMap};
+
+use wharf_sdk::sql::{self, ColumnDef, Kind};
+use wharf_sdk::{Error, Rejection, Result};
+
+use super::cell;
+use crate::config::{ColumnType, Config, Schema};
+
+/// PostgreSQL cuts longer names off.
+const LONGEST_NAME: usize = 63;
+
+/// A table and its columns.
+#[derive(Debug)]
+pub struct Table {
+    /// Name, and the key's columns as they are called in the table.
+    pub target: sql::Table,
+    pub columns: Vec<ColumnDef>,
+    exact: HashMap<String, usize>,
+    /// By lower-case name.
+    folded: HashMap<String, usize>,
+    types: BTreeMap<String, ColumnType>,
+    schema: Schema,
+}
+
+/// Where a field goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Column(usize, Kind),
+    /// A column that the table does not have yet.
+    New(Kind),
+    /// A null for a column that the table does not have: nothing is lost by leaving it out.
+    Nowhere,
+}
+
+impl Table {
+    /// `existing`: what the database says, empty where there is no such table.
+    ///
+    /// # Errors
+    /// `fatal` where no record could ever be written.
+    pub fn new(name: String, existing: Vec<ColumnDef>, config: &Config) -> Result<Self> {
+        let target = sql::Table { name, key: config.key.clone() };
+        let mut table = Self {
+            target,
+            columns: Vec::new(),
+            exact: HashMap::new(),
+            folded: HashMap::new(),
+            types: config.columns.clone(),
+            schema: config.schema,
+        };
+        if existing.is_empty() && config.schema == Schema::Strict {
+            return Err(Error::fatal(format!(
+                "there is no table `{}`: create it, or set `schema = \"evolve\"`",
+                table.target.name
+            )));
+        }
+        let exists = !existing.is_empty();
+        for column in existing {
+            table.add(column);
+        }
+        if exists {
+            let names = config.key.iter().map(|key| match table.find(key) {
+                Some(index) => Ok(table.columns.get(index).map_or_else(|| key.clone(), |column| column.name.clone())),
+                None => Err(Error::fatal(format!(
+                    "table `{}` has no column `{key}`, which `key` names: a key cannot be added to a table that is there",
+                    table.target.name
+                ))),
+            });
+            table.target.key = names.collect::<Result<_>>()?;
+        }
+        Ok(table)
+    }
+
+    pub fn is_key(&self, column: &str) -> bool {
+        self.target.key.iter().any(|key| key.eq_ignore_ascii_case(column))
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.exact.get(name).or_else(|| self.folded.get(&name.to_ascii_lowercase())).copied()
+    }
+
+    /// Where a field goes. Fields of neighbouring records mostly come in the same order, so the column at `hint` is tried first.
+    ///
+    /// # Errors
+    /// [`Rejection`] where the table has no such column and gets none.
+    pub fn place(&self, field: &str, json: &str, hint: usize) -> Result<Place, Rejection> {
+        let hinted = self.columns.get(hint).filter(|column| column.name == field).map(|_| hint);
+        if let Some(at) = hinted.or_else(|| self.find(field))
+            && let Some(column) = self.columns.get(at)
+        {
+            return Ok(Place::Column(at, self.configured(field).unwrap_or(column.kind)));
+        }
+        if self.schema == Schema::Strict {
+            return Err(Rejection::new("sql.column", format!("table `{}` has no column `{field}`", self.target.name)));
+        }
+        if field.is_empty() || field.len() > LONGEST_NAME || field.contains('\0') {
+            let why = format!("a field's name cannot be a column's: expected 1 to {LONGEST_NAME} bytes without U+0000");
+            return Err(Rejection::new("sql.column", why));
+        }
+        Ok(match self.configured(field).or_else(|| cell::infer(json)) {
+            Some(kind) => Place::New(kind),
+            None => Place::Nowhere,
+        })
+    }
+
+    fn configured(&self, field: &str) -> Option<Kind> {
+        self.types.get(field).map(|kind| kind.kind())
+    }
+
+    /// Adds a column for a field; gives its place.
+    pub fn grow(&mut self, field: &str, kind: Kind) -> usize {
+        let key = self.target.key.iter().find(|key| key.eq_ignore_ascii_case(field));
+        let name = key.map_or(field, String::as_str).to_owned();
+        self.add(ColumnDef { nullable: key.is_none(), name, kind })
+    }
+
+    fn add(&mut self, column: ColumnDef) -> usize {
+        let at = self.columns.len();
+        self.exact.insert(column.name.clone(), at);
+        self.folded.entry(column.name.to_ascii_lowercase()).or_insert(at);
+        self.columns.push(column);
+        at
+    }
+}
