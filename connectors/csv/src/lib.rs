@@ -1,0 +1,118 @@
+//! The `csv` source: files of CSV, TSV and JSON Lines become records. Owns the order of a poll: look, then read file by file
+//! in order of names, each to its end.
+
+mod columns;
+mod config;
+mod files;
+mod json;
+mod kind;
+mod place;
+mod reading;
+mod rows;
+mod window;
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::time::SystemTime;
+
+use wharf_sdk::{Context, Error, Limits, Polled, Position, Records, Result, Source, export_source};
+
+use columns::Columns;
+use config::Config;
+use files::{Files, Work};
+use reading::{Progress, Reading, cannot_read};
+
+struct Csv {
+    config: Config,
+    files: Files,
+    /// What the last look has found and is not read yet.
+    work: VecDeque<Work>,
+    reading: Option<Reading>,
+    /// An error behind records that had to be handed over first.
+    held: Option<Error>,
+}
+
+/// How reading came to an end.
+enum Stopped {
+    /// By the limits.
+    Full,
+    /// Everything is read.
+    Finished,
+}
+
+impl Source for Csv {
+    fn open(context: &Context, positions: Vec<Position>) -> Result<Self> {
+        let config = Config::read(context)?;
+        if let Some(names) = &config.names {
+            Columns::new(names.clone(), &config.rules, "columns")?;
+        }
+        let files = Files::new(context, &positions, &config)?;
+        Ok(Self { config, files, work: VecDeque::new(), reading: None, held: None })
+    }
+
+    fn poll(&mut self, limits: Limits) -> Result<Polled> {
+        if let Some(error) = self.held.take() {
+            return Err(error);
+        }
+        let mut polled = Polled::default();
+        let stopped = self.read(&limits, &mut polled.records);
+        polled.positions = self.files.positions()?;
+        match stopped {
+            Ok(Stopped::Full) => {}
+            Ok(Stopped::Finished) => polled.idle = self.config.interval,
+            Err(error) => {
+                // The next poll looks again, as if nothing had been found.
+                self.work.clear();
+                self.reading = None;
+                if polled.records.is_empty() && polled.positions.is_empty() {
+                    return Err(error);
+                }
+                self.held = Some(error);
+            }
+        }
+        Ok(polled)
+    }
+}
+
+impl Csv {
+    fn read(&mut self, limits: &Limits, out: &mut Records) -> Result<Stopped> {
+        if self.reading.is_none() && self.work.is_empty() {
+            self.work = self.files.look(&self.config, now())?;
+        }
+        loop {
+            let Some(reading) = &mut self.reading else {
+                let Some(work) = self.work.pop_front() else { return Ok(Stopped::Finished) };
+                self.reading = self.begin(work)?;
+                continue;
+            };
+            let progress = reading.read(limits, &self.config, out);
+            self.files.set(&reading.name, reading.place.clone());
+            if progress? == Progress::More {
+                return Ok(Stopped::Full);
+            }
+            self.reading = None;
+        }
+    }
+
+    /// `None`: the file went away since the look; the next one deals with it.
+    fn begin(&self, work: Work) -> Result<Option<Reading>> {
+        let Some(place) = self.files.place(&work.name) else { return Ok(None) };
+        let path = Files::path(&self.config, &work.name)?;
+        match Reading::open(path.clone(), work, place.clone(), &self.config) {
+            Ok(reading) => Ok(Some(reading)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(cannot_read(&path, &e)),
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+export_source!(Csv, manifest = include_str!("../connector.toml"));
+
+#[cfg(test)]
+mod tests;
