@@ -1,0 +1,146 @@
+//! What a status of the receiver means, and how long it wants to be left alone. No I/O.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, Unexpected};
+
+use crate::config::Config;
+
+/// Statuses: single ones and ranges with both ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statuses(Vec<(u16, u16)>);
+
+/// The meaning of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    Delivered,
+    Later,
+    Never,
+    /// It is about the credentials, not about a record.
+    Refused,
+    /// It is about the address: redirects are not followed.
+    Elsewhere,
+}
+
+impl Statuses {
+    #[must_use]
+    pub fn accepted() -> Self {
+        Self(vec![(200, 299)])
+    }
+
+    #[must_use]
+    pub fn retried() -> Self {
+        Self(vec![(408, 408), (425, 425), (429, 429), (500, 500), (502, 599)])
+    }
+
+    fn has(&self, status: u16) -> bool {
+        self.0.iter().any(|(from, to)| (*from..=*to).contains(&status))
+    }
+}
+
+/// What a status means: what the operator lists goes first, in the order accept, reject, retry.
+#[must_use]
+pub fn meaning(config: &Config, status: u16) -> Meaning {
+    match status {
+        _ if config.accept.has(status) => Meaning::Delivered,
+        _ if config.reject.has(status) => Meaning::Never,
+        _ if config.retry.has(status) => Meaning::Later,
+        401 | 403 | 407 => Meaning::Refused,
+        300..=399 => Meaning::Elsewhere,
+        400..=499 | 501 => Meaning::Never,
+        _ => Meaning::Later,
+    }
+}
+
+/// `Retry-After`: seconds, or an HTTP date (RFC 9110, 10.2.3). At most a day.
+#[must_use]
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    const DAY: u64 = 86_400;
+    if let Ok(seconds) = value.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds.min(DAY)));
+    }
+    let at = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp().as_second();
+    let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(Duration::from_secs(u64::try_from(at).unwrap_or(0).saturating_sub(now).min(DAY)))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Item {
+    Number(u16),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Statuses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const EXPECTED: &str = "a status such as 409, or a range such as \"500..599\"";
+        let items = Vec::<Item>::deserialize(deserializer)?;
+        let range = |item| match item {
+            Item::Number(status) => Some((status, status)),
+            Item::Text(text) => {
+                let (from, to) = text.split_once("..").unwrap_or((&text, &text));
+                Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
+            }
+        };
+        let valid = |(from, to): &(u16, u16)| 100 <= *from && from <= to && *to <= 599;
+        let ranges: Option<Vec<_>> = items.into_iter().map(|item| range(item).filter(valid)).collect();
+        ranges.map(Self).ok_or_else(|| D::Error::invalid_value(Unexpected::Other("a list with something else"), &EXPECTED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str) -> Config {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn statuses_mean_by_default_what_http_means_by_them() {
+        let config = config(r#"{"url": "https://h"}"#);
+        for (statuses, expected) in [
+            (vec![200, 202, 204], Meaning::Delivered),
+            (vec![408, 425, 429, 500, 502, 503, 504], Meaning::Later),
+            (vec![400, 404, 409, 413, 422, 501], Meaning::Never),
+            (vec![401, 403, 407], Meaning::Refused),
+            (vec![301, 302, 304, 308], Meaning::Elsewhere),
+        ] {
+            for status in statuses {
+                assert_eq!(meaning(&config, status), expected, "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_operator_lists_goes_first() {
+        let config =
+            config(r#"{"url": "https://h", "accept": ["200..204", 409], "retry": [423, "500..599"], "reject": [403, 503]}"#);
+        for (status, expected) in [
+            (409, Meaning::Delivered),
+            (205, Meaning::Later),
+            (423, Meaning::Later),
+            (403, Meaning::Never),
+            (503, Meaning::Never),
+            (501, Meaning::Later),
+        ] {
+            assert_eq!(meaning(&config, status), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn lists_that_name_no_statuses_are_refused() {
+        for list in ["[99]", "[\"599..500\"]", "[\"4xx\"]", "[600]", "[true]", "[70000]"] {
+            assert!(serde_json::from_str::<Statuses>(list).is_err(), "{list}");
+        }
+    }
+
+    #[test]
+    fn a_pause_is_read_as_seconds_or_as_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_714_557_600);
+        assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 01 May 2024 10:00:30 GMT", now), Some(Duration::from_secs(30)));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}
