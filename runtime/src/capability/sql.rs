@@ -127,6 +127,9 @@ pub struct OffsetMove {
 
 type R<T> = Result<T, SqlError>;
 
+/// Most bytes that a query may answer.
+const LARGEST_ANSWER: usize = 64 << 20;
+
 /// The databases of a deployment by name. Each has a pool of its own.
 #[derive(Debug)]
 pub struct Connections {
@@ -310,6 +313,10 @@ impl Kind {
 fn tell_foreign(scope: &OffsetScope, partition: &TopicPartition, same_log: bool) {
     let whose = if same_log { "an earlier topic of that name" } else { "another log" };
     tracing::warn!(group = scope.group, %partition, whose, "the database holds an offset that is not used, as it belongs to another log or topic");
+}
+
+fn too_large() -> SqlError {
+    SqlError::Reject(format!("the statement answers more than {} MiB: narrow it", LARGEST_ANSWER >> 20))
 }
 
 fn claimed(partition: &TopicPartition, stored: i64, wanted: i64) -> SqlError {

@@ -165,7 +165,7 @@ fn connections(checker: &mut Checker<'_>, raw: &Entries<Spanned<raw::Connection>
         let pool = checker.count(raw.pool.as_ref(), 8);
         let Some(text) = checker.required(raw.url.as_ref(), "url", &section.span()) else { continue };
         let url = checker.secret(text);
-        let known = ["postgres://", "postgresql://", "sqlite://"].iter().any(|scheme| url.expose().starts_with(scheme));
+        let known = ["postgres://", "postgresql://", "sqlite:"].iter().any(|scheme| url.expose().starts_with(scheme));
         // An empty one has been reported: its reference did not resolve.
         let unresolved = url.expose().is_empty() && text.get_ref().contains("${");
         if !known && !unresolved {

@@ -146,11 +146,7 @@ impl<'a> View<'a> {
             })
         };
         let key = table.key.iter().map(place).collect::<R<Vec<_>>>()?;
-        let view = Self { count, deletes: &rows.deletes, fields, key };
-        if view.key.is_empty() && (0..count).any(|row| view.is_delete(row)) {
-            return Err(SqlError::Fatal(format!("table `{}` has no key configured: rows cannot be deleted from it", table.name)));
-        }
-        Ok(view)
+        Ok(Self { count, deletes: &rows.deletes, fields, key })
     }
 
     pub(super) fn is_delete(&self, row: usize) -> bool {
@@ -184,9 +180,12 @@ impl<'a> View<'a> {
                     return Some(rejected(row, field, "sql.type", fault));
                 }
             }
-            let empty = !self.is_delete(row) && self.fields.iter().all(|field| !field.has(row));
-            let reason = || "the row has no field".to_owned();
-            empty.then(|| RejectedRow { row: number(row), code: "sql.refused".to_owned(), reason: reason(), column: None })
+            let reason = match self.is_delete(row) {
+                true if self.key.is_empty() => "a deletion, and the table has no key configured",
+                false if self.fields.iter().all(|field| !field.has(row)) => "the row has no field",
+                _ => return None,
+            };
+            Some(RejectedRow { row: number(row), code: "sql.refused".to_owned(), reason: reason.to_owned(), column: None })
         };
         (0..self.count).map(judge).collect()
     }

@@ -65,7 +65,7 @@ impl Server {
     async fn lease(&self) -> R<Lease<Box<Wire>>> {
         let permit = self.pool.permit().await?;
         while let Some(wire) = self.pool.idle() {
-            if wire.is_sound() {
+            if wire.is_reusable() {
                 return Ok(Pool::lease(wire, permit));
             }
         }

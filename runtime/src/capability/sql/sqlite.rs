@@ -242,22 +242,38 @@ impl Session {
                 (self.store.hold(access).await?, false)
             }
         };
-        let own = !inside && access == Access::Write;
-        let whole = move |db: &Connection| if own { in_transaction(db, work) } else { work(db) };
+        let whole = move |db: &Connection| match (access, inside) {
+            (Access::Read, _) => work(db),
+            (Access::Write, true) => in_savepoint(db, work),
+            (Access::Write, false) => in_transaction(db, work),
+        };
         let (held, answer) = self.store.work(held, whole).await?;
         let over = held.lease.connection.is_autocommit();
+        let answer = answer.map_err(|fault| self.store.explain(fault));
         match (inside, over) {
-            (true, false) => self.transaction = Transaction::Open(held),
+            // What is to be tried again is the whole transaction: without that call it must not be committed.
+            (true, false) if !matches!(answer, Err(SqlError::Retry(_))) => self.transaction = Transaction::Open(held),
             (false, true) => self.store.pool.put_back(held.lease),
             // The database ended the transaction on its own, or has left one open: this connection closes.
             _ => drop(held),
         }
-        answer.map_err(|fault| self.store.explain(fault))
+        answer
     }
 
     fn lost(&self) -> SqlError {
         SqlError::Retry(format!("connection `{}`: the transaction was lost; nothing of it is written", self.store.pool.name))
     }
+}
+
+/// All or nothing within the open transaction, which goes on after an error.
+fn in_savepoint<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+    db.execute_batch("SAVEPOINT wharf_call")?;
+    let answer = work(db);
+    // Some errors end the transaction, and the savepoint with it.
+    if !db.is_autocommit() {
+        db.execute_batch(if answer.is_ok() { "RELEASE wharf_call" } else { "ROLLBACK TO wharf_call; RELEASE wharf_call" })?;
+    }
+    answer
 }
 
 /// All or nothing: an error, and also a failed commit, rolls back.

@@ -173,6 +173,9 @@ fn explain_connect(error: &Error, at: &str) -> SqlError {
              certificate, or choose another `sslmode` in the URL ({why})"
         ));
     }
+    if is_tls(error) {
+        return SqlError::Fatal(format!("{at}: TLS cannot be agreed on ({why})"));
+    }
     if error.to_string().contains("TLS") && !has_io_cause(error) {
         return SqlError::Fatal(format!(
             "{at}: TLS is asked for, and the server has none: switch it on there, or write `sslmode=disable` in the URL ({why})"
@@ -188,10 +191,17 @@ fn has_io_cause(error: &Error) -> bool {
     error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)
 }
 
-fn is_untrusted(error: &Error) -> bool {
+fn tls(error: &Error) -> Option<&rustls::Error> {
     let inner = error.source().and_then(|source| source.downcast_ref::<io::Error>()).and_then(io::Error::get_ref);
-    let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    tls.is_some_and(|error| !matches!(error, rustls::Error::AlertReceived(_) | rustls::Error::HandshakeNotComplete))
+    inner.and_then(|inner| inner.downcast_ref::<rustls::Error>())
+}
+
+fn is_untrusted(error: &Error) -> bool {
+    matches!(tls(error), Some(rustls::Error::InvalidCertificate(_)))
+}
+
+fn is_tls(error: &Error) -> bool {
+    tls(error).is_some()
 }
 
 /// An error and its causes. Those of this library name options and states, never values of rows or passwords.

@@ -12,10 +12,7 @@ use super::fault::Fault;
 use super::wire::Wire;
 use super::{copy, schema};
 use crate::capability::sql::cells::{Answer, Cell, Field};
-use crate::capability::sql::{Column, Kind, text};
-
-/// Most bytes of an answer.
-const LARGEST: usize = 64 << 20;
+use crate::capability::sql::{Column, Kind, LARGEST_ANSWER, text, too_large};
 
 type Boxed = Box<dyn std::error::Error + Sync + Send>;
 
@@ -81,8 +78,8 @@ pub(super) async fn query(wire: &mut Wire, statement: &str, parameters: &[Column
         for (index, (answer, kind)) in answers.iter_mut().zip(&kinds).enumerate() {
             bytes += push(answer, *kind, &row, index)?;
         }
-        if bytes > LARGEST {
-            return Err(Fault::reject(format!("the statement answers more than {} MiB: narrow it", LARGEST >> 20)));
+        if bytes > LARGEST_ANSWER {
+            return Err(too_large().into());
         }
     }
     Ok(answers.into_iter().map(Answer::finish).collect())

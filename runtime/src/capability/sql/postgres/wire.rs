@@ -95,7 +95,12 @@ impl Wire {
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        !self.client.is_closed() && !self.stages.are_many()
+        !self.client.is_closed()
+    }
+
+    /// Whether it may serve another transaction.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.is_sound() && !self.stages.are_many()
     }
 
     pub(super) async fn describe(&self) -> Result<String, Fault> {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Statement, ToSql};
 use super::fault::Fault;
 use super::schema;
 use crate::capability::sql::cells::{Answer, Cell, Field};
-use crate::capability::sql::{Column, Kind, text};
+use crate::capability::sql::{Column, Kind, LARGEST_ANSWER, text, too_large};
 
 pub(super) fn query(db: &Connection, statement: &str, parameters: &[Column], max_rows: u32) -> Result<Vec<Column>, Fault> {
     let statement = statement.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
@@ -25,14 +25,23 @@ pub(super) fn query(db: &Connection, statement: &str, parameters: &[Column], max
         statement.columns().map(|column| (column.name().to_owned(), column.decl_type().map(schema::kind))).collect();
     let mut columns: Vec<Vec<Value>> = headers.iter().map(|_| Vec::new()).collect();
     let mut rows = statement.raw_query();
-    let mut count = 0_u32;
+    let (mut count, mut bytes) = (0_u32, 0_usize);
     while let Some(row) = rows.next()? {
         if count == max_rows {
             return Err(Fault::reject(format!("the statement answers more than {max_rows} rows: narrow it, or ask for more")));
         }
         count += 1;
         for (index, column) in columns.iter_mut().enumerate() {
-            column.push(row.get(index)?);
+            let value: Value = row.get(index)?;
+            bytes += match &value {
+                Value::Text(text) => text.len(),
+                Value::Blob(blob) => blob.len(),
+                Value::Null | Value::Integer(_) | Value::Real(_) => 8,
+            };
+            column.push(value);
+        }
+        if bytes > LARGEST_ANSWER {
+            return Err(too_large().into());
         }
     }
     let answer = |((name, declared), values): ((String, Option<Kind>), Vec<Value>)| answer(&name, declared, &values);

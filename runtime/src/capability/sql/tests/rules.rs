@@ -29,6 +29,7 @@ macro_rules! each {
             rules::row_without_a_key_value_is_rejected,
             rules::composite_key_tells_rows_apart_by_all_its_columns,
             rules::without_a_key_all_rows_are_inserted,
+            rules::deletion_without_a_key_is_rejected_alone,
             rules::values_of_every_kind_come_back_as_they_went_in,
             rules::values_that_are_not_of_their_kind_are_rejected_alone,
             rules::names_are_never_read_as_sql,
@@ -43,6 +44,7 @@ macro_rules! each {
             tables::query_reads_with_parameters,
             tables::query_refuses_writes_and_transaction_control,
             tables::query_of_more_rows_than_asked_for_is_an_error,
+            tables::query_of_more_bytes_than_fit_is_an_error,
             tables::refused_query_leaves_the_open_transaction_usable,
             offsets::stored_offset_belongs_to_log_topic_and_topic_id,
             offsets::claim_of_the_same_offset_is_fine_and_of_another_is_not,
@@ -252,6 +254,14 @@ pub async fn without_a_key_all_rows_are_inserted(db: &impl Database) {
     let rejected = db.connections().session("db").unwrap().apply(&table("t", &[]), &batch).await.unwrap();
     assert_eq!(summary(&rejected), [(2, "sql.not-null", Some("name"))]);
     assert_eq!(db.read("SELECT id, name FROM t ORDER BY name").await, ["1|a", "1|a", "1|b"]);
+}
+
+pub async fn deletion_without_a_key_is_rejected_alone(db: &impl Database) {
+    db.execute("CREATE TABLE t (id bigint)").await;
+    let batch = deleting(&[false, true, false], vec![ints("id", &[Some(1), Some(1), Some(2)])]);
+    let rejected = db.connections().session("db").unwrap().apply(&table("t", &[]), &batch).await.unwrap();
+    assert_eq!(summary(&rejected), [(1, "sql.refused", None)]);
+    assert_eq!(db.read("SELECT id FROM t ORDER BY id").await, ["1", "2"]);
 }
 
 pub async fn values_of_every_kind_come_back_as_they_went_in(db: &impl Database) {

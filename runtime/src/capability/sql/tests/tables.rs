@@ -125,3 +125,14 @@ pub async fn refused_query_leaves_the_open_transaction_usable(db: &impl Database
     session.commit().await.unwrap();
     assert_eq!(db.read("SELECT id FROM t ORDER BY id").await, ["1", "2"]);
 }
+
+pub async fn query_of_more_bytes_than_fit_is_an_error(db: &impl Database) {
+    db.execute("CREATE TABLE t (a text)").await;
+    db.execute("INSERT INTO t VALUES (replace('          ', ' ', '0123456789012345678901234567890123456789'))").await;
+    let mut session = db.connections().session("db").unwrap();
+    // 400 bytes, doubled 18 times: 100 MiB.
+    let statement = "WITH RECURSIVE d (n, a) AS (SELECT 0, a FROM t UNION ALL SELECT n + 1, a || a FROM d WHERE n < 18) \
+                     SELECT a FROM d WHERE n = 18";
+    let refused = session.query(statement, &[], 10).await.unwrap_err();
+    assert!(matches!(&refused, SqlError::Reject(text) if text.contains("64 MiB")), "{refused}");
+}
