@@ -131,7 +131,9 @@ impl Bench {
 
     pub async fn topic_with(&self, base: &str, partitions: i32, config: &[(&str, &str)]) -> String {
         let name = self.name(base);
-        let config = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        // Kafka counts age from the records' own time, and theirs is old.
+        let config = config.iter().chain(&[("retention.ms", "-1")]);
+        let config = config.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         self.create_topics(&[TopicSpec { name: name.clone(), partitions, replication: -1, config }]).await.unwrap();
         let deadline = Instant::now() + PATIENCE;
         while !self.topics().await.unwrap().iter().any(|t| t.name == name) {

@@ -1,8 +1,6 @@
 //! What a sink is told when the log no longer has what its offset names.
 
-use std::collections::BTreeMap;
-
-use wharf_runtime::topic_log::{SinkEvent, TopicSpec};
+use wharf_runtime::topic_log::SinkEvent;
 
 use super::bench::{Bench, LIMITS, assigned, at, begin, event, numbers, read_rows, texts, write_numbers};
 
@@ -62,8 +60,7 @@ pub async fn offsets_of_a_topic_that_was_created_anew_are_not_used(mut bench: Be
     lane.commit(&[(at(&topic, 0), 10)]).await.unwrap();
     drop(lane);
     bench.delete_topic(&topic).await;
-    let anew = TopicSpec { name: topic.clone(), partitions: 1, replication: -1, config: BTreeMap::new() };
-    bench.create_topics(&[anew]).await.unwrap();
+    bench.topic("orders", 1).await;
     write_numbers(&*bench, &topic, 100..120).await;
     let mut lane = bench.lane(&spec).await;
     let list = assigned(&mut *lane, 1).await;
