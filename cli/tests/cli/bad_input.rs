@@ -1,0 +1,175 @@
+//! What cannot work is refused before a record moves, with a text for the person who reads it: exit code 2. What may come back
+//! (a database, a log) is waited for.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::{command, shown, stderr, stdout, wharf};
+
+const GOOD: &str = r#"state-dir = "state"
+
+[[source]]
+name = "feed"
+component = "csv"
+topic = "stock"
+config = { path = "feed", key = ["sku"] }
+allow.files = ["feed"]
+
+[connection.warehouse]
+url = "sqlite://warehouse.sqlite"
+
+[[sink]]
+name = "stock-to-warehouse"
+component = "sql"
+topics = ["stock"]
+config = { connection = "warehouse", table = "stock", key = ["sku"] }
+allow.sql = ["warehouse"]
+"#;
+
+fn folder(toml: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("feed")).unwrap();
+    fs::write(dir.path().join("feed/a.csv"), "sku,quantity\nA,1\nB,2\n").unwrap();
+    fs::write(dir.path().join("wharf.toml"), toml).unwrap();
+    dir
+}
+
+/// `check` and `run` refuse it with the same text, and nothing was started.
+fn refused(toml: &str, expected: &[&str]) {
+    let dir = folder(toml);
+    for verb in ["check", "run"] {
+        let output = wharf(dir.path(), &[verb, "wharf.toml"]);
+        assert_eq!(output.status.code(), Some(2), "{verb}: {}", shown(&output));
+        for text in expected {
+            assert!(stderr(&output).contains(text), "{verb} does not say `{text}`\n{}", shown(&output));
+        }
+    }
+    assert!(!dir.path().join("warehouse.sqlite").exists(), "nothing moves");
+}
+
+#[test]
+fn a_good_configuration_is_checked_without_moving_a_record() {
+    let dir = folder(GOOD);
+    let output = wharf(dir.path(), &["check", "wharf.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    assert!(stdout(&output).contains("1 sources and 1 sinks can run"), "{}", shown(&output));
+    assert!(!dir.path().join("state").exists() && !dir.path().join("warehouse.sqlite").exists());
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
+    let toml = GOOD.replace("topics = [", "topcis = [");
+    refused(&toml, &["unknown key `topcis`", "--> wharf.toml:16:1", "did you mean `topics`?"]);
+}
+
+#[test]
+fn a_wrong_type_is_refused_with_its_place() {
+    refused(&GOOD.replace("topic = \"stock\"", "topic = 7"), &["wrong type", "--> wharf.toml:6:9", "expected a string"]);
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_named() {
+    let toml = GOOD.replace("sqlite://warehouse.sqlite", "${env:WHARF_NOT_SET}");
+    refused(&toml, &["environment variable `WHARF_NOT_SET` is not set", "export WHARF_NOT_SET=…"]);
+}
+
+#[test]
+fn a_component_that_is_not_there_is_refused_with_the_nearest_name() {
+    refused(&GOOD.replace("component = \"csv\"", "component = \"cvs\""), &["unknown component `cvs`", "did you mean `csv`?"]);
+}
+
+#[test]
+fn a_component_of_the_wrong_world_is_refused() {
+    refused(&GOOD.replace("component = \"csv\"", "component = \"sql\""), &["is a sink, but it stands under [[source]]"]);
+}
+
+#[test]
+fn a_file_that_is_no_component_is_refused() {
+    let toml = GOOD.replace("component = \"csv\"", "component = \"./feed/a.csv\"");
+    let dir = folder(&toml);
+    let output = wharf(dir.path(), &["check", "wharf.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+    assert!(stderr(&output).contains("not a WebAssembly component"), "{}", shown(&output));
+}
+
+#[test]
+fn a_key_that_the_component_does_not_know_is_refused_at_its_place() {
+    let toml = GOOD.replace("key = [\"sku\"] }\nallow.files", "kye = [\"sku\"] }\nallow.files");
+    refused(&toml, &["`feed`", "kye", "--> wharf.toml:7"]);
+}
+
+#[test]
+fn a_capability_that_is_not_allowed_is_named() {
+    refused(&GOOD.replace("allow.sql = [\"warehouse\"]\n", ""), &["needs `sql`, and nothing is allowed", "add allow.sql"]);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = wharf(dir.path(), &["run", "nowhere.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+    assert!(stderr(&output).contains("nowhere.toml"), "{}", shown(&output));
+}
+
+#[test]
+fn a_second_process_on_the_same_state_is_told_who_holds_it() {
+    let dir = folder(GOOD);
+    let mut first = command(dir.path(), &["run", "wharf.toml"]).spawn().unwrap();
+    wait_until(|| dir.path().join("state/log.sqlite").exists());
+    let second = wharf(dir.path(), &["run", "wharf.toml"]);
+    end(&mut first);
+    assert_eq!(second.status.code(), Some(2), "{}", shown(&second));
+    assert!(stderr(&second).contains(&format!("process {}", first.id())), "{}", shown(&second));
+}
+
+/// The source flows on into its topic meanwhile, and `status` says what is waited for.
+#[test]
+fn a_database_that_is_down_is_waited_for_and_stops_nothing_else() {
+    // The port was free a moment ago and nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let toml = GOOD.replace("sqlite://warehouse.sqlite", &format!("postgres://wharf:secret@127.0.0.1:{port}/warehouse"));
+    let dir = folder(&toml);
+    let mut worker = command(dir.path(), &["run", "wharf.toml"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut status = wharf(dir.path(), &["status", "wharf.toml"]);
+    wait_until(|| {
+        status = wharf(dir.path(), &["status", "wharf.toml"]);
+        stdout(&status).contains("RETRYING")
+    });
+    let topics = wharf(dir.path(), &["topic", "ls", "wharf.toml"]);
+    end(&mut worker);
+    assert!(stdout(&status).contains(&format!("127.0.0.1:{port}")), "{}", shown(&status));
+    assert!(!stdout(&status).contains("secret"), "{}", shown(&status));
+    assert!(stdout(&topics).lines().any(|l| l.split_whitespace().eq(["stock", "1", "2"])), "{}", shown(&topics));
+}
+
+#[test]
+fn a_kafka_that_is_down_is_waited_for_and_drains_on_sigterm() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let toml = format!("name = \"n\"\n{GOOD}\n[kafka]\nbootstrap.servers = \"127.0.0.1:{port}\"\n");
+    let dir = folder(&toml);
+    let mut worker = command(dir.path(), &["run", "wharf.toml"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut status = wharf(dir.path(), &["status", "wharf.toml"]);
+    wait_until(|| {
+        status = wharf(dir.path(), &["status", "wharf.toml"]);
+        stdout(&status).contains("not ready")
+    });
+    assert_eq!(end(&mut worker), Some(0), "asked to stop while it waits, it ends cleanly");
+    let refused = wharf(dir.path(), &["check", "--connect", "wharf.toml"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", shown(&refused));
+    assert!(stderr(&refused).contains("topic log"), "{}", shown(&refused));
+}
+
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited for a minute");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// SIGTERM, then the exit code.
+fn end(child: &mut std::process::Child) -> Option<i32> {
+    let killed = std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(killed.success());
+    child.wait().unwrap().code()
+}
