@@ -9,7 +9,6 @@ use wharf_runtime::batch::{Batch, Record};
 use wharf_runtime::config::GuestLimits;
 use wharf_runtime::guest::{Component, Context, Death, Grants, GuestError, Guests, SinkGuest};
 use wharf_runtime::outcome::{Outcome, Verdict};
-use wharf_runtime::telemetry::ConnectorMetrics;
 
 mod interface;
 mod limits;
@@ -38,7 +37,7 @@ fn nothing() -> Grants {
         folders: Vec::new(),
         inbox: None,
         limits: GuestLimits { memory: 64 << 20, call_cpu: Duration::from_secs(20), call_deadline: Duration::from_secs(60) },
-        metrics: Arc::new(ConnectorMetrics::default()),
+        metrics: Arc::default(),
     }
 }
 

@@ -28,8 +28,15 @@ async fn folder_is_read_only_and_the_only_one() {
     let mut grants = nothing();
     grants.folders = vec![AllowedFolder { host: folder.path().to_owned(), guest: "/in".to_owned() }];
     let mut guest = sink(&load(&guests, "files").await, grants).await;
-    let values =
-        ["read /in/a", "write /in/a", "write /in/new", "remove /in/a", "read /in/link", "read /in/../etc/passwd", "read /etc/passwd"];
+    let values = [
+        "read /in/a",
+        "write /in/a",
+        "write /in/new",
+        "remove /in/a",
+        "read /in/link",
+        "read /in/../etc/passwd",
+        "read /etc/passwd",
+    ];
     let written = guest.write(&batch(&values)).await.unwrap();
     let found = rejections(&written.outcomes);
     assert_eq!(found[0], ("files.done", "cargo"));
