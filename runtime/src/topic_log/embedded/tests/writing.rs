@@ -33,9 +33,10 @@ async fn calls_that_wait_together_share_one_commit() {
     // Polled in this order: the thread is held before the others are queued.
     let (_, one, two, seen, _) =
         tokio::join!(busy(&log, gone), writer.run(move |tx| first.run(tx)), writer.run(move |tx| second.run(tx)), look, async {
-            go.send(()).unwrap()
+            go.send(()).unwrap();
         });
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
     assert_eq!(seen.unwrap(), (2, 0), "both are written, neither is committed");
     assert_eq!(count(&beside(folder.path())), 2);
 }
@@ -55,9 +56,12 @@ async fn a_call_that_fails_leaves_nothing_and_the_others_of_its_commit_stand() {
             Err::<(), _>(LogError::Fatal("no".to_owned()).into())
         }),
         writer.run(move |tx| third.run(tx)),
-        async { go.send(()).unwrap() }
+        async {
+            go.send(()).unwrap();
+        }
     );
-    (one.unwrap(), three.unwrap());
+    one.unwrap();
+    three.unwrap();
     assert_eq!(two.unwrap_err(), LogError::Fatal("no".to_owned()));
     assert_eq!(values(&log, "t").await, ["a", "c"]);
     assert_eq!(ends(&log, "t").await, [(0, 2)]);
@@ -133,7 +137,9 @@ async fn calls_that_share_a_commit_with_a_full_disk_are_told_the_truth() {
         writer.run(move |tx| first.run(tx)),
         writer.run(move |tx| second.run(tx)),
         writer.run(move |tx| third.run(tx)),
-        async { go.send(()).unwrap() }
+        async {
+            go.send(()).unwrap();
+        }
     );
     let confirmed: Vec<_> =
         [(one, "a"), (two, "large"), (three, "c")].into_iter().filter(|(r, _)| r.is_ok()).map(|(_, v)| v).collect();
