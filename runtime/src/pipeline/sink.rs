@@ -225,7 +225,9 @@ impl Running<'_> {
             match self.write(&part).await? {
                 Attempt::Written(written) => {
                     buffered |= written.buffered;
-                    open = self.settle(delivery, piece, &open, written, &mut burials).await?;
+                    let (again, refused) = self.settle(&open, written).await?;
+                    burials.extend(refused.iter().map(|(output, rejection)| burial(delivery, piece, *output, rejection)));
+                    open = again;
                 }
                 Attempt::Retry { message, after } => {
                     if let Some(rejection) = self.wait_for_retry(&message, after).await? {
@@ -245,24 +247,16 @@ impl Running<'_> {
         self.complete(delivery, piece, delivery.tally(piece, dead), buffered).await
     }
 
-    /// Sorts out what a call answered: rejected records are to be buried, those to retry stay open.
-    async fn settle(
-        &mut self,
-        delivery: &Delivery,
-        piece: &Piece,
-        open: &[usize],
-        written: Written,
-        burials: &mut Vec<Burial>,
-    ) -> Result<Vec<usize>, TaskError> {
-        let (refused, mut again, after) = sorted(open, written.outcomes);
-        burials.extend(refused.iter().map(|(output, rejection)| burial(delivery, piece, *output, rejection)));
+    /// Sorts out what a call answered: those to retry stay open, once the wait is over; the others of it are to be buried.
+    async fn settle(&mut self, open: &[usize], written: Written) -> Result<(Vec<usize>, Refusals), TaskError> {
+        let (mut refused, mut again, after) = sorted(open, written.outcomes);
         if !again.is_empty() {
             let message = format!("the target asks to send {} records again", again.len());
             if let Some(rejection) = self.wait_for_retry(&message, after).await? {
-                burials.extend(again.drain(..).map(|o| burial(delivery, piece, o, &rejection)));
+                refused.extend(again.drain(..).map(|output| (output, rejection.clone())));
             }
         }
-        Ok(again)
+        Ok((again, refused))
     }
 
     /// The one input of a piece can never be delivered: it is buried whole.
@@ -318,8 +312,10 @@ pub(super) fn pick(records: &Batch, indices: &[usize]) -> Batch {
     records.select(|i| indices.binary_search(&i).is_ok())
 }
 
+/// What the sink refuses, by output index.
+type Refusals = Vec<(usize, Rejection)>;
 /// What the sink refuses, what it asks to send again, and the longest wait it asks for; by output index.
-pub(super) type Sorted = (Vec<(usize, Rejection)>, Vec<usize>, Option<Duration>);
+pub(super) type Sorted = (Refusals, Vec<usize>, Option<Duration>);
 
 pub(super) fn sorted(open: &[usize], outcomes: Vec<Outcome>) -> Sorted {
     let (mut refused, mut again, mut after) = (Vec::new(), Vec::new(), None);

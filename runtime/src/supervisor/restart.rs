@@ -85,3 +85,66 @@ pub(super) fn failed(name: &str, task: u32, reason: &str, metrics: &ConnectorMet
     tracing::error!(connector = name, task, reason, "connector failed");
     metrics.state(TaskState::Failed, Some(reason.to_owned()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What follows a fault, without the wait: stopping is requested already.
+    async fn after(restarts: &mut Restarts, error: TaskError) -> Result<(), String> {
+        let (sender, mut stop) = Stop::new();
+        sender.send_replace(true);
+        restarts.after(error, "s", &ConnectorMetrics::default(), &mut stop).await
+    }
+
+    fn died() -> TaskError {
+        TaskError::Died("trap".to_owned())
+    }
+
+    #[tokio::test]
+    async fn what_someone_has_to_change_is_never_started_again() {
+        let failed = TaskError::Failed("set a topic".to_owned());
+        assert_eq!(after(&mut Restarts::new(0), failed).await, Err("set a topic".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_started_again_without_end() {
+        let mut restarts = Restarts::new(0);
+        for _ in 0..100 {
+            assert_eq!(after(&mut restarts, TaskError::Restart("down".to_owned())).await, Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_ends_itself_stays_failed_after_a_few_starts_without_progress() {
+        let mut restarts = Restarts::new(0);
+        for _ in 1..DEATHS {
+            assert_eq!(after(&mut restarts, died()).await, Ok(()));
+        }
+        let reason = after(&mut restarts, died()).await.unwrap_err();
+        assert!(reason.contains("5 times") && reason.contains("trap"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn a_long_run_counts_as_progress() {
+        let mut restarts = Restarts::new(0);
+        for _ in 1..DEATHS {
+            after(&mut restarts, died()).await.unwrap();
+        }
+        restarts.started = Instant::now().checked_sub(STEADY * 2).unwrap();
+        assert_eq!(after(&mut restarts, died()).await, Ok(()));
+        assert_eq!(restarts.deaths, 1);
+    }
+
+    #[tokio::test]
+    async fn a_request_to_stop_cuts_the_wait_short() {
+        let (sender, mut stop) = Stop::new();
+        let mut restarts = Restarts::new(0);
+        // The fortieth wait would last a minute.
+        (0..40).for_each(|_| assert!(restarts.backoff.next(Instant::now(), None).is_some()));
+        let metrics = ConnectorMetrics::default();
+        let waiting = restarts.after(TaskError::Restart("down".to_owned()), "s", &metrics, &mut stop);
+        let (ended, _) = tokio::join!(waiting, async { sender.send_replace(true) });
+        assert_eq!(ended, Ok(()));
+    }
+}

@@ -48,3 +48,40 @@ impl StateDir {
         self.path.join("components")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_is_told_who_holds_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made").join("here");
+        let held = StateDir::lock(&path).unwrap();
+        let error = StateDir::lock(&path).unwrap_err();
+        assert!(error.contains(&format!("wharf, process {};", std::process::id())), "{error}");
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        assert!(StateDir::lock(&path).is_err(), "asking does not take it");
+        drop(held);
+        assert!(StateDir::lock(&path).is_ok());
+    }
+
+    #[test]
+    fn a_name_that_a_dead_process_left_behind_locks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("wharf.lock"), "wharf, process 4194304999999").unwrap();
+        let held = StateDir::lock(folder.path()).unwrap();
+        let told = std::fs::read_to_string(folder.path().join("wharf.lock")).unwrap();
+        assert_eq!(told, format!("wharf, process {}", std::process::id()));
+        drop(held);
+    }
+
+    #[test]
+    fn a_folder_that_can_not_be_made_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = StateDir::lock(&file.join("state")).unwrap_err();
+        assert!(error.contains("cannot create"), "{error}");
+    }
+}

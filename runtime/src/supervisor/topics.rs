@@ -80,3 +80,65 @@ pub(super) async fn identity(log: &dyn TopicLog, telemetry: &Telemetry) -> Resul
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::topic_log::embedded::EmbeddedLog;
+
+    fn config(text: &str) -> Config {
+        let all = format!("name = \"d\"\n{text}");
+        Config::parse(&all, Path::new("d.toml")).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    const RETAIL: &str = r#"
+[topic."orders"]
+partitions = 6
+config = { "retention.ms" = "1000" }
+[topic."listed"]
+partitions = 2
+[[source]]
+name = "erp"
+component = "csv"
+topic = "orders"
+[[source.transform]]
+when = { tombstone = true }
+route = { to = "orders.deleted" }
+[[source.transform]]
+route = { field = "kind", to = "by-kind.{}" }
+[[sink]]
+name = "dwh"
+component = "http"
+topics = ["orders", "elsewhere"]
+[[sink]]
+name = "quiet"
+component = "http"
+topics = ["orders"]
+dead-letter = "none"
+"#;
+
+    #[test]
+    fn topics_that_are_written_to_are_listed_once_with_their_configuration() {
+        let specs = specs(&config(RETAIL));
+        let names: Vec<_> = specs.iter().map(|s| (s.name.as_str(), s.partitions)).collect();
+        let expected = [("dlq.d.dwh", 1), ("dlq.d.erp", 1), ("listed", 2), ("none", 1), ("orders", 6), ("orders.deleted", 1)];
+        assert_eq!(names, expected, "what is only read is not made");
+        let orders = specs.iter().find(|s| s.name == "orders").unwrap();
+        assert_eq!((orders.config["retention.ms"].as_str(), orders.replication), ("1000", -1));
+    }
+
+    #[tokio::test]
+    async fn topics_are_made_only_where_the_operator_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(folder.path(), None, None).unwrap();
+        let mut config = config(RETAIL);
+        config.create_topics = false;
+        create(&config, &log).await.unwrap();
+        assert_eq!(log.topics().await.unwrap(), []);
+        config.create_topics = true;
+        create(&config, &log).await.unwrap();
+        assert_eq!(log.topics().await.unwrap().len(), 6);
+    }
+}
