@@ -70,13 +70,9 @@ pub async fn run(config: Config, bundle: Bundle, telemetry: &Arc<Telemetry>, opt
     let state = StateDir::lock(&config.state_dir).map_err(StartError::State)?;
     let mut prepared = Prepared::new(config, bundle, Arc::clone(telemetry), &state).await?;
     // Listens before the log is there, so that `/ready` can say no meanwhile.
-    let listener = Listener::start(
-        prepared.config.listen.as_ref(),
-        &prepared.config.state_dir,
-        prepared.routes(),
-        Arc::clone(telemetry),
-    )
-    .await?;
+    let listener =
+        Listener::start(prepared.config.listen.as_ref(), &prepared.config.state_dir, prepared.routes(), Arc::clone(telemetry))
+            .await?;
     let mut stop = options.stop.clone();
     // Cancel-safe: nothing was started yet.
     let connected = tokio::select! {
