@@ -9,6 +9,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use super::InboxRequest;
 
+/// Why a sender is told to come again.
+pub(super) const NOT_DELIVERED: Answer = Answer::Unavailable("not delivered, send it again");
+pub(super) const TOO_LATE: Answer = Answer::Unavailable("not delivered within the reply deadline, send it again");
+
 /// What a sender is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -127,8 +131,8 @@ impl Waiting {
     pub async fn answer(mut self, deadline: Duration) -> Answer {
         match tokio::time::timeout(deadline, &mut self.receiver).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Answer::Unavailable("not delivered, send it again"),
-            Err(_) => Answer::Unavailable("not delivered within the reply deadline, send it again"),
+            Ok(Err(_)) => NOT_DELIVERED,
+            Err(_) => TOO_LATE,
         }
     }
 }

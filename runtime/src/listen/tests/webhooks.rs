@@ -9,6 +9,9 @@ const BODY: &str = r#"{"id":1,"total":"9.90"}"#;
 const SHOPIFY: &str = "cZppqXSPzLWWOHy84oNlw7A8d5ubzL4gl9bNs9y4POw=";
 const STRIPE: &str = "t=1700000000,v1=61f9a45c9e24303aa5aff6289f04e6301cbeac2e04d5adeed0f209e9a0087842";
 
+/// What a sender is told before its deadline.
+const NOT_DELIVERED: &str = r#"{"error":"not delivered, send it again"}"#;
+
 fn signed(scheme: SignatureScheme, secret: &str) -> Option<Signature> {
     Some(Signature { scheme, secret: Secret::new(secret.to_owned()) })
 }
@@ -40,6 +43,7 @@ async fn a_sender_gets_503_when_its_records_did_not_become_durable() {
     running.inbox.settle(false);
     let told = sender.await.unwrap();
     assert_eq!((told.status.as_u16(), told.headers["retry-after"].to_str().unwrap()), (503, "5"));
+    assert_eq!(told.body, NOT_DELIVERED);
 }
 
 #[tokio::test]
@@ -190,7 +194,8 @@ async fn requests_in_flight_at_shutdown_get_503() {
     let (untaken, address) = (running.posting("a"), running.address());
     running.inbox.arrived().await;
     let shutdown = tokio::spawn(running.listener.shutdown());
-    assert_eq!(untaken.await.unwrap().status, 503);
+    let told = untaken.await.unwrap();
+    assert_eq!((told.status.as_u16(), told.body.as_str()), (503, NOT_DELIVERED));
     shutdown.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
