@@ -36,7 +36,7 @@ async fn start(authority: &str, password: &str, config: &Value, positions: &[Pos
     let allowed = AllowedHost { https: false, host: host.to_owned(), port: port.parse().unwrap(), private: true };
     let auth = Auth::Basic { user: "sap".to_owned(), password: Secret::new(password.to_owned()) };
     let clients = SharedClients::new(&ClientOptions::default()).unwrap();
-    let http = HttpAccess::new(&clients, "erp", &[allowed], &BTreeMap::from([(format!("http://{authority}"), auth)])).unwrap();
+    let http = HttpAccess::new(&clients, "erp", &[allowed], &BTreeMap::from([(authority.to_owned(), auth)])).unwrap();
     let grants = Grants {
         connector: "erp".to_owned(),
         task: 0,

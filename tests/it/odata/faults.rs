@@ -50,12 +50,12 @@ async fn an_update_and_a_late_commit_come_through_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn busy_broken_and_wrong_answers_lose_and_repeat_nothing() {
-    let (service, address) = service(10).await;
+    let (service, address) = service(15).await;
     let faults = [Fault::Status(503, 0), Fault::CutOff, Fault::NotJson, Fault::Status(500, 0), Fault::Status(429, 0)];
     service.fail(&faults.map(|fault| [Some(fault), None]).concat());
     let mut reading = start(&address, "secret", &config(&address), &[]).await;
     let retries = reading.read().await;
-    assert_eq!(retries.len(), 4, "one page each: {retries:?}");
+    assert_eq!(retries.len(), 5, "one page each: {retries:?}");
     assert_eq!(reading.take(), service.expected());
 }
 
@@ -104,7 +104,8 @@ async fn an_entity_without_its_key_is_rejected_as_it_came() {
     service.put_raw(10, raw);
     let mut reading = start(&address, "secret", &config(&address), &[]).await;
     reading.read().await;
-    assert_eq!((reading.rejects.as_slice(), reading.take().len()), ([raw.to_owned()].as_slice(), 2));
+    assert_eq!(reading.take().len(), 2);
+    assert_eq!(reading.rejects, [raw]);
     reading.read().await;
     assert_eq!(reading.rejects.len(), 1, "told once");
 }

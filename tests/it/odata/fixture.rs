@@ -56,7 +56,9 @@ impl Service {
     /// Inserts or replaces an order, changed at this second after ten o'clock.
     pub fn put(&self, id: &str, second: u32, total: &str) {
         let at = format!("2024-05-01T10:{:02}:{:02}Z", second / 60, second % 60);
-        let json = format!(r#"{{"@odata.etag": "W/1", "ID": "{id}", "modifiedAt": "{at}", "total": {total}, "number": 9007199254740993}}"#);
+        let json = format!(
+            r#"{{"@odata.etag": "W/1", "ID": "{id}", "modifiedAt": "{at}", "total": {total}, "number": 9007199254740993}}"#
+        );
         let mut inner = self.0.lock().unwrap();
         inner.orders.retain(|(_, other, _)| other != id);
         inner.orders.push((at, id.to_owned(), json));
@@ -98,7 +100,8 @@ impl Service {
         let since = option("$filter").and_then(|filter| filter.strip_prefix("modifiedAt ge ")).unwrap_or("");
         assert_eq!(option("$orderby"), Some("modifiedAt asc,ID asc"), "{query}");
         let skip: usize = option("$skiptoken").map_or(0, |token| token.parse().unwrap());
-        let rows: Vec<&str> = inner.orders.iter().filter(|(at, ..)| at.as_str() >= since).map(|(_, _, json)| json.as_str()).collect();
+        let rows: Vec<&str> =
+            inner.orders.iter().filter(|(at, ..)| at.as_str() >= since).map(|(_, _, json)| json.as_str()).collect();
         let page: Vec<&str> = rows.iter().skip(skip).take(PAGE).copied().collect();
         let kept: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("$skiptoken")).collect();
         let next = format!(", \"@odata.nextLink\": \"Orders?{}&$skiptoken={}\"", kept.join("&"), skip + PAGE);
