@@ -3,5 +3,7 @@
 
 mod topic_log;
 mod csv;
+mod http_sink;
+mod odata;
 mod sandbox;
 mod sql;

@@ -175,6 +175,12 @@ impl Simple {
         }
     }
 
+    /// Whether V4 writes its literals without quotes.
+    #[must_use]
+    pub const fn is_bare(self) -> bool {
+        matches!(self, Self::Boolean | Self::Integer | Self::Int64 | Self::Decimal | Self::Double | Self::Single | Self::Guid)
+    }
+
     /// Whether its values are points in time.
     #[must_use]
     pub const fn is_time(self) -> bool {

@@ -18,19 +18,20 @@ pub fn literal(version: Version, simple: Simple, value: &Value) -> Option<String
         Value::String(text) => text.clone(),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
-    match simple {
-        _ if simple.is_time() => moment(version, simple, time::parse(&text)?),
-        Simple::Text => Some(quoted(&text)),
-        Simple::Boolean | Simple::Integer => is_word(&text).then_some(text),
-        Simple::Guid if version == Version::V2 => is_word(&text).then(|| format!("guid'{text}'")),
-        Simple::Int64 if version == Version::V2 => is_word(&text).then(|| format!("{text}L")),
-        Simple::Decimal if version == Version::V2 => is_word(&text).then(|| format!("{text}M")),
-        Simple::Double if version == Version::V2 => is_word(&text).then(|| format!("{text}d")),
-        Simple::Single if version == Version::V2 => is_word(&text).then(|| format!("{text}f")),
-        Simple::Guid | Simple::Int64 | Simple::Decimal | Simple::Double | Simple::Single => is_word(&text).then_some(text),
-        // Enumerations and times of day have forms of their own; a string is what most services take for them.
-        _ => Some(quoted(&text)),
+    if simple.is_time() {
+        return moment(version, simple, time::parse(&text)?);
     }
+    let (before, after) = match (simple, version) {
+        (Simple::Guid, Version::V2) => ("guid'", "'"),
+        (Simple::Int64, Version::V2) => ("", "L"),
+        (Simple::Decimal, Version::V2) => ("", "M"),
+        (Simple::Double, Version::V2) => ("", "d"),
+        (Simple::Single, Version::V2) => ("", "f"),
+        (s, _) if s.is_bare() => ("", ""),
+        // Enumerations and times of day have forms of their own; a string is what most services take for them.
+        _ => return Some(quoted(&text)),
+    };
+    is_word(&text).then(|| format!("{before}{text}{after}"))
 }
 
 /// The literal of a point in time, in microseconds since 1970.

@@ -209,13 +209,13 @@ const fn is_ordered(simple: Simple) -> bool {
 }
 
 /// A property by its name, with its type where `$metadata` is at hand.
-fn field(entity: &str, model: Option<(&Model, &str)>, option: &'static str, name: &String) -> Result<Field, BadPlan> {
-    let Some((model, of)) = model else { return Ok(Field { name: name.clone(), simple: None }) };
+fn field(entity: &str, model: Option<(&Model, &str)>, option: &'static str, name: &str) -> Result<Field, BadPlan> {
+    let Some((model, of)) = model else { return Ok(Field { name: name.to_owned(), simple: None }) };
     if model.member(of, name).is_none() {
         let nearest = nearest(name, model.properties(of)).map(ToOwned::to_owned);
-        return Err(BadPlan::Property { option, name: name.clone(), entity: entity.to_owned(), nearest });
+        return Err(BadPlan::Property { option, name: name.to_owned(), entity: entity.to_owned(), nearest });
     }
-    Ok(Field { name: name.clone(), simple: model.simple(of, name) })
+    Ok(Field { name: name.to_owned(), simple: model.simple(of, name) })
 }
 
 /// `select` together with what the connector itself needs.
