@@ -225,8 +225,8 @@ fn path(checker: &mut Checker<'_>, text: &Text) -> String {
     let path = checker.text(text);
     if !path.starts_with('/') || path.contains(['?', '#', '{', '}', ' ', '*']) {
         checker.error(text.span(), format!("`{path}` is not a path"), "expected an absolute path such as \"/hooks/orders\"");
-    } else if matches!(path.as_str(), "/health" | "/ready" | "/metrics") {
-        checker.error(text.span(), format!("`{path}` is taken"), "Wharf answers /health, /ready and /metrics itself");
+    } else if matches!(path.as_str(), "/health" | "/ready" | "/metrics" | "/status") {
+        checker.error(text.span(), format!("`{path}` is taken"), "Wharf answers /health, /ready, /metrics and /status itself");
     }
     path
 }

@@ -559,7 +559,7 @@ error: `/metrics` is taken
   --> retail.toml:12:19
    |
 12 | listen = { path = "/metrics" }
-   |                   ^^^^^^^^^^ Wharf answers /health, /ready and /metrics itself
+   |                   ^^^^^^^^^^ Wharf answers /health, /ready, /metrics and /status itself
 
 retail.toml: 3 errors"#;
     assert_eq!(errors(text), expected);
