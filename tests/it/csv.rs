@@ -14,7 +14,8 @@ use wharf_runtime::telemetry::ConnectorMetrics;
 use wharf_runtime::topic_log::{BatchLimits, Position};
 
 const LIMITS: BatchLimits = BatchLimits { records: 1_000, bytes: 1 << 20, linger: Duration::ZERO };
-const RETAIL: &str = r#"{"path":"wms","pattern":"*.csv","key":["sku","warehouse","counted_on"],"types":{"quantity":"int"},"interval":"2s"}"#;
+const RETAIL: &str =
+    r#"{"path":"wms","pattern":"*.csv","key":["sku","warehouse","counted_on"],"types":{"quantity":"int"},"interval":"2s"}"#;
 
 async fn load(name: &str) -> Component {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-cache");
@@ -110,7 +111,9 @@ async fn csv_names_a_folder_that_was_not_granted_and_asks_to_be_called_again() {
     let mut source = start(&component, None).await;
     source.open(context(RETAIL), &[]).await.unwrap();
     match source.poll(LIMITS).await {
-        Err(GuestError::Retry { message, .. }) => assert!(message.contains("`wms`") && message.contains("allow.files"), "{message}"),
+        Err(GuestError::Retry { message, .. }) => {
+            assert!(message.contains("`wms`") && message.contains("allow.files"), "{message}")
+        }
         other => panic!("{other:?}"),
     }
 }
