@@ -53,7 +53,7 @@ fn read(polled: &Polled) -> (Vec<(String, String, String)>, Vec<String>) {
         (text(r.key), text(r.value), text(line))
     });
     let codes = polled.rejects.iter().map(|r| match &r.verdict {
-        Verdict::Reject(rejection) => rejection.code.to_string(),
+        Verdict::Reject(rejection) => rejection.code.clone(),
         Verdict::Retry(_) => "retry".to_owned(),
     });
     (records.collect(), codes.collect())
@@ -99,7 +99,7 @@ async fn csv_reads_a_granted_folder_and_goes_on_from_its_positions_in_a_fresh_in
     let lines: Vec<_> = records.iter().map(|(key, _, line)| (key.get(8..9).unwrap(), line.as_str())).collect();
     assert_eq!((lines, codes), (vec![("D", "2"), ("C", "4")], Vec::new()));
     keep(&mut stored, polled);
-    let mut slices: Vec<_> = stored.iter().map(|p| p.slice.to_string()).collect();
+    let mut slices: Vec<_> = stored.iter().map(|p| p.slice.clone()).collect();
     slices.sort();
     assert_eq!(slices, ["stock.csv", "stock.csv.1"]);
     source.close().await.unwrap();
@@ -112,7 +112,7 @@ async fn csv_names_a_folder_that_was_not_granted_and_asks_to_be_called_again() {
     source.open(context(RETAIL), &[]).await.unwrap();
     match source.poll(LIMITS).await {
         Err(GuestError::Retry { message, .. }) => {
-            assert!(message.contains("`wms`") && message.contains("allow.files"), "{message}")
+            assert!(message.contains("`wms`") && message.contains("allow.files"), "{message}");
         }
         other => panic!("{other:?}"),
     }
