@@ -14,7 +14,8 @@ use wharf_runtime::telemetry::ConnectorMetrics;
 use wharf_runtime::topic_log::{BatchLimits, Position};
 
 const LIMITS: BatchLimits = BatchLimits { records: 1_000, bytes: 1 << 20, linger: Duration::ZERO };
-const RETAIL: &str = r#"{"path":"wms","pattern":"*.csv","key":["sku","warehouse","counted_on"],"types":{"quantity":"int"},"interval":"2s"}"#;
+const RETAIL: &str =
+    r#"{"path":"wms","pattern":"*.csv","key":["sku","warehouse","counted_on"],"types":{"quantity":"int"},"interval":"2s"}"#;
 
 async fn load(name: &str) -> Component {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-cache");
@@ -52,7 +53,7 @@ fn read(polled: &Polled) -> (Vec<(String, String, String)>, Vec<String>) {
         (text(r.key), text(r.value), text(line))
     });
     let codes = polled.rejects.iter().map(|r| match &r.verdict {
-        Verdict::Reject(rejection) => rejection.code.to_string(),
+        Verdict::Reject(rejection) => rejection.code.clone(),
         Verdict::Retry(_) => "retry".to_owned(),
     });
     (records.collect(), codes.collect())
@@ -98,7 +99,7 @@ async fn csv_reads_a_granted_folder_and_goes_on_from_its_positions_in_a_fresh_in
     let lines: Vec<_> = records.iter().map(|(key, _, line)| (key.get(8..9).unwrap(), line.as_str())).collect();
     assert_eq!((lines, codes), (vec![("D", "2"), ("C", "4")], Vec::new()));
     keep(&mut stored, polled);
-    let mut slices: Vec<_> = stored.iter().map(|p| p.slice.to_string()).collect();
+    let mut slices: Vec<_> = stored.iter().map(|p| p.slice.clone()).collect();
     slices.sort();
     assert_eq!(slices, ["stock.csv", "stock.csv.1"]);
     source.close().await.unwrap();
@@ -110,7 +111,9 @@ async fn csv_names_a_folder_that_was_not_granted_and_asks_to_be_called_again() {
     let mut source = start(&component, None).await;
     source.open(context(RETAIL), &[]).await.unwrap();
     match source.poll(LIMITS).await {
-        Err(GuestError::Retry { message, .. }) => assert!(message.contains("`wms`") && message.contains("allow.files"), "{message}"),
+        Err(GuestError::Retry { message, .. }) => {
+            assert!(message.contains("`wms`") && message.contains("allow.files"), "{message}");
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::time::SystemTime;
 
-use wharf_sdk::{Context, Error, Limits, Polled, Position, Records, Result, Source, export_source};
+use wharf_sdk::{Context, Limits, Polled, Position, Records, Result, Source, export_source};
 
 use columns::Columns;
 use config::Config;
@@ -28,8 +28,6 @@ struct Csv {
     /// What the last look has found and is not read yet.
     work: VecDeque<Work>,
     reading: Option<Reading>,
-    /// An error behind records that had to be handed over first.
-    held: Option<Error>,
 }
 
 /// How reading came to an end.
@@ -47,13 +45,10 @@ impl Source for Csv {
             Columns::new(names.clone(), &config.rules, "columns")?;
         }
         let files = Files::new(context, &positions, &config)?;
-        Ok(Self { config, files, work: VecDeque::new(), reading: None, held: None })
+        Ok(Self { config, files, work: VecDeque::new(), reading: None })
     }
 
     fn poll(&mut self, limits: Limits) -> Result<Polled> {
-        if let Some(error) = self.held.take() {
-            return Err(error);
-        }
         let mut polled = Polled::default();
         let stopped = self.read(&limits, &mut polled.records);
         polled.positions = self.files.positions()?;
@@ -61,13 +56,12 @@ impl Source for Csv {
             Ok(Stopped::Full) => {}
             Ok(Stopped::Finished) => polled.idle = self.config.interval,
             Err(error) => {
-                // The next poll looks again, as if nothing had been found.
+                // The next poll looks again. What was read before the error is handed over first: that poll meets it anew.
                 self.work.clear();
                 self.reading = None;
                 if polled.records.is_empty() && polled.positions.is_empty() {
                     return Err(error);
                 }
-                self.held = Some(error);
             }
         }
         Ok(polled)

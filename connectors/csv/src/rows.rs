@@ -169,7 +169,7 @@ impl Rows {
 
 /// The last record lacks its end of line, and it is the one that was looked at before.
 fn is_last(window: &Window, last: Option<u64>) -> bool {
-    last == Some(window.unread().len() as u64) && !window.is_cut()
+    last == Some(window.unread().len() as u64)
 }
 
 fn too_long(bytes: &[u8]) -> Step {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
+use wharf_sdk::Error;
 
 use super::*;
 

@@ -105,6 +105,31 @@ fn replaced_file_is_noticed_by_the_bytes_before_the_place_also_when_it_is_longer
 }
 
 #[test]
+fn replaced_file_is_noticed_by_its_first_bytes() {
+    let mut bench = Bench::new("");
+    let rows = "same\n".repeat(1_000);
+    bench.write("app.csv", format!("a\n1\n{rows}"));
+    bench.limits.records = 10_000;
+    assert_eq!(bench.look().len(), 1_001);
+    bench.write("app.csv", format!("a\n2\n{rows}"));
+    assert_eq!(bench.look().len(), 1_001);
+}
+
+#[test]
+fn file_that_comes_back_under_another_name_goes_on() {
+    let mut bench = bench();
+    bench.look();
+    let elsewhere = TempDir::new().unwrap();
+    let aside = elsewhere.path().join("aside");
+    fs::rename(bench.path("app.csv"), &aside).unwrap();
+    bench.look();
+    assert!(bench.place("app.csv").gone.is_some());
+    fs::rename(&aside, bench.path("old.csv")).unwrap();
+    assert_eq!(bench.values(), Vec::<String>::new());
+    assert_eq!((bench.slices(), bench.place("old.csv").gone), (vec!["old.csv"], None));
+}
+
+#[test]
 fn replaced_file_of_the_same_size_within_a_tick_of_the_clock_is_noticed() {
     let mut bench = bench();
     bench.look();

@@ -84,6 +84,22 @@ fn gzip_with_several_members_is_read_and_gone_on_with_after_a_restart() {
 }
 
 #[test]
+fn line_that_a_cut_gzip_stream_ends_in_is_never_read_as_the_last_one() {
+    let mut bench = Bench::new("");
+    let rows: Vec<String> = (0..1_000_u32).map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9))).collect();
+    let bytes = gzip(&format!("a\n{}\n", rows.join("\n")));
+    bench.write("a.csv.gz", &bytes[..bytes.len() / 2]);
+    let mut values = bench.values();
+    assert!(values.len() < 1_000);
+    values.extend(bench.values());
+    bench.restart();
+    values.extend(bench.values());
+    bench.write("a.csv.gz", &bytes);
+    values.extend(bench.values());
+    assert_eq!(values, rows.iter().map(|row| format!("{{\"a\":\"{row}\"}}")).collect::<Vec<_>>());
+}
+
+#[test]
 fn byte_order_mark_is_skipped_and_utf_16_is_named() {
     let mut bench = Bench::new(r#""key":["a"]"#);
     bench.write("a.csv", "\u{feff}a\n1\n");

@@ -33,22 +33,45 @@ fn each_file_belongs_to_one_task_and_keeps_its_position_when_the_number_of_tasks
 }
 
 #[test]
-fn rotated_file_stays_with_its_task() {
+fn rotated_files_stay_with_their_tasks() {
     let mut bench = Bench::new("");
-    bench.write("app.csv", "a\n1\n");
-    let mut owner = None;
-    for task in 0..4 {
-        bench.task = (task, 4);
-        bench.restart();
-        if !bench.look().is_empty() {
-            owner = Some(task);
+    let looks = |bench: &mut Bench| {
+        let mut lengths = Vec::new();
+        for task in 0..4 {
+            bench.task = (task, 4);
+            bench.restart();
+            lengths.push(bench.look().len());
         }
+        lengths
+    };
+    for n in 0..8 {
+        bench.write(&format!("{n}.csv"), format!("a\n{n}\n"));
     }
-    bench.append("app.csv", "2\n");
-    bench.rename("app.csv", "app.csv.1.gz.old");
-    for task in 0..4 {
-        bench.task = (task, 4);
-        bench.restart();
-        assert_eq!(bench.look().len(), usize::from(owner == Some(task)), "{task} of {owner:?}");
+    let before = looks(&mut bench);
+    for n in 0..8 {
+        bench.append(&format!("{n}.csv"), "more\n");
+        bench.rename(&format!("{n}.csv"), &format!("{n}.csv.1.old"));
+    }
+    assert_eq!((before.iter().sum::<usize>(), looks(&mut bench)), (8, before));
+}
+
+#[test]
+fn file_that_is_renamed_into_the_share_of_another_task_is_not_read_by_both() {
+    let mut bench = Bench::new("");
+    for n in 0..8 {
+        bench.write(&format!("{n}.csv"), format!("a\n{n}\n"));
+    }
+    for round in 0..2 {
+        let mut more = 0;
+        for task in 0..4 {
+            bench.task = (task, 4);
+            bench.restart();
+            more += bench.look().iter().filter(|g| g.value.contains("more")).count();
+        }
+        assert_eq!(more, round * 8);
+        for n in 0..8 * (1 - round) {
+            bench.append(&format!("{n}.csv"), "more\n");
+            bench.rename(&format!("{n}.csv"), &format!("renamed-{n}.csv"));
+        }
     }
 }
