@@ -6,14 +6,20 @@
 
 use serde_json::{Map, Value};
 
-use crate::address::ForeignLink;
 use crate::config::Paging;
 use crate::cursor::Cursor;
 use crate::key;
 use crate::page::Links;
 use crate::place::{LARGEST, Place};
-use crate::plan::{BadPlan, From, Plan};
+use crate::plan::{From, Plan};
 use crate::seen::{Seen, hash};
+
+mod control;
+mod error;
+
+pub use error::ReadError;
+
+use control::{is_relation, removed};
 
 /// Full reads remember what they saw of so many entities; beyond, each read produces all of them.
 const REMEMBERED: usize = 1_000_000;
@@ -45,31 +51,6 @@ pub enum Next {
     Page(String),
     /// All is read for now.
     End,
-}
-
-/// Reading cannot go on without risk of leaving something out.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ReadError {
-    #[error(transparent)]
-    Plan(#[from] BadPlan),
-    #[error(transparent)]
-    Link(#[from] ForeignLink),
-    #[error("entities of `{0}` come without the property `{1}` that `config.cursor` names")]
-    CursorMissing(String, String),
-    #[error(
-        "`{0}` does not sort by `{1}` as asked with $orderby: going on could leave entities out. Leave `config.cursor` out (full reads), or take a property that the service sorts by"
-    )]
-    Unordered(String, String),
-    #[error(
-        "a whole page of `{0}` ({1} entities) brought nothing new: more entities share one cursor than a page holds. Raise `config.page-size`"
-    )]
-    Stuck(String, u32),
-    #[error(
-        "{0} entities of `{1}` are within the overlap, and the position cannot hold them (256 KiB). Lower `config.overlap`; \"0s\" keeps no list, and finds no commits that come late"
-    )]
-    Overlap(usize, String),
-    #[error("a delta link of `{0}` was answered without the next one. Set `config.delta` to \"never\" for full reads")]
-    DeltaEnds(String),
 }
 
 /// The state of reading one entity set.
@@ -432,29 +413,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// The id of a removed entity: V4.01 `@removed` with `@id`, V4.0 a context that ends in `$deletedEntity` with `id`
-/// (OData JSON Format 4.01, 15.3; 4.0, 14.2), SAP's V2 `__metadata.deleted`.
-fn removed(object: &Map<String, Value>) -> Option<String> {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    if object.contains_key("@removed") || object.contains_key("@odata.removed") {
-        return Some(text(object.get("@id").or_else(|| object.get("@odata.id"))));
-    }
-    if context(object).is_some_and(|context| context.ends_with("/$deletedEntity")) {
-        return Some(text(object.get("id")));
-    }
-    let metadata = object.get("__metadata")?;
-    metadata.get("deleted")?.as_bool()?.then(|| text(metadata.get("uri").or_else(|| metadata.get("id"))))
-}
-
-/// A link between entities that came or went: no entity (OData JSON Format 4.01, 15.4 and 15.5).
-fn is_relation(object: &Map<String, Value>) -> bool {
-    context(object).is_some_and(|context| context.ends_with("/$link") || context.ends_with("/$deletedLink"))
-}
-
-fn context(object: &Map<String, Value>) -> Option<&str> {
-    object.get("@odata.context").or_else(|| object.get("@context"))?.as_str()
 }
 
 /// RFC 6901.
