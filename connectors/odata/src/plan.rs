@@ -40,6 +40,8 @@ pub enum From<'a> {
     Start,
     /// At a cursor, less the overlap.
     Cursor(&'a Cursor),
+    /// At a cursor itself.
+    Exactly(&'a Cursor),
     /// After an entity in the order of cursor and key. The cursor is absent where it is null, or where there is none.
     Entity(Option<&'a Cursor>, &'a Map<String, Value>),
 }
@@ -159,7 +161,8 @@ impl Plan {
 
     fn after(&self, from: From<'_>) -> Result<Option<String>, BadPlan> {
         match (from, &self.cursor) {
-            (From::Start, _) | (From::Cursor(_), None) => Ok(None),
+            (From::Start, _) | (From::Cursor(_) | From::Exactly(_), None) => Ok(None),
+            (From::Exactly(at), Some(field)) => Ok(Some(format!("{} ge {}", field.name, self.exactly(field, &at.raw)?))),
             (From::Cursor(at), Some(field)) => {
                 let simple = field.simple.unwrap_or_else(|| guess(&at.raw));
                 let start = match self.window(at) {

@@ -3,17 +3,27 @@
 //!
 //! Ordered by the cursor, every entity at or before the highest one read is done with, so the position may move on after any
 //! entity. Without a cursor it names the page being read, and what was taken from it.
+//!
+//! Next links of a read by cursor are mostly not followed: many services count rows in them (`$skiptoken=1000`), and an entity
+//! that changes while pages are read moves to the end and pulls another one over the border, unread. A new query at the last
+//! cursor leaves nothing out.
 
 use serde_json::{Map, Value};
 
-use crate::address::ForeignLink;
 use crate::config::Paging;
 use crate::cursor::Cursor;
 use crate::key;
 use crate::page::Links;
 use crate::place::{LARGEST, Place};
-use crate::plan::{BadPlan, From, Plan};
+use crate::plan::{From, Plan};
 use crate::seen::{Seen, hash};
+
+mod control;
+mod error;
+
+pub use error::ReadError;
+
+use control::{is_relation, removed};
 
 /// Full reads remember what they saw of so many entities; beyond, each read produces all of them.
 const REMEMBERED: usize = 1_000_000;
@@ -47,31 +57,6 @@ pub enum Next {
     End,
 }
 
-/// Reading cannot go on without risk of leaving something out.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ReadError {
-    #[error(transparent)]
-    Plan(#[from] BadPlan),
-    #[error(transparent)]
-    Link(#[from] ForeignLink),
-    #[error("entities of `{0}` come without the property `{1}` that `config.cursor` names")]
-    CursorMissing(String, String),
-    #[error(
-        "`{0}` does not sort by `{1}` as asked with $orderby: going on could leave entities out. Leave `config.cursor` out (full reads), or take a property that the service sorts by"
-    )]
-    Unordered(String, String),
-    #[error(
-        "a whole page of `{0}` ({1} entities) brought nothing new: more entities share one cursor than a page holds. Raise `config.page-size`"
-    )]
-    Stuck(String, u32),
-    #[error(
-        "{0} entities of `{1}` are within the overlap, and the position cannot hold them (256 KiB). Lower `config.overlap`; \"0s\" keeps no list, and finds no commits that come late"
-    )]
-    Overlap(usize, String),
-    #[error("a delta link of `{0}` was answered without the next one. Set `config.delta` to \"never\" for full reads")]
-    DeltaEnds(String),
-}
-
 /// The state of reading one entity set.
 #[derive(Debug)]
 pub struct Reader {
@@ -93,6 +78,8 @@ pub struct Reader {
     counted: u32,
     began_after: Option<Map<String, Value>>,
     fresh: bool,
+    /// The cursor at which the pages that are being read begin.
+    sought: Option<Cursor>,
 }
 
 impl Reader {
@@ -113,6 +100,7 @@ impl Reader {
             counted: 0,
             began_after: None,
             fresh: false,
+            sought: None,
         };
         if let Some(place) = place.filter(|place| reader.fits(place)) {
             reader.restore(place);
@@ -184,6 +172,7 @@ impl Reader {
         self.ascended = None;
         self.counted = 0;
         self.fresh = false;
+        self.sought = None;
         if let Some(link) = self.delta.as_ref().or(self.page.as_ref()) {
             return Ok(link.clone());
         }
@@ -324,8 +313,13 @@ impl Reader {
     /// # Errors
     /// [`ReadError`] for a link to another host, and where no way leads on.
     pub fn page_end(&mut self, links: &Links, url: &str) -> Result<Next, ReadError> {
+        // Followed links may bring a row twice where others came in before it: order holds within a page.
+        self.ascended = None;
         let follow = |link: &str| self.plan.service.follow(link, url, links.context.as_deref());
         if let Some(next) = links.next.as_deref().map(follow).transpose()? {
+            if let Some(next) = self.seek()? {
+                return Ok(Next::Page(next));
+            }
             if self.delta.is_some() {
                 self.delta = Some(next.clone());
             } else if self.plan.cursor.is_none() {
@@ -333,6 +327,7 @@ impl Reader {
             }
             return Ok(Next::Page(next));
         }
+        let follow = |link: &str| self.plan.service.follow(link, url, links.context.as_deref());
         let delta = links.delta.as_deref().map(follow).transpose()?;
         if self.plan.delta && delta.is_some() {
             if self.delta.is_none() {
@@ -348,6 +343,25 @@ impl Reader {
             return Err(ReadError::DeltaEnds(self.plan.entity.clone()));
         }
         self.own_next()
+    }
+
+    /// The query in place of a next link; `None`: follow it. Only within a page full of one cursor there is no other way.
+    fn seek(&mut self) -> Result<Option<String>, ReadError> {
+        let Some((Some(cursor), key)) = &self.last else { return Ok(None) };
+        if self.top() {
+            if self.began_after.as_ref() == Some(key) {
+                return Ok(None);
+            }
+            let url = self.plan.url(From::Entity(Some(cursor), key), true)?;
+            (self.began_after, self.counted, self.fresh) = (Some(key.clone()), 0, false);
+            return Ok(Some(url));
+        }
+        if self.sought.as_ref() == Some(cursor) {
+            return Ok(None);
+        }
+        let url = self.plan.url(From::Exactly(cursor), false)?;
+        self.sought = Some(cursor.clone());
+        Ok(Some(url))
     }
 
     /// Where this connector cuts the pages: a full one is followed by another.
@@ -432,29 +446,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// The id of a removed entity: V4.01 `@removed` with `@id`, V4.0 a context that ends in `$deletedEntity` with `id`
-/// (OData JSON Format 4.01, 15.3; 4.0, 14.2), SAP's V2 `__metadata.deleted`.
-fn removed(object: &Map<String, Value>) -> Option<String> {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    if object.contains_key("@removed") || object.contains_key("@odata.removed") {
-        return Some(text(object.get("@id").or_else(|| object.get("@odata.id"))));
-    }
-    if context(object).is_some_and(|context| context.ends_with("/$deletedEntity")) {
-        return Some(text(object.get("id")));
-    }
-    let metadata = object.get("__metadata")?;
-    metadata.get("deleted")?.as_bool()?.then(|| text(metadata.get("uri").or_else(|| metadata.get("id"))))
-}
-
-/// A link between entities that came or went: no entity (OData JSON Format 4.01, 15.4 and 15.5).
-fn is_relation(object: &Map<String, Value>) -> bool {
-    context(object).is_some_and(|context| context.ends_with("/$link") || context.ends_with("/$deletedLink"))
-}
-
-fn context(object: &Map<String, Value>) -> Option<&str> {
-    object.get("@odata.context").or_else(|| object.get("@context"))?.as_str()
 }
 
 /// RFC 6901.

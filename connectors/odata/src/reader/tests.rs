@@ -304,6 +304,21 @@ fn a_position_by_another_cursor_or_host_is_not_gone_on_from() {
 }
 
 #[test]
+fn next_links_are_followed_only_within_one_cursor() {
+    let mut reader = by_cursor(None);
+    let url = reader.begin().unwrap();
+    let links = Links { next: Some("Orders?$skiptoken=2".to_owned()), ..Links::default() };
+    page(&mut reader, &[order("a", 1, "1"), order("b", 2, "1")]);
+    let Next::Page(url) = reader.page_end(&links, &url).unwrap() else { panic!("a page follows") };
+    assert!(url.contains("$filter=modifiedAt%20ge%202024-05-01T10:00:02Z&"), "{url}");
+    assert_eq!(page(&mut reader, &[order("b", 2, "1"), order("c", 2, "1")]), ids(&["c"]));
+    assert_eq!(reader.page_end(&links, &url).unwrap(), Next::Page(format!("{URL}?$skiptoken=2")));
+    assert_eq!(page(&mut reader, &[order("d", 2, "1"), order("e", 3, "1")]), ids(&["d", "e"]));
+    let Next::Page(url) = reader.page_end(&links, &url).unwrap() else { panic!("a page follows") };
+    assert!(url.contains("ge%202024-05-01T10:00:03Z&"), "{url}");
+}
+
+#[test]
 fn links_to_other_hosts_stop_the_reading() {
     let mut reader = by_cursor(None);
     let url = reader.begin().unwrap();
