@@ -94,7 +94,7 @@ mod tests {
     async fn after(restarts: &mut Restarts, error: TaskError) -> Result<(), String> {
         let (sender, mut stop) = Stop::new();
         sender.send_replace(true);
-        restarts.after(error, "s", &ConnectorMetrics::default(), &mut stop).await
+        restarts.after(error, "s", &[Arc::default()], &mut stop).await
     }
 
     fn died() -> TaskError {
@@ -142,7 +142,7 @@ mod tests {
         let mut restarts = Restarts::new(0);
         // The fortieth wait would last a minute.
         (0..40).for_each(|_| assert!(restarts.backoff.next(Instant::now(), None).is_some()));
-        let metrics = ConnectorMetrics::default();
+        let metrics = [Arc::default()];
         let waiting = restarts.after(TaskError::Restart("down".to_owned()), "s", &metrics, &mut stop);
         let (ended, _) = tokio::join!(waiting, async { sender.send_replace(true) });
         assert_eq!(ended, Ok(()));

@@ -135,10 +135,10 @@ dead-letter = "none"
         let log = EmbeddedLog::open(folder.path(), None, None).unwrap();
         let mut config = config(RETAIL);
         config.create_topics = false;
-        create(&config, &log).await.unwrap();
+        create(&config, &log, &Telemetry::default()).await.unwrap();
         assert_eq!(log.topics().await.unwrap(), []);
         config.create_topics = true;
-        create(&config, &log).await.unwrap();
+        create(&config, &log, &Telemetry::default()).await.unwrap();
         assert_eq!(log.topics().await.unwrap().len(), 6);
     }
 }
