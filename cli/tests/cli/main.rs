@@ -3,13 +3,18 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 mod bad_input;
 mod demo;
 mod kafka;
 
+/// Demos choose their ports before they listen on them: one at a time.
+static DEMO: Mutex<()> = Mutex::new(());
+
 /// The command with its arguments, run in a folder.
 fn wharf(dir: &Path, args: &[&str]) -> Output {
+    let _alone = args.contains(&"demo").then(|| DEMO.lock().unwrap_or_else(PoisonError::into_inner));
     command(dir, args).output().expect("the binary runs")
 }
 
