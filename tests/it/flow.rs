@@ -3,7 +3,10 @@
 
 mod components;
 mod deployment;
+mod buffered;
 mod faults;
+mod partitions;
+mod restart;
 
 use deployment::{Deployment, counts, reason, row, task, texts};
 
