@@ -40,11 +40,11 @@ pub struct Options {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Stopped on request and drained, or done.
+    /// Stopped on request and drained, or done, and no connector had failed.
     Clean,
     /// Stopped on request, but not all was confirmed within the deadline: it comes again at the next start.
     DrainDeadline,
-    /// Some connectors failed, the others are done.
+    /// Some connectors failed, the others are done or drained.
     SomeFailed,
     /// Every connector failed.
     AllFailed,
@@ -136,7 +136,7 @@ async fn supervise(prepared: Arc<Prepared>, mut options: Options) -> Outcome {
                 prepared.telemetry.draining();
                 prepared.close_intakes();
                 stop_tasks.send_replace(true);
-                tokio::time::timeout(prepared.plan.config.drain_timeout, &mut ending).await.ok().map(|_| 0)
+                tokio::time::timeout(prepared.plan.config.drain_timeout, &mut ending).await.ok()
             }
         }
     };

@@ -151,11 +151,29 @@ pub enum SinkEvent {
     Assigned(Vec<Assignment>),
     /// These partitions are about to go: finish or drop what is in flight, commit, then call [`SinkLog::release`].
     Revoked(Vec<TopicPartition>),
-    /// Offsets at the broker do not fit: data was lost there or the topic was created anew. That partition does not flow on
-    /// until [`SinkLog::begin`] says where; the text is for the operator.
-    OutOfRange(TopicPartition, String),
-    /// Nothing came within the wait; `caught_up`: every partition of this lane has been read to its end.
+    /// The log does not have the next offset. That partition does not flow on until [`SinkLog::begin`] says where.
+    OutOfRange(TopicPartition, Lost),
+    /// Nothing came within the wait; `caught_up`: every partition of this lane has been read to its end, but for those that
+    /// stand still because no [`SinkLog::begin`] let them go on.
     Idle { caught_up: bool },
+}
+
+/// Why the log does not have the offset to read next; the texts are for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// Retention removed what had not been read; `low` is the first offset kept.
+    Removed { low: i64, text: String },
+    /// The log ends before it: records were lost there, or it is another log or topic.
+    PastTheEnd(String),
+}
+
+impl Lost {
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Removed { text, .. } | Self::PastTheEnd(text) => text,
+        }
+    }
 }
 
 /// A record that the log refused for what it is (too large, for example), by its index in the batch.

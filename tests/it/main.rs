@@ -3,6 +3,7 @@
 
 mod topic_log;
 mod csv;
+mod flow;
 mod http_sink;
 mod odata;
 mod sandbox;

@@ -2,7 +2,7 @@
 mod apart;
 #[path = "../../runtime/src/capability/sql/tests/columns.rs"]
 mod columns;
-mod database;
+pub mod database;
 #[path = "../../runtime/src/capability/sql/tests/offsets.rs"]
 mod offsets;
 mod postgres;

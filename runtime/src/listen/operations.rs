@@ -53,6 +53,8 @@ struct TaskBody {
     task: u32,
     state: TaskState,
     reason: Option<String>,
+    /// Partitions that stand still while the others flow on, with the reason.
+    stopped_partitions: BTreeMap<String, String>,
     since: String,
 }
 
@@ -84,6 +86,7 @@ fn health(telemetry: &Telemetry) -> Reply {
         task: t.task,
         state: t.state,
         reason: t.reason,
+        stopped_partitions: t.stopped_partitions,
         since: t.since,
     });
     json(ok_or_unavailable(health.healthy), &HealthBody { healthy: health.healthy, tasks: tasks.collect() })

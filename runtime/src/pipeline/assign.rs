@@ -7,7 +7,7 @@ use crate::capability::sql::SqlError;
 use crate::guest::GuestError;
 use crate::pipeline::TaskError;
 use crate::pipeline::sink::Running;
-use crate::topic_log::{Assignment, LogError, TopicPartition};
+use crate::topic_log::{Assignment, LogError, Lost, TopicPartition};
 
 impl Running<'_> {
     /// New partitions: go on from where the target says, else the database's offsets, else the group's, else by `start`.
@@ -41,20 +41,26 @@ impl Running<'_> {
     }
 
     /// An offset past the end: data is gone or the topic is another one. That partition stops, the others flow on.
-    fn past_the_end(&self, assignment: &Assignment, offset: i64) {
+    fn past_the_end(&mut self, assignment: &Assignment, offset: i64) {
         let reason = format!(
             "{} ends at offset {}, but offset {offset} is stored for this sink: records were lost at the log, or the topic was made anew. \
              The partition stays stopped; reset its offset to go on",
             assignment.partition, assignment.high
         );
+        self.stop_partition(&assignment.partition, reason);
+    }
+
+    fn stop_partition(&mut self, partition: &TopicPartition, reason: String) {
         tracing::error!(connector = self.task.grants.connector, reason, "partition stopped");
-        self.task.grants.metrics.partition_stopped(&assignment.partition.to_string(), reason);
+        self.task.grants.metrics.partition_stopped(&partition.to_string(), reason.clone());
+        self.stopped.insert(partition.clone(), reason);
     }
 
     /// These partitions are about to go: what is buffered is flushed and committed, then they are given back.
     pub(super) async fn revoked(&mut self, list: &[TopicPartition]) -> Result<(), TaskError> {
         self.flush().await?;
         self.owned.retain(|p| !list.contains(p));
+        self.stopped.retain(|p, _| !list.contains(p));
         self.awaiting.forget(list);
         list.iter().for_each(|p| self.task.grants.metrics.partition_gone(&p.to_string()));
         if let Some(offsets) = &mut self.task.offsets {
@@ -66,12 +72,20 @@ impl Running<'_> {
         Ok(self.lane.release(list).await?)
     }
 
-    /// The log no longer has the offset to read next: say so, then go on by `start`.
-    pub(super) async fn out_of_range(&mut self, partition: &TopicPartition, reason: &str) -> Result<(), TaskError> {
-        let offset = self.lane.resolve_start(partition).await?;
-        tracing::error!(connector = self.task.grants.connector, %partition, reason, offset, "records were lost at the log; going on by `start`");
-        self.reset_claim(partition, offset).await?;
-        Ok(self.lane.begin(&[(partition.clone(), offset)]).await?)
+    /// The log does not have the offset to read next. What retention removed is told, and the first record that is kept comes
+    /// next: `start` could skip more. Past the end nobody can tell what comes next: that partition stops.
+    pub(super) async fn out_of_range(&mut self, partition: &TopicPartition, lost: Lost) -> Result<(), TaskError> {
+        match lost {
+            Lost::PastTheEnd(reason) => {
+                self.stop_partition(partition, format!("{reason}. The partition stays stopped; reset its offset to go on"));
+                Ok(())
+            }
+            Lost::Removed { low, text } => {
+                tracing::error!(connector = self.task.grants.connector, %partition, reason = text, offset = low, "going on where the log begins");
+                self.reset_claim(partition, low).await?;
+                Ok(self.lane.begin(&[(partition.clone(), low)]).await?)
+            }
+        }
     }
 
     /// Makes durable what a buffered sink holds, then commits.

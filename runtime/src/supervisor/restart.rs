@@ -21,12 +21,14 @@ pub(super) struct Restarts {
     deaths: u32,
     started: Instant,
     settled: u64,
+    /// Why it was to be started again last.
+    reason: Option<String>,
 }
 
 impl Restarts {
     pub(super) fn new(seed: u64) -> Self {
         let retry = Retry { initial: Duration::from_millis(500), max: STEADY, budget: None, then: AfterBudget::Stop };
-        Self { backoff: Backoff::new(&retry, seed), deaths: 0, started: Instant::now(), settled: 0 }
+        Self { backoff: Backoff::new(&retry, seed), deaths: 0, started: Instant::now(), settled: 0, reason: None }
     }
 
     /// Call at each start, with all tasks that start together.
@@ -59,6 +61,7 @@ impl Restarts {
             }
             TaskError::Restart(reason) => reason,
         };
+        self.reason = Some(reason.clone());
         if stop.is_requested() {
             return Ok(());
         }
@@ -72,6 +75,15 @@ impl Restarts {
         }
         stop.sleep(wait).await;
         Ok(())
+    }
+
+    /// Stopping was requested after a fault: what was in flight is not confirmed, and that is shown.
+    pub(super) fn stopped(&self, name: &str, tasks: &[Arc<ConnectorMetrics>]) {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        tracing::warn!(connector = name, reason, "stopped before all was confirmed: it comes again at the next start");
+        for metrics in tasks {
+            metrics.state(TaskState::Stopped, Some(format!("what was in flight comes again at the next start: {reason}")));
+        }
     }
 }
 

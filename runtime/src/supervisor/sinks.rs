@@ -38,7 +38,7 @@ pub(super) async fn supervise(
             }
         }
         if stop.is_requested() {
-            metrics.iter().for_each(|m| m.state(TaskState::Stopped, None));
+            restarts.stopped(name, &metrics);
             return Ok(Ended::Drained);
         }
     }

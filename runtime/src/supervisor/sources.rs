@@ -52,7 +52,7 @@ async fn lives(
             }
         }
         if stop.is_requested() {
-            metrics.iter().for_each(|m| m.state(TaskState::Stopped, None));
+            restarts.stopped(name, &metrics);
             return Ok(Ended::Drained);
         }
     }

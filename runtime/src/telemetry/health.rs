@@ -8,7 +8,8 @@ use super::state::TaskState;
 /// What `/health` and `/ready` answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// No task is FAILED. A process that only waits for something is healthy: starting it again would not help.
+    /// No task is FAILED and none of its partitions is stopped. A process that only waits for something is healthy: starting it
+    /// again would not help.
     pub healthy: bool,
     /// The topic log was reached, every task has come up, and none has failed or was stopped.
     pub ready: bool,
@@ -18,7 +19,7 @@ pub struct Health {
 
 impl Health {
     pub(super) fn of(tasks: &[TaskRow], log_reached: bool, log_reason: Option<&str>, draining: bool) -> Self {
-        let healthy = tasks.iter().all(|t| t.state != TaskState::Failed);
+        let healthy = tasks.iter().all(|t| t.state != TaskState::Failed && t.stopped_partitions.is_empty());
         let mut reasons = Vec::new();
         if draining {
             reasons.push("asked to stop, draining".to_owned());
@@ -31,6 +32,12 @@ impl Health {
             let why = t.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
             format!("{} {} task {} is {}{why}", t.kind, t.connector, t.task, t.state)
         }));
+        let stopped = |t: &'_ TaskRow| {
+            let (kind, connector, task) = (t.kind, t.connector.clone(), t.task);
+            let line = move |reason: &String| format!("{kind} {connector} task {task}: {reason}");
+            t.stopped_partitions.values().map(line).collect::<Vec<_>>()
+        };
+        reasons.extend(tasks.iter().flat_map(stopped));
         Self { healthy, ready: reasons.is_empty(), reasons }
     }
 }

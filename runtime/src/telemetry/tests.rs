@@ -145,6 +145,9 @@ fn a_stopped_partition_shows_until_it_goes_whatever_the_task_does_meanwhile() {
     metrics.recovered();
     assert_eq!(only_task(&telemetry).stopped_partitions["orders/3"], "offset 9 is past the end");
     assert!(telemetry.exposition().contains("wharf_partitions_stopped{connector=\"out\",kind=\"sink\",task=\"0\"} 1\n"));
+    let health = telemetry.snapshot().health;
+    assert!(!health.healthy && !health.ready);
+    assert_eq!(health.reasons.last().unwrap(), "sink out task 0: offset 9 is past the end");
     metrics.partition_gone("orders/3");
     assert!(only_task(&telemetry).stopped_partitions.is_empty());
 }

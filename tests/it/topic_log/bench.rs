@@ -308,7 +308,7 @@ pub async fn read_rows(lane: &mut dyn SinkLog, count: usize) -> Vec<Row> {
             SinkEvent::Assigned(list) => begin(lane, &list).await,
             SinkEvent::Revoked(list) => lane.release(&list).await.unwrap(),
             SinkEvent::Idle { .. } => {}
-            SinkEvent::OutOfRange(at, text) => panic!("{at}: {text}"),
+            SinkEvent::OutOfRange(at, lost) => panic!("{at}: {}", lost.text()),
         }
     }
     found

@@ -1,6 +1,6 @@
 //! What a sink is told when the log no longer has what its offset names.
 
-use wharf_runtime::topic_log::SinkEvent;
+use wharf_runtime::topic_log::{Lost, SinkEvent};
 
 use super::bench::{Bench, LIMITS, assigned, at, begin, event, numbers, read_rows, texts, write_numbers};
 
@@ -15,8 +15,8 @@ pub async fn a_place_that_retention_removed_is_out_of_range(mut bench: Bench) {
     let mut other = Vec::new();
     loop {
         match event(&mut *lane, LIMITS).await {
-            SinkEvent::OutOfRange(lost, text) => {
-                assert_eq!(lost, at(&topic, 0));
+            SinkEvent::OutOfRange(lost, Lost::Removed { low, text }) => {
+                assert_eq!((lost, low), (at(&topic, 0), 10));
                 assert!(text.contains("offset 4") && text.contains("begins at 10"), "{text}");
                 break;
             }
@@ -41,7 +41,7 @@ pub async fn a_place_past_the_end_is_out_of_range(bench: Bench) {
     assigned(&mut *lane, 1).await;
     lane.begin(&[(at(&topic, 0), 100)]).await.unwrap();
     match event(&mut *lane, LIMITS).await {
-        SinkEvent::OutOfRange(lost, text) => {
+        SinkEvent::OutOfRange(lost, Lost::PastTheEnd(text)) => {
             assert_eq!(lost, at(&topic, 0));
             assert!(text.contains("offset 100") && text.contains("ends at 3"), "{text}");
         }

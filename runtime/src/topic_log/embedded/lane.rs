@@ -15,7 +15,9 @@ use super::catalog::{Catalog, Partition};
 use super::fault::Fault;
 use super::fetch::{self, Fetched, Gap, Span};
 use crate::batch::Batch;
-use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, SinkSpec, Start, TopicPartition, TopicSelection};
+use crate::topic_log::{
+    Assignment, BatchLimits, LogError, Lost, SinkEvent, SinkLog, SinkSpec, Start, TopicPartition, TopicSelection,
+};
 
 /// Which topics a sink takes.
 #[derive(Debug, Clone)]
@@ -84,7 +86,7 @@ pub(super) struct Lane {
     slots: Vec<Slot>,
     /// Topics looked at, by number: each is decided on once.
     decided: BTreeSet<i64>,
-    stops: VecDeque<(TopicPartition, String)>,
+    stops: VecDeque<(TopicPartition, Lost)>,
     filling: Filling,
 }
 
@@ -245,10 +247,10 @@ impl Lane {
             let fits = ends.is_some_and(|ends| (ends.low..=ends.high).contains(offset));
             slot.state = if fits { State::Flowing } else { State::Stopped };
             let gap = ends.map_or(Gap { low: 0, high: 0 }, |ends| Gap { low: ends.low, high: ends.high });
-            let text = out_of_range(&group, slot, gap);
+            let lost = out_of_range(&group, slot, gap);
             self.stops.retain(|(stopped, _)| stopped != at);
             if !fits {
-                self.stops.push_back((at.clone(), text));
+                self.stops.push_back((at.clone(), lost));
             }
         }
         Ok(())
@@ -257,7 +259,8 @@ impl Lane {
     fn caught_up(&self) -> bool {
         let catalog = self.shared.catalog.borrow();
         let at_end = |slot: &Slot| catalog.ends(&slot.at).is_some_and(|ends| slot.delivered >= ends.high);
-        self.newest() && self.slots.iter().all(|slot| slot.state == State::Flowing && at_end(slot))
+        // The others stand still, and nothing of them comes by itself.
+        self.newest() && self.slots.iter().filter(|slot| slot.state == State::Flowing).all(at_end)
     }
 
     /// A newer join of the group took over.
@@ -280,19 +283,20 @@ fn assignment(slot: &Slot, committed: Option<i64>, catalog: &Catalog) -> Assignm
     Assignment { partition: slot.at.clone(), topic_id: slot.topic_id.clone(), committed, low, high }
 }
 
-fn out_of_range(group: &str, slot: &Slot, gap: Gap) -> String {
+fn out_of_range(group: &str, slot: &Slot, gap: Gap) -> Lost {
     let (at, offset, Gap { low, high }) = (&slot.at, slot.fetched, gap);
     if offset < low {
-        let lost = low - offset;
-        return format!(
-            "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {lost} records before \
-             this sink had read them. Give the topic a longer `retention.ms`, and decide where this sink goes on"
+        let removed = low - offset;
+        let text = format!(
+            "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {removed} records \
+             before this sink had read them. Give the topic a longer `retention.ms`"
         );
+        return Lost::Removed { low, text };
     }
-    format!(
+    Lost::PastTheEnd(format!(
         "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: it is not the log that this offset came from \
          (an older copy of the state-dir, perhaps). Decide where this sink goes on"
-    )
+    ))
 }
 
 #[async_trait]
@@ -319,9 +323,9 @@ impl SinkLog for Lane {
                 return Ok(self.deliver());
             }
             if linger.is_none()
-                && let Some((at, text)) = self.stops.pop_front()
+                && let Some((at, lost)) = self.stops.pop_front()
             {
-                return Ok(SinkEvent::OutOfRange(at, text));
+                return Ok(SinkEvent::OutOfRange(at, lost));
             }
             if !self.shared.changed(&mut self.seen, linger.unwrap_or(until)).await? {
                 // Records first: that they came is what ends the linger.

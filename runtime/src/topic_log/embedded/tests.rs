@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::batch::Record;
-use crate::topic_log::{BatchLimits, Position, SinkEvent, TopicPartition, TopicSelection};
+use crate::topic_log::{BatchLimits, Lost, Position, SinkEvent, TopicPartition, TopicSelection};
 
 mod catalogs;
 mod fencing;

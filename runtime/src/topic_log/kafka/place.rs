@@ -11,7 +11,7 @@ use super::admin::{ends, offsets};
 use super::client::blocking;
 use super::fault::{code_fault, fault};
 use super::lane::{Lane, Phase, Slot};
-use crate::topic_log::{LogError, SinkEvent, Start, TopicPartition};
+use crate::topic_log::{LogError, Lost, SinkEvent, Start, TopicPartition};
 
 /// Longest wait for a seek.
 const SEEK: Duration = Duration::from_secs(5);
@@ -82,13 +82,13 @@ impl Lane {
 
     /// Nothing is left to read: the ends are asked for, as what librdkafka knows of them may be old.
     pub(super) async fn caught_up(&self) -> Result<bool, LogError> {
-        let flows = |slot: &Slot| slot.state == Phase::Flowing && slot.at_end;
+        let waits = |slot: &&Slot| matches!(slot.state, Phase::Flowing | Phase::Leaving);
         let Some((since, owned)) = self.group.settled(self.lane) else { return Ok(false) };
-        if !self.slots.iter().all(flows) {
+        if !self.slots.iter().filter(waits).all(|slot| slot.state == Phase::Flowing && slot.at_end) {
             return Ok(false);
         }
         let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
-        let places: Vec<_> = self.slots.iter().map(|slot| (slot.at.clone(), slot.delivered)).collect();
+        let places: Vec<_> = self.slots.iter().filter(waits).map(|slot| (slot.at.clone(), slot.delivered)).collect();
         let ghost = self.group.ghost;
         blocking(move || {
             if since.elapsed() < ghost && shared.partitions_of(&wanted)? > owned {
@@ -110,19 +110,24 @@ impl Lane {
         let (offset, group) = (offset.unwrap_or(delivered), &self.group.name);
         let (consumer, asked) = (Arc::clone(&self.consumer), vec![at.clone()]);
         let known = blocking(move || Ok(ends(&consumer, &asked)?.first().copied())).await;
-        let text = match known {
-            Ok(Some((low, _))) if offset < low => format!(
-                "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {} records before \
-                 this sink had read them. Give the topic a longer `retention.ms`, and decide where this sink goes on",
-                low - offset
-            ),
-            Ok(Some((_, high))) => format!(
+        let lost = match known {
+            Ok(Some((low, _))) if offset < low => {
+                let removed = low - offset;
+                let text = format!(
+                    "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {removed} \
+                     records before this sink had read them. Give the topic a longer `retention.ms`"
+                );
+                Lost::Removed { low, text }
+            }
+            Ok(Some((_, high))) => Lost::PastTheEnd(format!(
                 "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: records were lost there, or the topic \
                  was created anew. Decide where this sink goes on"
-            ),
-            Ok(None) | Err(_) => format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"),
+            )),
+            Ok(None) | Err(_) => {
+                Lost::PastTheEnd(format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"))
+            }
         };
-        SinkEvent::OutOfRange(at, text)
+        SinkEvent::OutOfRange(at, lost)
     }
 }
 
