@@ -26,8 +26,8 @@ mod unit;
 mod tests;
 
 pub use connector::parse_start;
-pub use locate::locate;
 pub use diagnostic::{ConfigErrors, Diagnostic, Findings, Severity};
+pub use locate::locate;
 
 /// What a check may know besides the file.
 #[derive(Debug, Clone, Default)]

@@ -143,6 +143,7 @@ pub struct Assignment {
 }
 
 /// What a sink's lane sees, one at a time.
+#[expect(clippy::large_enum_variant, reason = "one event a batch: a box would be one more allocation on the hot path")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkEvent {
     /// Records of one or more of this lane's partitions, in order within each; never empty.

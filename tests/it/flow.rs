@@ -1,9 +1,9 @@
 //! Whole pipelines through `supervisor::run`: what is configured, runs, and what arrived. Each test has a folder and a log of
 //! its own; the embedded log mostly, and Kafka and PostgreSQL where they could differ.
 
+mod buffered;
 mod components;
 mod deployment;
-mod buffered;
 mod faults;
 mod partitions;
 mod restart;

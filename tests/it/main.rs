@@ -1,10 +1,10 @@
 //! Integration tests: whole behaviours through the library and the binary. One module a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-mod topic_log;
 mod csv;
 mod flow;
 mod http_sink;
 mod odata;
 mod sandbox;
 mod sql;
+mod topic_log;

@@ -91,7 +91,7 @@ impl Prepared {
             properties: properties(connector),
         };
         Ok(SourceTask {
-            chain: self.chain(connector, loaded, &grants, Edge::Source)?,
+            chain: chain(connector, loaded, &grants, Edge::Source)?,
             dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
             context: context(connector, task),
             component: loaded.component.clone(),
@@ -115,7 +115,7 @@ impl Prepared {
         })
     }
 
-    pub(super) async fn sink_task(
+    pub(super) fn sink_task(
         &self,
         index: usize,
         task: u32,
@@ -127,7 +127,7 @@ impl Prepared {
         let grants = self.grants(connector, Kind::Sink, task)?;
         let offsets = if exactly_once(config, &loaded.component) { Some(self.offsets(index, &grants)?) } else { None };
         Ok(SinkTask {
-            chain: self.chain(connector, loaded, &grants, Edge::Sink)?,
+            chain: chain(connector, loaded, &grants, Edge::Sink)?,
             dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
             context: context(connector, task),
             component: loaded.component.clone(),
@@ -167,14 +167,14 @@ impl Prepared {
             metrics: self.telemetry.connector(&connector.name, kind, task),
         })
     }
+}
 
-    fn chain(&self, connector: &Connector, loaded: &Loaded, grants: &Grants, edge: Edge) -> Result<Chain, TaskError> {
-        let (decode, encode) = match edge {
-            Edge::Source => (None, Some(connector.format)),
-            Edge::Sink => (Some(connector.format), None),
-        };
-        Chain::new(decode, &connector.transforms, encode, |index, step| wasm_step(connector, loaded, grants, (index, step)))
-    }
+fn chain(connector: &Connector, loaded: &Loaded, grants: &Grants, edge: Edge) -> Result<Chain, TaskError> {
+    let (decode, encode) = match edge {
+        Edge::Source => (None, Some(connector.format)),
+        Edge::Sink => (Some(connector.format), None),
+    };
+    Chain::new(decode, &connector.transforms, encode, |index, step| wasm_step(connector, loaded, grants, (index, step)))
 }
 
 /// On which side of a chain the format stands.

@@ -56,7 +56,7 @@ async fn live(
     let (stop_lanes, lane_stop) = Stop::new();
     let mut tasks = JoinSet::new();
     for (task, mut lane) in (0u32..).zip(lanes) {
-        let work = prepared.sink_task(sink, task, lane_stop.clone(), upstream.cloned()).await?;
+        let work = prepared.sink_task(sink, task, lane_stop.clone(), upstream.cloned())?;
         let prepared = Arc::clone(prepared);
         tasks.spawn(async move { work.run(prepared.log.as_ref(), lane.as_mut()).await });
     }

@@ -39,7 +39,10 @@ async fn offset_is_not_committed_when_the_log_refuses_the_dead_letter() {
         let body = ledger("", &format!("exactly-once = {once}\ndead-letter = \"dlq.other\""));
         let ended = deployment.until_done(&body).await;
         assert_eq!(ended.outcome, Outcome::Clean);
-        assert_eq!(deployment.read("dlq.other").await.iter().map(seen).collect::<Vec<_>>(), [("ledger.refused", "refuse".to_owned())]);
+        assert_eq!(
+            deployment.read("dlq.other").await.iter().map(seen).collect::<Vec<_>>(),
+            [("ledger.refused", "refuse".to_owned())]
+        );
         assert_eq!(counts(&ended.snapshot, "ledger"), [3, 0, 2, 0, 1]);
     }
 }
