@@ -109,6 +109,8 @@ impl Running<'_> {
         let limits = BatchLimits { records: batch.records, bytes: batch.bytes, linger: batch.linger };
         let mut backoff = self.new_backoff();
         while !self.task.stop.is_requested() {
+            // Asked before the log is: an end of the topic from before the last record came would end the sink too early.
+            let last = self.task.until_done.as_ref().is_some_and(|done| *done.borrow());
             let event = match self.lane.next(limits, WAIT).await {
                 Ok(event) => event,
                 Err(LogError::Retry(message)) => {
@@ -129,7 +131,7 @@ impl Running<'_> {
                 SinkEvent::OutOfRange(partition, lost) => self.out_of_range(&partition, lost).await?,
                 SinkEvent::Idle { caught_up } => {
                     self.flush().await?;
-                    if caught_up && self.task.until_done.as_ref().is_some_and(|done| *done.borrow()) {
+                    if caught_up && last {
                         return self.finished();
                     }
                 }
