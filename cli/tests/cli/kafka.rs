@@ -16,7 +16,7 @@ async fn forget_earlier_runs(servers: &str) {
     let ours = |name: &&str| {
         ["erp.", "wms.", "marketing.", "dlq.retail.", "wharf.retail."].iter().any(|prefix| name.starts_with(prefix))
     };
-    let names: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).filter(ours).collect();
+    let names: Vec<&str> = metadata.topics().iter().map(rdkafka::metadata::MetadataTopic::name).filter(ours).collect();
     if !names.is_empty() {
         client.delete_topics(&names, &AdminOptions::new()).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
