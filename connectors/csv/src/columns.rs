@@ -3,10 +3,11 @@
 
 use std::ops::Range;
 
+use wharf_sdk::json::pointer;
 use wharf_sdk::{Error, Rejection, Result};
 
 use crate::config::Rules;
-use crate::json::{missing, pointer};
+use crate::json::missing;
 use crate::kind::{Kind, text};
 use crate::rows::Fields;
 

@@ -9,6 +9,7 @@
 //! cursor leaves nothing out.
 
 use serde_json::{Map, Value};
+use wharf_sdk::json::pointer;
 
 use crate::config::Paging;
 use crate::cursor::Cursor;
@@ -446,11 +447,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// RFC 6901.
-fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Objects whose keys are text and whose values came from JSON always have a JSON form.

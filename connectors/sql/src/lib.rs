@@ -124,7 +124,7 @@ impl Sql {
                 return Err(Error::fatal(format!("the database refused row {}, which was not sent", rejected.row)));
             };
             let mut rejection = Rejection::new(rejected.code, rejected.reason);
-            rejection.field = rejected.column.as_deref().map(mapping::pointer);
+            rejection.field = rejected.column.as_deref().map(wharf_sdk::json::pointer);
             outcomes.push(record, rejection);
         }
         Ok(())

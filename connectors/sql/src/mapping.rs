@@ -8,5 +8,5 @@ mod rows;
 mod table;
 mod time;
 
-pub use rows::{Rows, pointer};
+pub use rows::Rows;
 pub use table::Table;

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::fields::pick;
+use wharf_sdk::json::pick;
 
 /// Deepest nesting of objects and arrays: what JSON readers after us, Wharf's included, still take.
 const MAX_DEPTH: usize = 127;

@@ -3,12 +3,12 @@
 
 mod body;
 mod config;
-mod fields;
 mod time;
 
 use std::time::Duration;
 
 use wharf_sdk::inbox::{self, Request};
+use wharf_sdk::json;
 use wharf_sdk::{Context, Limits, NewRecord, Polled, Position, Records, Rejection, Result, Source, export_source};
 
 use config::{Config, Key};
@@ -68,7 +68,7 @@ impl Webhook {
             .iter()
             .filter_map(|name| header(request, name).map(|value| (name.as_str(), Some(value.as_bytes()))))
             .collect();
-        let picked = match fields::pick(object, &self.names) {
+        let picked = match json::pick(object, &self.names) {
             Ok(picked) => picked,
             // Reading the body has checked the objects; a text that still cannot be read is not lost.
             Err(e) => {
@@ -81,9 +81,13 @@ impl Webhook {
         let record = NewRecord::new().value(object).timestamp(timestamp).headers(&headers);
         let key = match &self.config.key {
             Key::None => return records.push(record),
-            Key::Fields(names) => fields::key(names, &picked).map_err(|name| {
-                Rejection::new("key.missing", format!("the field `{name}` of the key is absent or null")).at(pointer(name))
-            }),
+            Key::Fields(names) => {
+                let mut key = Vec::new();
+                json::key(names, &picked, &mut key).map(|()| key).map_err(|name| {
+                    Rejection::new("key.missing", format!("the field `{name}` of the key is absent or null"))
+                        .at(json::pointer(name))
+                })
+            }
             Key::Header(name) => header_key(request, name, at),
         };
         match key {
@@ -98,16 +102,11 @@ fn header_key(request: &Request, name: &str, at: Option<usize>) -> Result<Vec<u8
         .filter(|value| !value.is_empty())
         .ok_or_else(|| Rejection::new("key.missing", format!("the request had no header `{name}`, which is to be the key")))?;
     let text = at.map_or_else(|| value.to_owned(), |at| format!("{value}/{at}"));
-    Ok(fields::json_string(&text).into_bytes())
+    Ok(json::json_string(&text).into_bytes())
 }
 
 fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-}
-
-/// RFC 6901.
-fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 export_source!(Webhook, manifest = include_str!("../connector.toml"));

@@ -35,6 +35,7 @@ mod error;
 mod export;
 pub mod http;
 pub mod inbox;
+pub mod json;
 pub mod log;
 mod manifest;
 mod outcome;

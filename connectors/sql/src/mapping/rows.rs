@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use wharf_sdk::json::pointer;
 use wharf_sdk::sql::{self, Bitmap, Column};
 use wharf_sdk::{Record, Rejection, Result};
 
@@ -201,9 +202,4 @@ fn cell_of<'a>(
 
 fn has(fields: &[Field<'_>], name: &str) -> bool {
     fields.iter().any(|(field, _)| field.eq_ignore_ascii_case(name))
-}
-
-/// JSON pointer to a field (RFC 6901).
-pub fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
