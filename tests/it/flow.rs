@@ -3,10 +3,14 @@
 
 mod components;
 mod deployment;
+mod bad_input;
 mod buffered;
 mod faults;
+mod on_kafka;
 mod partitions;
 mod restart;
+mod steps;
+mod webhook;
 
 use deployment::{Deployment, counts, reason, row, task, texts};
 
