@@ -18,6 +18,7 @@ mod bury;
 pub mod chain;
 pub mod dead;
 pub mod deliver;
+pub mod destinations;
 pub mod exactly_once;
 pub mod sink;
 pub mod source;

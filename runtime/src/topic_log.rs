@@ -155,7 +155,7 @@ pub enum SinkEvent {
     /// The log does not have the next offset. That partition does not flow on until [`SinkLog::begin`] says where.
     OutOfRange(TopicPartition, Lost),
     /// Nothing came within the wait; `caught_up`: every partition of this lane has been read to its end, but for those that
-    /// stand still because no [`SinkLog::begin`] let them go on.
+    /// were told to be out of range and stand still since.
     Idle { caught_up: bool },
 }
 

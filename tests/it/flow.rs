@@ -1,12 +1,16 @@
 //! Whole pipelines through `supervisor::run`: what is configured, runs, and what arrived. Each test has a folder and a log of
 //! its own; the embedded log mostly, and Kafka and PostgreSQL where they could differ.
 
+mod bad_input;
 mod buffered;
 mod components;
 mod deployment;
 mod faults;
+mod on_kafka;
 mod partitions;
 mod restart;
+mod steps;
+mod webhook;
 
 use deployment::{Deployment, counts, reason, row, task, texts};
 

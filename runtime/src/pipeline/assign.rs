@@ -23,33 +23,20 @@ impl Running<'_> {
         for (index, assignment) in list.iter().enumerate() {
             let target = kept_by_target.get(index).copied().flatten();
             let stored = stored.get(index).copied().flatten();
-            let known = target.or(stored).or(assignment.committed);
-            if let Some(offset) = known
-                && offset > assignment.high
-            {
-                self.past_the_end(assignment, offset);
-                continue;
-            }
-            let offset = match known {
+            let offset = match target.or(stored).or(assignment.committed) {
                 Some(offset) => offset,
                 None => self.lane.resolve_start(&assignment.partition).await?,
             };
-            self.claim(assignment, offset).await?;
+            // Past the end, as far as is known, no row is made: the log says so next, and the partition stops.
+            if stored.is_some() || offset <= assignment.high {
+                self.claim(assignment, offset).await?;
+            }
             starts.push((assignment.partition.clone(), offset));
         }
         Ok(self.lane.begin(&starts).await?)
     }
 
-    /// An offset past the end: data is gone or the topic is another one. That partition stops, the others flow on.
-    fn past_the_end(&mut self, assignment: &Assignment, offset: i64) {
-        let reason = format!(
-            "{} ends at offset {}, but offset {offset} is stored for this sink: records were lost at the log, or the topic was made anew. \
-             The partition stays stopped; reset its offset to go on",
-            assignment.partition, assignment.high
-        );
-        self.stop_partition(&assignment.partition, reason);
-    }
-
+    /// This partition stays where it is, the others flow on.
     fn stop_partition(&mut self, partition: &TopicPartition, reason: String) {
         tracing::error!(connector = self.task.grants.connector, reason, "partition stopped");
         self.task.grants.metrics.partition_stopped(&partition.to_string(), reason.clone());

@@ -14,6 +14,7 @@ use crate::guest::{Component, Context, Grants, GuestError, SourceGuest};
 use crate::outcome::Rejection;
 use crate::pipeline::chain::Chain;
 use crate::pipeline::dead::Dead;
+use crate::pipeline::destinations::Destinations;
 use crate::pipeline::transaction::Transaction;
 use crate::pipeline::{Ended, Stop, Tally, TaskError};
 use crate::retry::Backoff;
@@ -35,6 +36,7 @@ pub struct SourceTask {
     pub grants: Grants,
     pub chain: Chain,
     pub dead: Dead,
+    pub destinations: Destinations,
     pub owner: SourceOwner,
     pub stop: Stop,
     /// `--until-done`: end when the source has nothing more and, for one with an inbox, this says that no more will be sent.
@@ -53,11 +55,12 @@ impl SourceTask {
     /// # Errors
     /// [`TaskError`]: the supervisor decides what follows.
     pub async fn run(mut self, log: &dyn TopicLog) -> Result<Ended, TaskError> {
+        let topics = log;
         let mut log = log.source(&self.owner).await?;
         let mut guest = SourceGuest::start(&self.component, self.grants.clone()).await?;
         self.open(&mut guest, log.positions()).await?;
         self.grants.metrics.state(TaskState::Running, None);
-        let ended = self.carry(&mut guest, log.as_mut()).await;
+        let ended = self.carry(&mut guest, log.as_mut(), topics).await;
         if ended.is_err() {
             settle(self.grants.inbox.as_deref(), false);
         }
@@ -80,7 +83,12 @@ impl SourceTask {
         }
     }
 
-    async fn carry(&mut self, guest: &mut SourceGuest, log: &mut dyn SourceLog) -> Result<Ended, TaskError> {
+    async fn carry(
+        &mut self,
+        guest: &mut SourceGuest,
+        log: &mut dyn SourceLog,
+        topics: &dyn TopicLog,
+    ) -> Result<Ended, TaskError> {
         let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
         while !self.stop.is_requested() {
             let mut transaction = match Transaction::collect(guest, &self.config, self.grants.inbox.as_deref(), &self.stop).await
@@ -100,7 +108,7 @@ impl SourceTask {
             } else {
                 // An instance that is dead takes no acknowledgement.
                 let acknowledged = if matches!(failed, Some(GuestError::Died { .. })) { None } else { Some(&mut *guest) };
-                self.move_on(transaction, acknowledged, log).await?;
+                self.move_on(transaction, acknowledged, log, topics).await?;
             }
             if let Some(error) = failed {
                 self.wait_or_give_up(error, &mut backoff).await?;
@@ -119,12 +127,13 @@ impl SourceTask {
         mut transaction: Transaction,
         guest: Option<&mut SourceGuest>,
         log: &mut dyn SourceLog,
+        topics: &dyn TopicLog,
     ) -> Result<(), TaskError> {
         let positions = std::mem::take(&mut transaction.positions);
         check_size(&positions)?;
         let count = transaction.records.len();
         self.grants.metrics.in_flight(count);
-        let outgoing = self.prepare(transaction).await?;
+        let outgoing = self.prepare(transaction, topics).await?;
         let tally = self.append(outgoing, &positions, log).await?;
         tally.settle(&self.grants.metrics);
         self.grants.metrics.in_flight(0);
@@ -145,7 +154,7 @@ impl SourceTask {
     }
 
     /// Raw rejects become dead letters, the rest goes through the transforms.
-    async fn prepare(&mut self, transaction: Transaction) -> Result<Outgoing, TaskError> {
+    async fn prepare(&mut self, transaction: Transaction, topics: &dyn TopicLog) -> Result<Outgoing, TaskError> {
         let Transaction { records, rejects, .. } = transaction;
         let read = records.len();
         let mut dead = Batch::default();
@@ -171,7 +180,8 @@ impl SourceTask {
         let rejected = applied.rejects.iter().map(|r| r.index);
         let mut tally = Tally::of(count, &applied.origin, rejected);
         tally += Tally { read: raw as u64, dead_lettered: raw as u64, ..Tally::default() };
-        let mut outgoing = self.without_oversize(applied.records, &mut dead, &mut tally)?;
+        let outgoing = self.without_oversize(applied.records, &mut dead, &mut tally)?;
+        let mut outgoing = self.without_unknown_topics(outgoing, topics, &mut dead, &mut tally).await?;
         dead.records().for_each(|letter| outgoing.push(&letter));
         Ok(Outgoing { records: outgoing, tally })
     }
@@ -193,18 +203,42 @@ impl SourceTask {
             .filter(|(_, r)| size(r) > limit)
             .map(|(index, r)| Refused { index, reason: format!("{} bytes, `max-record-bytes` is {limit}", size(&r)) })
             .collect();
-        self.bury(records, &refused, dead, tally)
+        self.bury(records, ("record.oversize", &refused), dead, tally)
+    }
+
+    /// A record that names a topic which is not there becomes a dead letter: it, and only it, is at fault.
+    async fn without_unknown_topics(
+        &mut self,
+        records: Batch,
+        topics: &dyn TopicLog,
+        dead: &mut Batch,
+        tally: &mut Tally,
+    ) -> Result<Batch, TaskError> {
+        let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
+        let refused = loop {
+            match self.destinations.refused(&records, topics).await {
+                Err(LogError::Retry(message)) => self.wait_for_log(message, &mut backoff).await?,
+                answer => break answer?,
+            }
+        };
+        self.bury(records, ("topic.unknown", &refused), dead, tally)
     }
 
     /// Turns refused records into dead letters and answers the others.
-    fn bury(&self, records: Batch, refused: &[Refused], dead: &mut Batch, tally: &mut Tally) -> Result<Batch, TaskError> {
+    fn bury(
+        &self,
+        records: Batch,
+        (code, refused): (&str, &[Refused]),
+        dead: &mut Batch,
+        tally: &mut Tally,
+    ) -> Result<Batch, TaskError> {
         if refused.is_empty() {
             return Ok(records);
         }
         let all: Vec<_> = records.records().collect();
         for Refused { index, reason } in refused {
             if let Some(record) = all.get(*index) {
-                let rejection = Rejection::new("record.oversize", reason.clone());
+                let rejection = Rejection::new(code, reason.clone());
                 self.dead.push(dead, record, Stage::KafkaProduce, &rejection)?;
                 *tally = tally.refused(1);
             }
@@ -231,7 +265,7 @@ impl SourceTask {
                 return Err(TaskError::Failed(format!("the log refuses a dead letter: {}", letter.reason)));
             }
             let mut dead = Batch::default();
-            records = self.bury(records, &refused, &mut dead, &mut tally)?;
+            records = self.bury(records, ("record.oversize", &refused), &mut dead, &mut tally)?;
             dead.records().for_each(|letter| records.push(&letter));
         }
     }

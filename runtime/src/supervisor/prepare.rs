@@ -14,6 +14,7 @@ use crate::guest::{Component, Context, Grants};
 use crate::listen::Route;
 use crate::pipeline::chain::{Chain, WasmStep};
 use crate::pipeline::dead::Dead;
+use crate::pipeline::destinations::Destinations;
 use crate::pipeline::exactly_once::Offsets;
 use crate::pipeline::sink::SinkTask;
 use crate::pipeline::source::SourceTask;
@@ -94,6 +95,7 @@ impl Prepared {
             chain: chain(connector, loaded, &grants, Edge::Source)?,
             dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
             context: context(connector, task),
+            destinations: Destinations::new(&config.topic),
             component: loaded.component.clone(),
             config: Arc::new(config.clone()),
             grants,

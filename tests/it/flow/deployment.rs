@@ -98,10 +98,12 @@ impl Deployment {
 
     /// The sections of `body` under what every deployment here begins with.
     fn config(&self, body: &str) -> Config {
-        let kafka = self
-            .kafka
-            .as_ref()
-            .map(|bootstrap| format!("[kafka]\nbootstrap.servers = \"{bootstrap}\"\ntopic.metadata.refresh.interval.ms = 500\n"));
+        let kafka = self.kafka.as_ref().map(|bootstrap| {
+            format!(
+                "[kafka]\nbootstrap.servers = \"{bootstrap}\"\ntopic.metadata.refresh.interval.ms = 500\n\
+                 topic.metadata.propagation.max.ms = 3000\nsession.timeout.ms = 6000\n"
+            )
+        });
         let create = if self.kafka.is_some() && !body.starts_with("create") { "create = true\n" } else { "" };
         let (top, sections) = body.split_at(body.find("\n[").unwrap_or(0));
         let head = format!("name = \"{}\"\nstate-dir = \"state\"\n{create}{top}\n", self.name);
@@ -158,12 +160,20 @@ impl Deployment {
 
     /// All records of a topic, by partition and offset.
     pub async fn read(&self, topic: &str) -> Vec<Row> {
-        let name = self.topic(topic);
+        self.read_whole(&self.topic(topic)).await
+    }
+
+    /// The dead letters of a connector.
+    pub async fn read_dead(&self, connector: &str) -> Vec<Row> {
+        self.read_whole(&format!("dlq.{}.{connector}", self.name)).await
+    }
+
+    async fn read_whole(&self, name: &str) -> Vec<Row> {
         let log: Arc<dyn TopicLog> = match &self.kafka {
             None => Arc::new(EmbeddedLog::open_read_only(&self.path("state")).unwrap()),
             Some(_) => self.log(),
         };
-        let mut reader = log.read(&name, Start::Earliest).await.unwrap();
+        let mut reader = log.read(name, Start::Earliest).await.unwrap();
         let mut rows = Vec::new();
         loop {
             let batch = reader.next(Duration::from_millis(300)).await.unwrap();
@@ -303,11 +313,6 @@ impl Running {
     pub async fn drain(self) -> Ended {
         self.stop.send_replace(true);
         self.ended().await
-    }
-
-    /// The request to stop, without waiting.
-    pub fn stop(&self) {
-        self.stop.send_replace(true);
     }
 
     /// Waits until it has ended by itself.

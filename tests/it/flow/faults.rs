@@ -235,3 +235,35 @@ async fn a_transform_that_cannot_be_opened_fails_its_connector_and_buries_nothin
         assert_eq!(counts(&ended.snapshot, "ledger"), [0; 5]);
     }
 }
+
+#[tokio::test]
+async fn a_sink_that_refuses_nearly_everything_stops_before_its_topic_is_poured_away() {
+    let deployment = Deployment::embedded();
+    deployment.produce_values("orders", &["refuse"; 100]).await;
+    let body = ledger("", "batch = { records = 10 }\ndead-letter.window = { size = 100, limit = 25 }");
+    let ended = deployment.until_done(&body).await;
+    assert_eq!(ended.outcome, Outcome::AllFailed);
+    assert!(reason(&ended.snapshot, "ledger").contains("30 of the last 30 records were dead-lettered"), "{ended:?}");
+    // What was buried is confirmed, the rest stays where it is.
+    assert_eq!(deployment.read("dlq.flow.ledger").await.len(), 30);
+    assert_eq!(
+        (deployment.query("SELECT next_offset FROM _wharf_offsets"), counts(&ended.snapshot, "ledger")),
+        (vec!["30".to_owned()], [30, 0, 0, 0, 30])
+    );
+}
+
+#[tokio::test]
+async fn a_drain_that_hits_its_deadline_says_so_and_its_records_come_again() {
+    let deployment = Deployment::embedded();
+    deployment.produce_values("orders", &["a", "spin", "b"]).await;
+    let running = deployment.start(&format!("drain-timeout = \"300ms\"\n{}", ledger("", "limits.call-cpu = \"80s\""))).await;
+    running.when("in flight", |snapshot| task(snapshot, "ledger").in_flight == 3).await;
+    let ended = running.drain().await;
+    assert_eq!(ended.outcome, Outcome::DrainDeadline);
+    assert!(reason(&ended.snapshot, "ledger").contains("comes again at the next start"), "{ended:?}");
+    assert_eq!(counts(&ended.snapshot, "ledger"), [0; 5]);
+    let ended = deployment.until_done(&ledger("", "limits.call-cpu = \"200ms\"")).await;
+    assert_eq!(ended.outcome, Outcome::Clean);
+    assert_eq!(entered(&deployment, "ledger"), ["a", "b"]);
+    assert_eq!(counts(&ended.snapshot, "ledger"), [3, 0, 2, 0, 1]);
+}

@@ -259,8 +259,8 @@ impl Lane {
     fn caught_up(&self) -> bool {
         let catalog = self.shared.catalog.borrow();
         let at_end = |slot: &Slot| catalog.ends(&slot.at).is_some_and(|ends| slot.delivered >= ends.high);
-        // The others stand still, and nothing of them comes by itself.
-        self.newest() && self.slots.iter().filter(|slot| slot.state == State::Flowing).all(at_end)
+        let done = |slot: &Slot| slot.state == State::Stopped || (slot.state == State::Flowing && at_end(slot));
+        self.newest() && self.stops.is_empty() && self.slots.iter().all(done)
     }
 
     /// A newer join of the group took over.

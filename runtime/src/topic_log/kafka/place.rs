@@ -82,13 +82,13 @@ impl Lane {
 
     /// Nothing is left to read: the ends are asked for, as what librdkafka knows of them may be old.
     pub(super) async fn caught_up(&self) -> Result<bool, LogError> {
-        let waits = |slot: &&Slot| matches!(slot.state, Phase::Flowing | Phase::Leaving);
+        let counts = |slot: &&Slot| slot.state != Phase::Stopped;
         let Some((since, owned)) = self.group.settled(self.lane) else { return Ok(false) };
-        if !self.slots.iter().filter(waits).all(|slot| slot.state == Phase::Flowing && slot.at_end) {
+        if !self.slots.iter().filter(counts).all(|slot| slot.state == Phase::Flowing && slot.at_end) {
             return Ok(false);
         }
         let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
-        let places: Vec<_> = self.slots.iter().filter(waits).map(|slot| (slot.at.clone(), slot.delivered)).collect();
+        let places: Vec<_> = self.slots.iter().filter(counts).map(|slot| (slot.at.clone(), slot.delivered)).collect();
         let ghost = self.group.ghost;
         blocking(move || {
             if since.elapsed() < ghost && shared.partitions_of(&wanted)? > owned {

@@ -1,0 +1,108 @@
+//! The rules that depend most on the log, once more on Kafka: rows go to SQLite, so that only the log differs.
+
+use std::collections::BTreeMap;
+
+use wharf_runtime::supervisor::Outcome;
+
+use super::*;
+
+#[tokio::test]
+async fn a_poisonous_record_alone_is_buried_and_its_neighbours_arrive_in_order() {
+    let Some(deployment) = Deployment::kafka("flow_poison") else { return };
+    deployment.produce_values("orders", &["a", "b", "trap", "c", "d"]).await;
+    let body = format!("{}{NEIGHBOUR}", ledger("", "exactly-once = false"));
+    let ended = deployment.until_done(&body).await;
+    assert_eq!(ended.outcome, Outcome::Clean);
+    assert_eq!(entered(&deployment, "ledger"), ["a", "b", "c", "d"]);
+    assert_eq!(entered(&deployment, "neighbour"), ["a", "b", "c", "d"]);
+    let dead = deployment.read_dead("ledger").await;
+    assert_eq!(dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(), [("guest.poison", "trap".to_owned())]);
+    assert_eq!((dead[0].header("__connect.errors.offset"), dead[0].timestamp), ("2", 1_700_000_000_000));
+    assert_eq!(counts(&ended.snapshot, "ledger"), [5, 0, 4, 0, 1]);
+    // The group's offset is past it: a second run reads nothing.
+    let ended = deployment.until_done(&body).await;
+    assert_eq!(counts(&ended.snapshot, "ledger"), [0; 5]);
+}
+
+#[tokio::test]
+async fn offset_is_not_committed_when_there_is_no_topic_for_the_dead_letter() {
+    let Some(deployment) = Deployment::kafka("flow_no_dead_letter") else { return };
+    for once in [true, false] {
+        deployment.produce_values("orders", &["refuse"]).await;
+        let body = ledger("", &format!("exactly-once = {once}"));
+        let ended = deployment.until_done(&format!("create = false\n{body}")).await;
+        assert_eq!(ended.outcome, Outcome::AllFailed, "{ended:#?}");
+        assert_eq!(counts(&ended.snapshot, "ledger"), [0; 5]);
+    }
+    let ended = deployment.until_done(&ledger("", "exactly-once = false")).await;
+    assert_eq!(ended.outcome, Outcome::Clean);
+    assert_eq!(deployment.read_dead("ledger").await.len(), 2, "none was dropped");
+    assert_eq!(counts(&ended.snapshot, "ledger"), [2, 0, 0, 0, 2]);
+}
+
+#[tokio::test]
+async fn a_partition_whose_offset_is_past_the_end_stops_and_the_run_ends_as_failed() {
+    let Some(deployment) = Deployment::kafka("flow_past_the_end") else { return };
+    let keys: Vec<_> = (0..40).map(|n| (n % 8).to_string()).collect();
+    let records: Vec<_> = keys.iter().map(|key| (Some(key.as_str()), Some(key.as_bytes()))).collect();
+    deployment.produce("orders", 2, &records).await;
+    let ended = deployment.until_done(&ledger("", "")).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger")), (Outcome::Clean, [40, 0, 40, 0, 0]));
+    deployment.execute("UPDATE _wharf_offsets SET next_offset = 900 WHERE partition = 0");
+    deployment.produce("orders", 2, &records).await;
+    let ended = deployment.until_done(&ledger("", "")).await;
+    assert_eq!(ended.outcome, Outcome::AllFailed);
+    let why = reason(&ended.snapshot, "ledger");
+    assert!(why.contains("all else is delivered") && why.contains("offset 900"), "{why}");
+    let topic = deployment.read("orders").await;
+    let of = |partition: i32| topic.iter().filter(|row| row.partition == partition).count();
+    let arrived: Vec<_> = deployment.query("SELECT \"partition\", count(*) FROM ledger GROUP BY 1 ORDER BY 1");
+    assert!(of(0) > 0 && of(1) > 0);
+    assert_eq!(arrived, [format!("0|{}", of(0) / 2), format!("1|{}", of(1))]);
+}
+
+#[tokio::test]
+async fn three_tasks_over_six_partitions_keep_the_order_of_each_key() {
+    let Some(deployment) = Deployment::kafka("flow_three_tasks") else { return };
+    let keys: Vec<_> = (0..300).map(|n| format!("key{}", n % 17)).collect();
+    let values: Vec<_> = (0..300).map(|n| format!("key{} {n}", n % 17)).collect();
+    let records: Vec<_> = keys.iter().zip(&values).map(|(key, value)| (Some(key.as_str()), Some(value.as_bytes()))).collect();
+    deployment.produce("orders", 6, &records).await;
+    let ended = deployment.until_done(&ledger("", "tasks = 3\nbatch = { records = 7 }")).await;
+    assert_eq!(ended.outcome, Outcome::Clean);
+    let arrived = entered(&deployment, "ledger");
+    assert_eq!(arrived.len(), 300);
+    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in &arrived {
+        let (key, number) = line.split_once(' ').unwrap();
+        let number = number.parse().unwrap();
+        assert!(last.insert(key, number).is_none_or(|before| before < number), "{key}: {number} came late");
+    }
+    assert_eq!(counts(&ended.snapshot, "ledger"), [300, 0, 300, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_record_alone_is_buried_when_it_is_routed_to_a_topic_that_is_not_there() {
+    let Some(deployment) = Deployment::kafka("flow_route") else { return };
+    deployment
+        .write("in/a.jsonl", "{\"id\":1,\"kind\":\"orders\"}\n{\"id\":2,\"kind\":\"nowhere\"}\n{\"id\":3,\"kind\":\"orders\"}\n");
+    let body = r#"
+[[source]]
+name = "files"
+component = "csv"
+topic = "{t}orders"
+allow.files = ["in"]
+config = { path = "in" }
+[[source.transform]]
+route = { field = "kind", to = "{t}{}" }
+"#;
+    let ended = deployment.until_done(body).await;
+    assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
+    assert_eq!(deployment.read("orders").await.len(), 2);
+    let dead = deployment.read_dead("files").await;
+    assert_eq!(
+        dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(),
+        [("topic.unknown", r#"{"id":2,"kind":"nowhere"}"#.to_owned())]
+    );
+    assert_eq!(counts(&ended.snapshot, "files"), [3, 0, 2, 0, 1]);
+}
