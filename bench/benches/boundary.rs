@@ -67,7 +67,7 @@ fn bench<R>(bencher: Bencher<'_, '_>, operation: &'static str, native: bool, siz
 
 fn transform(bencher: Bencher<'_, '_>, name: &'static str, size: Size) {
     let mut guest = HOST.transform(name).expect("the guest opens");
-    bench(bencher, name, false, size, |batch| guest.apply(&batch).expect("the guest answers"));
+    bench(bencher, name, false, size, |batch| guest.apply(batch).expect("the guest answers"));
 }
 
 #[divan::bench_group(max_time = 2)]
@@ -137,5 +137,5 @@ mod mask {
 #[divan::bench(args = SIZES, max_time = 2)]
 fn accept(bencher: Bencher<'_, '_>, size: Size) {
     let mut guest = HOST.sink("echo-sink").expect("the guest opens");
-    bench(bencher, "accept", false, size, |batch| guest.write(&batch).expect("the guest answers"));
+    bench(bencher, "accept", false, size, |batch| guest.write(batch).expect("the guest answers"));
 }

@@ -26,7 +26,8 @@ impl Host {
     /// # Errors
     /// When the machine does not allow what the engine needs.
     pub fn new() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // A pipeline's task runs on a thread that also drives the timers; only here `block_on` does so too.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let cache = tempfile::tempdir()?;
         let guests = {
             let _inside = runtime.enter();
@@ -79,17 +80,17 @@ impl Running<'_, TransformGuest> {
     ///
     /// # Errors
     /// When the guest dies or answers with what does not fit.
-    pub fn apply(&mut self, records: &Batch) -> Result<Applied> {
-        let delta = self.host.runtime.block_on(self.guest.apply(records))?;
-        Ok(apply_delta(records, delta)?)
+    pub fn apply(&mut self, mut records: Batch) -> Result<Applied> {
+        let delta = self.host.runtime.block_on(self.guest.apply(&records))?;
+        Ok(apply_delta(&mut records, delta)?)
     }
 }
 
 impl Running<'_, SinkGuest> {
     /// # Errors
     /// When the guest dies.
-    pub fn write(&mut self, records: &Batch) -> Result<Written> {
-        Ok(self.host.runtime.block_on(self.guest.write(records))?)
+    pub fn write(&mut self, records: Batch) -> Result<Written> {
+        Ok(self.host.runtime.block_on(self.guest.write(&records))?)
     }
 }
 

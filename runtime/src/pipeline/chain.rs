@@ -93,9 +93,9 @@ impl WasmStep {
         let mut done = Applied::unchanged(Batch::default());
         let mut pieces = vec![(0, input.len(), 0)];
         while let Some((from, to, deaths)) = pieces.pop() {
-            let piece = input.select(|i| i >= from && i < to);
+            let mut piece = if to - from == input.len() { input.clone() } else { input.select(|i| i >= from && i < to) };
             self.make_ready().await?;
-            match self.apply_once(&piece).await {
+            match self.apply_once(&mut piece).await {
                 Ok(applied) => done.append(applied, from),
                 Err(error @ GuestError::Died { .. }) => {
                     self.guest = None;
@@ -134,7 +134,7 @@ impl WasmStep {
         Ok(())
     }
 
-    async fn apply_once(&mut self, input: &Batch) -> Result<Applied, GuestError> {
+    async fn apply_once(&mut self, input: &mut Batch) -> Result<Applied, GuestError> {
         if input.is_empty() {
             return Ok(Applied::unchanged(Batch::default()));
         }
