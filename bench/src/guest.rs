@@ -63,7 +63,8 @@ impl Host {
     }
 
     async fn component(&self, name: &str) -> Result<Component> {
-        let bytes = wharf_guest_bundle::component(name).with_context(|| format!("no guest `{name}`: is WHARF_BUNDLE=skip set?"))?;
+        let bytes =
+            wharf_guest_bundle::component(name).with_context(|| format!("no guest `{name}`: is WHARF_BUNDLE=skip set?"))?;
         Ok(Component::load(&self.guests, bytes).await?)
     }
 }
@@ -81,7 +82,7 @@ impl Running<'_, TransformGuest> {
     /// # Errors
     /// When the guest dies or answers with what does not fit.
     pub fn apply(&mut self, mut records: Batch) -> Result<Applied> {
-        let delta = self.host.runtime.block_on(self.guest.apply(&records))?;
+        let delta = self.host.runtime.block_on(self.guest.apply(&mut records))?;
         Ok(apply_delta(&mut records, delta)?)
     }
 }
@@ -90,7 +91,7 @@ impl Running<'_, SinkGuest> {
     /// # Errors
     /// When the guest dies.
     pub fn write(&mut self, records: Batch) -> Result<Written> {
-        Ok(self.host.runtime.block_on(self.guest.write(&records))?)
+        Ok(self.host.runtime.block_on(self.guest.write(records))?)
     }
 }
 
