@@ -122,6 +122,16 @@ impl Batch {
         Records { batch: self, index: 0, at: 0, header: 0 }
     }
 
+    /// Makes room for so many more records of so many bytes together.
+    pub fn reserve(&mut self, records: usize, bytes: usize) {
+        self.data.reserve(bytes);
+        self.key_lens.reserve(records);
+        self.value_lens.reserve(records);
+        self.timestamps.reserve(records);
+        self.partitions.reserve(records);
+        self.offsets.reserve(records);
+    }
+
     /// Appends a record. The topic is looked up from the end, as neighbours mostly share it.
     pub fn push(&mut self, record: &Record<'_>) {
         let topic = self.topic_index(record.topic);

@@ -17,6 +17,7 @@ mod component;
 mod engine;
 mod http;
 mod instance;
+mod lent;
 mod limits;
 mod state;
 mod stdio;

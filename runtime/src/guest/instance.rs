@@ -7,6 +7,7 @@ use wasmtime::Store;
 use super::call::{Entered, Live, yield_each_epoch};
 use super::component::{Component, ComponentError, ComponentKind, Description, Pre};
 use super::engine::Guests;
+use super::lent::Lent;
 use super::state::State;
 use super::stdio::Stdio;
 use super::v0_1::{sink, source, transform, types};
@@ -177,9 +178,9 @@ impl SinkGuest {
     ///
     /// # Errors
     /// What the guest says, or its death.
-    pub async fn write(&mut self, records: &Batch) -> Result<Written, GuestError> {
+    pub async fn write(&mut self, records: Batch) -> Result<Written, GuestError> {
         let count = records.len();
-        let records: types::Batch = records.clone().into();
+        let records: types::Batch = records.into();
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_sink_guest().call_write(&mut e.store, &records).await })
         });
@@ -227,13 +228,15 @@ impl TransformGuest {
         Ok(call.await??)
     }
 
-    /// Applies it to a batch. The delta's columns are checked where it is applied (`transform/delta.rs`).
+    /// Applies it to a batch, which is lent to the call and whole again after it. The delta's columns are checked where it is
+    /// applied (`transform/delta.rs`).
     ///
     /// # Errors
     /// What the guest says, or its death.
-    pub async fn apply(&mut self, records: &Batch) -> Result<Delta, GuestError> {
+    pub async fn apply(&mut self, records: &mut Batch) -> Result<Delta, GuestError> {
         let count = records.len();
-        let records: types::Batch = records.clone().into();
+        let lent = Lent::new(records);
+        let records = lent.share();
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_transform_guest().call_apply(&mut e.store, &records).await })
         });

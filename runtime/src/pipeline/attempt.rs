@@ -27,7 +27,7 @@ pub(super) enum Attempt {
 
 impl Running<'_> {
     /// One call of the sink.
-    pub(super) async fn write(&mut self, records: &Batch) -> Result<Attempt, TaskError> {
+    pub(super) async fn write(&mut self, records: Batch) -> Result<Attempt, TaskError> {
         if records.is_empty() {
             return Ok(Attempt::Written(Written::default()));
         }

@@ -89,13 +89,19 @@ impl WasmStep {
     }
 
     /// Applies the guest to the batch; when it dies twice, halves the batch until the record at fault stands alone.
-    async fn apply_isolating(&mut self, input: Batch) -> Result<Applied, TaskError> {
+    async fn apply_isolating(&mut self, mut input: Batch) -> Result<Applied, TaskError> {
         let mut done = Applied::unchanged(Batch::default());
-        let mut pieces = vec![(0, input.len(), 0)];
+        let count = input.len();
+        let mut pieces = vec![(0, count, 0)];
         while let Some((from, to, deaths)) = pieces.pop() {
-            let piece = input.select(|i| i >= from && i < to);
             self.make_ready().await?;
-            match self.apply_once(&piece).await {
+            let answered = if to - from == count {
+                // The input is whole again unless this succeeds, and then it was the last piece.
+                self.apply_once(&mut input).await
+            } else {
+                self.apply_once(&mut input.select(|i| i >= from && i < to)).await
+            };
+            match answered {
                 Ok(applied) => done.append(applied, from),
                 Err(error @ GuestError::Died { .. }) => {
                     self.guest = None;
@@ -134,7 +140,7 @@ impl WasmStep {
         Ok(())
     }
 
-    async fn apply_once(&mut self, input: &Batch) -> Result<Applied, GuestError> {
+    async fn apply_once(&mut self, input: &mut Batch) -> Result<Applied, GuestError> {
         if input.is_empty() {
             return Ok(Applied::unchanged(Batch::default()));
         }
@@ -175,6 +181,10 @@ impl Applied {
     }
 
     fn append(&mut self, piece: Self, from: usize) {
+        if from == 0 {
+            *self = piece;
+            return;
+        }
         let from = u32::try_from(from).unwrap_or(u32::MAX);
         piece.records.records().for_each(|r| self.records.push(&r));
         self.origin.extend(piece.origin.iter().map(|o| o + from));

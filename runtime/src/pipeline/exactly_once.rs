@@ -96,7 +96,7 @@ impl Running<'_> {
             if !self.begin().await? {
                 continue;
             }
-            let attempt = self.write(&records).await?;
+            let attempt = self.write(records).await?;
             if !matches!(attempt, Attempt::Written(_)) {
                 // Before any wait: an open transaction holds locks.
                 self.rollback().await;

@@ -236,7 +236,7 @@ impl Running<'_> {
         let mut buffered = false;
         while !open.is_empty() {
             let part = if open.len() == records.len() { records.clone() } else { pick(&records, &open) };
-            match self.write(&part).await? {
+            match self.write(part).await? {
                 Attempt::Written(written) => {
                     buffered |= written.buffered;
                     let (again, refused) = self.settle(&open, written).await?;

@@ -72,7 +72,7 @@ async fn sink_without_own_offsets_keeps_none_and_flushes_nothing() {
     let mut echo = sink(&load(&guests, "echo-sink").await, nothing()).await;
     let partitions = [TopicPartition { topic: "t".into(), partition: 0 }, TopicPartition { topic: "t".into(), partition: 1 }];
     assert_eq!(echo.assign(&partitions).await.unwrap(), [None, None]);
-    assert!(!echo.write(&batch(&["a"])).await.unwrap().buffered);
+    assert!(!echo.write(batch(&["a"])).await.unwrap().buffered);
     echo.flush().await.unwrap();
     echo.close().await.unwrap();
 }
@@ -85,12 +85,14 @@ async fn transform_keeps_splits_filters_and_rejects() {
 
     let mut identity = TransformGuest::start(&load(&guests, "identity").await, nothing()).await.unwrap();
     identity.open(context("{}")).await.unwrap();
-    let same = apply_delta(&input, identity.apply(&input).await.unwrap()).unwrap();
+    let delta = identity.apply(&mut input).await.unwrap();
+    let same = apply_delta(&mut input.clone(), delta).unwrap();
     assert_eq!(same.records, input);
 
     let mut split = TransformGuest::start(&load(&guests, "split").await, nothing()).await.unwrap();
     split.open(context("{}")).await.unwrap();
-    let applied = apply_delta(&input, split.apply(&input).await.unwrap()).unwrap();
+    let delta = split.apply(&mut input).await.unwrap();
+    let applied = apply_delta(&mut input, delta).unwrap();
     let words: Vec<_> = applied.records.records().map(|r| (r.offset, r.value.unwrap())).collect();
     assert_eq!(words, [(0, &b"one"[..]), (0, b"two"), (2, b"three")]);
     assert_eq!(applied.origin, [0, 0, 2]);

@@ -21,21 +21,30 @@ fn reject(index: u32) -> Outcome {
 }
 
 fn error(delta: Delta) -> DeltaError {
-    apply_delta(&input(), delta).unwrap_err()
+    apply_delta(&mut input(), delta).unwrap_err()
 }
 
 #[test]
 fn a_delta_that_changes_nothing_hands_on_each_record_as_it_was() {
-    let applied = apply_delta(&input(), inputs(&[0, 1, 2])).unwrap();
+    let applied = apply_delta(&mut input(), inputs(&[0, 1, 2])).unwrap();
     assert_eq!(applied.records.records().collect::<Vec<_>>(), input().records().collect::<Vec<_>>());
     assert_eq!(applied.origin, [0, 1, 2]);
 }
 
 #[test]
+fn a_delta_that_is_refused_leaves_its_input_whole() {
+    for wrong in [Delta { data: vec![1], ..inputs(&[0, 1, 2]) }, Delta { rejects: vec![reject(1)], ..inputs(&[0, 1, 2]) }] {
+        let mut batch = input();
+        apply_delta(&mut batch, wrong).unwrap_err();
+        assert_eq!(batch, input());
+    }
+}
+
+#[test]
 fn inputs_that_are_not_named_are_filtered() {
-    let applied = apply_delta(&input(), inputs(&[2])).unwrap();
+    let applied = apply_delta(&mut input(), inputs(&[2])).unwrap();
     assert_eq!(applied.records.records().collect::<Vec<_>>(), input().records().skip(2).collect::<Vec<_>>());
-    assert!(apply_delta(&input(), Delta::default()).unwrap().records.is_empty());
+    assert!(apply_delta(&mut input(), Delta::default()).unwrap().records.is_empty());
 }
 
 #[test]
@@ -50,7 +59,7 @@ fn changed_parts_are_laid_over_and_the_others_stay() {
         data: b"newx".iter().chain(b"").copied().collect(),
         ..inputs(&[0, 1, 2])
     };
-    let applied = apply_delta(&input(), delta).unwrap();
+    let applied = apply_delta(&mut input(), delta).unwrap();
     let before = input();
     let before: Vec<_> = before.records().collect();
     let null_header: Vec<Header<'_>> = vec![(b"x", None)];
@@ -65,7 +74,7 @@ fn changed_parts_are_laid_over_and_the_others_stay() {
 #[test]
 fn a_split_repeats_its_input_with_values_of_its_own() {
     let delta = Delta { value_lens: vec![1, 1, -1], data: b"ab".to_vec(), ..inputs(&[0, 0, 2]) };
-    let applied = apply_delta(&input(), delta).unwrap();
+    let applied = apply_delta(&mut input(), delta).unwrap();
     let got: Vec<_> = applied.records.records().map(|r| (r.offset, r.value.map(<[u8]>::to_vec))).collect();
     assert_eq!(got, [(40, Some(b"a".to_vec())), (40, Some(b"b".to_vec())), (42, None)]);
     assert_eq!(applied.origin, [0, 0, 2]);
@@ -73,7 +82,7 @@ fn a_split_repeats_its_input_with_values_of_its_own() {
 
 #[test]
 fn rejects_keep_code_and_place() {
-    let applied = apply_delta(&input(), Delta { rejects: vec![reject(1)], ..inputs(&[0]) }).unwrap();
+    let applied = apply_delta(&mut input(), Delta { rejects: vec![reject(1)], ..inputs(&[0]) }).unwrap();
     assert_eq!(applied.rejects, [Reject { index: 1, stage: Stage::Transformation, rejection: Rejection::new("c", "m") }]);
 }
 
@@ -115,6 +124,6 @@ fn malformed_headers_and_topics_are_refused() {
 
 #[test]
 fn a_delta_of_no_input_can_only_be_empty() {
-    assert_eq!(apply_delta(&Batch::default(), Delta::default()), Ok(Applied::default()));
-    assert_eq!(apply_delta(&Batch::default(), inputs(&[0])), Err(DeltaError::Input { index: 0, records: 0 }));
+    assert_eq!(apply_delta(&mut Batch::default(), Delta::default()), Ok(Applied::default()));
+    assert_eq!(apply_delta(&mut Batch::default(), inputs(&[0])), Err(DeltaError::Input { index: 0, records: 0 }));
 }
