@@ -8,5 +8,11 @@ pub const BUNDLE: Bundle = Bundle { component: wharf_bundle::component, names: w
 
 /// What a check of a configuration knows.
 pub fn known() -> Known {
-    Known { components: Some(wharf_bundle::names().iter().map(|name| (*name).to_owned()).collect()) }
+    let names = wharf_bundle::names().iter().map(|name| (*name).to_owned()).collect();
+    Known { components: Some(names), without_secrets: false }
+}
+
+/// For commands that only look at a deployment: they work where its secrets are not at hand.
+pub fn known_without_secrets() -> Known {
+    Known { without_secrets: true, ..known() }
 }

@@ -40,7 +40,8 @@ pub async fn inspect(args: Args) -> Result<ExitCode> {
     let description = component.description();
     say!("{} {} ({})", description.name, description.version, component.kind());
     for key in ["summary", "documentation"] {
-        if let Some(text) = manifest.get(key).and_then(Value::as_str) {
+        // A file's name is for whoever has the sources.
+        if let Some(text) = manifest.get(key).and_then(Value::as_str).filter(|text| !text.ends_with(".md")) {
             say!("");
             say!("{}", text.trim());
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,21 +59,30 @@ pub async fn deployment(
     ended
 }
 
-/// The first signal asks for a drain, the second one ends the process at once: nothing is lost by it, what was not confirmed
+/// Signals that come together are one: a process group and its leader are often both sent one.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// The first signal asks for a drain, a later one ends the process at once: nothing is lost by it, what was not confirmed
 /// comes again.
 async fn listen_to_signals(ask: watch::Sender<bool>) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         tracing::warn!("signals cannot be listened to: SIGTERM ends without a drain");
         return std::future::pending().await;
     };
-    for ask_first in [true, false] {
+    let mut asked: Option<Instant> = None;
+    loop {
         // Cancel-safe: a signal that the other branch won over is delivered again.
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        if ask_first {
-            ask.send_replace(true);
+        match asked {
+            None => {
+                asked = Some(Instant::now());
+                ask.send_replace(true);
+            }
+            Some(first) if first.elapsed() < TOGETHER => {}
+            Some(_) => break,
         }
     }
     tracing::warn!("second signal: ending without a drain");

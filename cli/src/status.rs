@@ -21,7 +21,7 @@ pub struct Args {
 
 /// Runs the command. Exit code 1 where the worker is not healthy or none runs.
 pub async fn status(args: Args) -> Result<ExitCode> {
-    let config = match Config::load_with(&args.file.config, &bundle::known()) {
+    let config = match Config::load_with(&args.file.config, &bundle::known_without_secrets()) {
         Ok((config, _)) => config,
         Err(errors) => return Ok(unusable(&errors)),
     };

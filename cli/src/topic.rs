@@ -67,7 +67,9 @@ pub async fn topic(command: Command) -> Result<ExitCode> {
 }
 
 fn load(file: &ConfigFile) -> Result<Config, ExitCode> {
-    Config::load_with(&file.config, &bundle::known()).map(|(config, _)| config).map_err(|errors| unusable(&errors))
+    Config::load_with(&file.config, &bundle::known_without_secrets())
+        .map(|(config, _)| config)
+        .map_err(|errors| unusable(&errors))
 }
 
 async fn list(config: &Config) -> Result<ExitCode> {

@@ -95,7 +95,18 @@ pub async fn run(config: Config, bundle: Bundle, telemetry: &Arc<Telemetry>, opt
         }
     };
     let outcome = match connected {
-        Ok(true) => Ok(supervise(Arc::new(prepared), options).await),
+        Ok(true) => {
+            let config = &prepared.plan.config;
+            let address = config.listen.as_ref().map(|listen| listen.address.as_str());
+            tracing::info!(
+                deployment = config.name,
+                sources = config.sources.len(),
+                sinks = config.sinks.len(),
+                address,
+                "running"
+            );
+            Ok(supervise(Arc::new(prepared), options).await)
+        }
         Ok(false) => Ok(Outcome::Clean),
         Err(error) => Err(error.into()),
     };

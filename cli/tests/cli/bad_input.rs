@@ -95,12 +95,35 @@ fn a_file_that_is_no_component_is_refused() {
 #[test]
 fn a_key_that_the_component_does_not_know_is_refused_at_its_place() {
     let toml = GOOD.replace("key = [\"sku\"] }\nallow.files", "kye = [\"sku\"] }\nallow.files");
-    refused(&toml, &["`feed`", "kye", "--> wharf.toml:7"]);
+    refused(&toml, &["`feed`: unknown key `kye` in config", "--> wharf.toml:7", "did you mean `key`?"]);
 }
 
 #[test]
 fn a_capability_that_is_not_allowed_is_named() {
     refused(&GOOD.replace("allow.sql = [\"warehouse\"]\n", ""), &["needs `sql`, and nothing is allowed", "add allow.sql"]);
+}
+
+/// A restart without a change must not pour further records away.
+#[test]
+fn a_source_of_bad_rows_stops_before_it_pours_them_away_and_restarts_where_it_stood() {
+    let toml = GOOD.replace("key = [\"sku\"] }\nallow.files", "key = [\"sku\"], types = { quantity = \"int\" } }\nallow.files");
+    let dir = folder(&toml);
+    let rows: String = (0..2000).map(|i| format!("S{i},many\n")).collect();
+    fs::write(dir.path().join("feed/b.csv"), format!("sku,quantity\n{rows}")).unwrap();
+    for _ in 0..2 {
+        let run = wharf(dir.path(), &["run", "wharf.toml", "--until-done"]);
+        assert_ne!(run.status.code(), Some(0), "{}", shown(&run));
+        assert!(stdout(&run).contains("stopped so as not to pour the topic away"), "{}", shown(&run));
+        let list = wharf(dir.path(), &["topic", "ls", "wharf.toml"]);
+        let letters = stdout(&list).lines().find(|l| l.starts_with("dlq.wharf.feed")).map(str::to_owned).unwrap();
+        assert!(letters.split_whitespace().eq(["dlq.wharf.feed", "1", "0"]), "{letters}");
+    }
+    // The cause is mended: nothing was lost on the way.
+    fs::write(dir.path().join("feed/b.csv"), format!("sku,quantity\n{}", rows.replace("many", "4"))).unwrap();
+    let run = wharf(dir.path(), &["run", "wharf.toml", "--until-done"]);
+    assert_eq!(run.status.code(), Some(0), "{}", shown(&run));
+    let warehouse = rusqlite::Connection::open(dir.path().join("warehouse.sqlite")).unwrap();
+    assert_eq!(warehouse.query_row("SELECT count(*) FROM stock", [], |row| row.get::<_, i64>(0)).unwrap(), 2002);
 }
 
 #[test]

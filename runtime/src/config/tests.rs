@@ -2,7 +2,8 @@ use super::*;
 
 fn check(text: &str) -> Result<(Config, Findings), ConfigErrors> {
     let env = |name: &str| (name == "SET").then(|| OsString::from("hush"));
-    let known = Known { components: Some(["csv", "odata", "webhook", "sql", "http"].map(str::to_owned).to_vec()) };
+    let known =
+        Known { components: Some(["csv", "odata", "webhook", "sql", "http"].map(str::to_owned).to_vec()), ..Known::default() };
     Config::check(text, Path::new("retail.toml"), &known, &env)
 }
 
@@ -53,3 +54,38 @@ fn the_example_of_the_design_is_valid() {
 mod errors_of_the_file;
 mod errors_of_transforms;
 mod errors_of_values;
+
+#[test]
+fn a_topic_that_nothing_writes_is_warned_of() {
+    let text = r#"[[source]]
+name = "feed"
+component = "csv"
+topic = "stock"
+[[sink]]
+name = "out"
+component = "http"
+topics = ["stok", "dlq.wharf.feed"]
+"#;
+    let (_, findings) = check(text).unwrap();
+    let expected = r#"warning: nothing of this deployment writes `stok`
+ --> retail.toml:8:11
+  |
+8 | topics = ["stok", "dlq.wharf.feed"]
+  |           ^^^^^^ no source, no [topic] and no dead letter has this name
+  |
+  = help: did you mean `stock`?
+
+retail.toml: 1 warning"#;
+    assert_eq!(findings.to_string(), expected);
+}
+
+#[test]
+fn who_only_looks_needs_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.toml");
+    let text = "[[sink]]\nname = \"out\"\ncomponent = \"sql\"\ntopics = [\"t\"]\nallow.sql = [\"w\"]\n[connection.w]\nurl = \"${env:WHARF_TEST_NOT_SET}\"\n";
+    std::fs::write(&path, text).unwrap();
+    assert!(Config::load(&path).is_err());
+    let known = Known { without_secrets: true, ..Known::default() };
+    assert!(Config::load_with(&path, &known).is_ok());
+}

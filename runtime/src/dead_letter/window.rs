@@ -22,16 +22,20 @@ impl Window {
         Self { size: config.window_size, limit: config.window_limit, runs: VecDeque::new(), filled: 0, dead: 0 }
     }
 
-    /// `n` records went well.
-    pub fn good(&mut self, n: usize) {
-        self.add(false, n);
-    }
-
-    /// `n` records died. True: stop now, more than the limit of the last records are dead.
+    /// One step's records: `good` went well, `dead` died, and they count as spread evenly over the step. True: stop now, more
+    /// than the limit of the last records are dead.
     #[must_use]
-    pub fn dead(&mut self, n: usize) -> bool {
-        self.add(true, n);
-        self.size > 0 && self.dead > self.limit
+    pub fn step(&mut self, good: usize, dead: usize) -> bool {
+        let (mut spread, mut stop) = (0, false);
+        for nth in 1..=dead.min(self.size) {
+            let before = good * nth / dead.min(self.size);
+            self.add(false, before - spread);
+            spread = before;
+            self.add(true, 1);
+            stop |= self.dead > self.limit;
+        }
+        self.add(false, good - spread);
+        stop
     }
 
     /// The state in words, for the message of a stop.

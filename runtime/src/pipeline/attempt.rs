@@ -113,7 +113,14 @@ impl Running<'_> {
         let grants = &self.task.grants;
         grants.metrics.retried(1);
         grants.metrics.state(TaskState::Retrying, Some(message.to_owned()));
-        tracing::warn!(connector = grants.connector, task = grants.task, message, ?wait, attempt = backoff.attempt(), "retrying");
+        tracing::warn!(
+            connector = grants.connector,
+            task = grants.task,
+            reason = message,
+            ?wait,
+            attempt = backoff.attempt(),
+            "retrying"
+        );
         if self.task.stop.sleep(wait).await {
             return Err(TaskError::Restart(format!("stopped while retrying: {message}")));
         }

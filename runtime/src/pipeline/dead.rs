@@ -46,19 +46,28 @@ impl Dead {
         Ok(())
     }
 
-    /// Counts records of one confirmed step.
+    /// Before a step's dead letters are written: whether they are more than the window allows. Nothing of the step is confirmed
+    /// then, so that a restart meets the same records instead of pouring further ones away.
     ///
     /// # Errors
-    /// [`TaskError::Failed`] when more were dead-lettered than the window allows.
-    pub fn count(&mut self, good: usize, dead: usize) -> Result<(), TaskError> {
-        self.window.good(good);
-        if dead > 0 && self.window.dead(dead) {
+    /// [`TaskError::Failed`] where the connector must stop.
+    pub fn check(&self, good: usize, dead: usize) -> Result<(), TaskError> {
+        let mut window = self.window.clone();
+        if dead > 0 && window.step(good, dead) {
             return Err(TaskError::Failed(format!(
-                "stopped so as not to pour the topic away: {}. Look at the dead letters (`wharf topic cat --headers`), fix the cause, start again",
-                self.window.describe()
+                "stopped so as not to pour the topic away: {}. The records stay where they are and come again. Fix the cause and start \
+                 again, or allow more by `dead-letter = {{ window = {{ size = …, limit = … }} }}`",
+                window.describe()
             )));
         }
         Ok(())
+    }
+
+    /// Counts records of one confirmed step. It was checked before; what a restart repeats does not stop here.
+    pub fn count(&mut self, good: usize, dead: usize) {
+        if self.window.step(good, dead) {
+            tracing::debug!(window = self.window.describe(), "the window is over its limit");
+        }
     }
 }
 

@@ -45,6 +45,13 @@ pub struct Burial {
     pub rejection: Rejection,
 }
 
+impl Piece {
+    /// Number of inputs.
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+}
+
 impl Delivery {
     #[must_use]
     pub fn new(input: Batch, applied: Applied) -> Self {

@@ -303,7 +303,8 @@ impl Running<'_> {
         self.task.grants.metrics.committed_now();
         let dead = usize::try_from(tally.dead_lettered).unwrap_or(usize::MAX);
         let good = usize::try_from(tally.delivered + tally.filtered).unwrap_or(usize::MAX);
-        self.task.dead.count(good, dead)
+        self.task.dead.count(good, dead);
+        Ok(())
     }
 
     /// What was delivered and waits for its commit is in flight too.

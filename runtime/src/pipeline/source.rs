@@ -134,19 +134,25 @@ impl SourceTask {
         let count = transaction.records.len();
         self.grants.metrics.in_flight(count);
         let outgoing = self.prepare(transaction, topics).await?;
+        let dead = usize::try_from(outgoing.tally.dead_lettered).unwrap_or(usize::MAX);
+        self.dead.check(count.saturating_sub(dead), dead)?;
         let tally = self.append(outgoing, &positions, log).await?;
         tally.settle(&self.grants.metrics);
         self.grants.metrics.in_flight(0);
         self.grants.metrics.committed_now();
         settle(self.grants.inbox.as_deref(), true);
         let dead = usize::try_from(tally.dead_lettered).unwrap_or(usize::MAX);
-        self.dead.count(count.saturating_sub(dead), dead)?;
+        self.dead.count(count.saturating_sub(dead), dead);
         let Some(guest) = guest else { return Ok(()) };
         match guest.ack(positions).await {
             Ok(()) => Ok(()),
             // The positions are durable: the next acknowledgement covers these too.
             Err(GuestError::Retry { message, .. }) => {
-                tracing::warn!(connector = self.grants.connector, message, "the source did not take the acknowledgement");
+                tracing::warn!(
+                    connector = self.grants.connector,
+                    reason = message,
+                    "the source did not take the acknowledgement"
+                );
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -305,7 +311,7 @@ impl SourceTask {
         self.grants.metrics.retried(1);
         tracing::warn!(
             connector = self.grants.connector,
-            message,
+            reason = message,
             ?wait,
             attempt = backoff.attempt(),
             "the topic log is retried"
@@ -332,7 +338,7 @@ impl SourceTask {
         settle(self.grants.inbox.as_deref(), false);
         self.grants.metrics.retried(1);
         self.grants.metrics.state(TaskState::Retrying, Some(message.clone()));
-        tracing::warn!(connector = self.grants.connector, message, wait = ?wait, attempt = backoff.attempt(), "retrying");
+        tracing::warn!(connector = self.grants.connector, reason = message, wait = ?wait, attempt = backoff.attempt(), "retrying");
         self.stop.sleep(wait.max(Duration::from_millis(1))).await;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Whether a connector's section fits its component: configuration against the manifest's JSON Schema, grants against what the
 //! manifest asks for. Known before a record moves, so `check` and `run` say the same. Reaches nothing.
 
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use crate::config::{Config, Connector};
@@ -63,17 +64,46 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
 
 fn schema(connector: &Connector, component: &Component) -> Vec<Misfit> {
     let Some(schema) = manifest(component).get("config").cloned() else { return Vec::new() };
-    let misfit = |pointer: String, message: String| Misfit {
+    let inspect = format!("`wharf inspect {}` shows what it takes", connector.component.to_string().trim_matches('`'));
+    let misfit = |pointer: String, message: String, help: String| Misfit {
         connector: connector.name.clone(),
         pointer,
         message,
-        help: Some(format!("`wharf inspect {}` shows what it takes", connector.component.to_string().trim_matches('`'))),
+        help: Some(help),
     };
-    match jsonschema::validator_for(&schema) {
-        Ok(validator) => validator
-            .iter_errors(&connector.config)
-            .map(|error| misfit(format!("/config{}", error.instance_path()), error.to_string()))
-            .collect(),
-        Err(error) => vec![misfit(String::new(), format!("the component's configuration schema is not valid: {error}"))],
+    let validator = match jsonschema::validator_for(&schema) {
+        Ok(validator) => validator,
+        Err(error) => {
+            let message = format!("the component's configuration schema is not valid: {error}");
+            return vec![misfit(String::new(), message, "the component's author has to mend it".to_owned())];
+        }
+    };
+    let mut found = Vec::new();
+    for error in validator.iter_errors(&connector.config) {
+        let pointer = format!("/config{}", error.instance_path());
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                let known = schema.pointer(&format!("{}", error.schema_path()).replace("/additionalProperties", "/properties"));
+                let known: Vec<&str> =
+                    known.and_then(Value::as_object).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default();
+                for key in unexpected {
+                    let token = key.replace('~', "~0").replace('/', "~1");
+                    let help = nearest(key, &known).unwrap_or_else(|| format!("there are: {}; {inspect}", known.join(", ")));
+                    found.push(misfit(format!("{pointer}/{token}"), format!("unknown key `{key}` in config"), help));
+                }
+            }
+            ValidationErrorKind::Enum { options } => {
+                let options = options.as_array().map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+                let message = format!("{} is none of {}", error.instance(), options.unwrap_or_default());
+                found.push(misfit(pointer, message, inspect.clone()));
+            }
+            _ => found.push(misfit(pointer, error.to_string(), inspect.clone())),
+        }
     }
+    found
+}
+
+fn nearest(key: &str, known: &[&str]) -> Option<String> {
+    let best = known.iter().max_by(|a, b| strsim::jaro(key, a).total_cmp(&strsim::jaro(key, b)))?;
+    (strsim::jaro(key, best) > 0.7).then(|| format!("did you mean `{best}`?"))
 }

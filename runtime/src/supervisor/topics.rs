@@ -26,7 +26,7 @@ pub(super) async fn create(config: &Config, log: &dyn TopicLog, telemetry: &Tele
             Ok(()) => return Ok(()),
             Err(LogError::Retry(message)) => {
                 telemetry.log_awaited(&message);
-                tracing::warn!(message, "the topic log is not there yet, trying again");
+                tracing::warn!(reason = message, "the topic log is not there yet, trying again");
                 tokio::time::sleep(backoff.next(Instant::now(), None).unwrap_or(LOOK_AGAIN)).await;
             }
             Err(error) => return Err(error),
@@ -73,7 +73,7 @@ pub(super) async fn identity(log: &dyn TopicLog, telemetry: &Telemetry) -> Resul
         match log.id().await {
             Err(LogError::Retry(message)) => {
                 telemetry.log_awaited(&message);
-                tracing::warn!(message, "the topic log is not there yet, trying again");
+                tracing::warn!(reason = message, "the topic log is not there yet, trying again");
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             answer => return answer,

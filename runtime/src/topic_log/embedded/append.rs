@@ -95,7 +95,9 @@ impl AppendJob {
 }
 
 fn unknown(topic: &str) -> LogError {
-    LogError::Fatal(format!("there is no topic `{topic}`: set `create = true`, or add `[topic.\"{topic}\"]` with its partitions"))
+    LogError::Fatal(format!(
+        "there is no topic `{topic}`: add `[topic.\"{topic}\"]` to the configuration (topics that a route names by a field or a pattern are not made by themselves), with `create = true`, the default here"
+    ))
 }
 
 /// A place of origin that a record brings along has no meaning: the key decides.
