@@ -61,5 +61,7 @@ impl Destinations {
 }
 
 fn reason(topic: &str) -> String {
-    format!("there is no topic `{topic}`: the record names it by its route or its source; add `[topic.\"{topic}\"]` if it is meant")
+    format!(
+        "there is no topic `{topic}`: the record names it by its route or its source; add `[topic.\"{topic}\"]` if it is meant"
+    )
 }

@@ -91,14 +91,14 @@ impl SourceTask {
     ) -> Result<Ended, TaskError> {
         let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
         while !self.stop.is_requested() {
-            let mut transaction =
-                match Transaction::collect(guest, &self.config, self.grants.inbox.as_deref(), &self.stop).await {
-                    Ok(transaction) => transaction,
-                    Err(error) => {
-                        self.wait_or_give_up(error, &mut backoff).await?;
-                        continue;
-                    }
-                };
+            let mut transaction = match Transaction::collect(guest, &self.config, self.grants.inbox.as_deref(), &self.stop).await
+            {
+                Ok(transaction) => transaction,
+                Err(error) => {
+                    self.wait_or_give_up(error, &mut backoff).await?;
+                    continue;
+                }
+            };
             backoff.reset();
             self.grants.metrics.recovered();
             let (idle, finished, failed) = (transaction.idle, transaction.finished, transaction.failed.take());

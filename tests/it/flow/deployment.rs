@@ -99,8 +99,10 @@ impl Deployment {
     /// The sections of `body` under what every deployment here begins with.
     fn config(&self, body: &str) -> Config {
         let kafka = self.kafka.as_ref().map(|bootstrap| {
-            format!("[kafka]\nbootstrap.servers = \"{bootstrap}\"\ntopic.metadata.refresh.interval.ms = 500\n\
-                 topic.metadata.propagation.max.ms = 3000\nsession.timeout.ms = 6000\n")
+            format!(
+                "[kafka]\nbootstrap.servers = \"{bootstrap}\"\ntopic.metadata.refresh.interval.ms = 500\n\
+                 topic.metadata.propagation.max.ms = 3000\nsession.timeout.ms = 6000\n"
+            )
         });
         let create = if self.kafka.is_some() && !body.starts_with("create") { "create = true\n" } else { "" };
         let (top, sections) = body.split_at(body.find("\n[").unwrap_or(0));
@@ -234,8 +236,8 @@ impl Deployment {
         let (stop, stopping) = watch::channel(false);
         let telemetry = Arc::new(Telemetry::default());
         let running = Arc::clone(&telemetry);
-        let task = runtime
-            .spawn(async move { supervisor::run(config, BUNDLE, &running, Options { until_done, stop: stopping }).await });
+        let task =
+            runtime.spawn(async move { supervisor::run(config, BUNDLE, &running, Options { until_done, stop: stopping }).await });
         Running { runtime, telemetry, stop, task }
     }
 }

@@ -39,7 +39,10 @@ async fn offset_is_not_committed_when_the_log_refuses_the_dead_letter() {
         let body = ledger("", &format!("exactly-once = {once}\ndead-letter = \"dlq.other\""));
         let ended = deployment.until_done(&body).await;
         assert_eq!(ended.outcome, Outcome::Clean);
-        assert_eq!(deployment.read("dlq.other").await.iter().map(seen).collect::<Vec<_>>(), [("ledger.refused", "refuse".to_owned())]);
+        assert_eq!(
+            deployment.read("dlq.other").await.iter().map(seen).collect::<Vec<_>>(),
+            [("ledger.refused", "refuse".to_owned())]
+        );
         assert_eq!(counts(&ended.snapshot, "ledger"), [3, 0, 2, 0, 1]);
     }
 }
@@ -243,7 +246,10 @@ async fn a_sink_that_refuses_nearly_everything_stops_before_its_topic_is_poured_
     assert!(reason(&ended.snapshot, "ledger").contains("30 of the last 30 records were dead-lettered"), "{ended:?}");
     // What was buried is confirmed, the rest stays where it is.
     assert_eq!(deployment.read("dlq.flow.ledger").await.len(), 30);
-    assert_eq!((deployment.query("SELECT next_offset FROM _wharf_offsets"), counts(&ended.snapshot, "ledger")), (vec!["30".to_owned()], [30, 0, 0, 0, 30]));
+    assert_eq!(
+        (deployment.query("SELECT next_offset FROM _wharf_offsets"), counts(&ended.snapshot, "ledger")),
+        (vec!["30".to_owned()], [30, 0, 0, 0, 30])
+    );
 }
 
 #[tokio::test]

@@ -84,7 +84,8 @@ async fn three_tasks_over_six_partitions_keep_the_order_of_each_key() {
 #[tokio::test]
 async fn a_record_alone_is_buried_when_it_is_routed_to_a_topic_that_is_not_there() {
     let Some(deployment) = Deployment::kafka("flow_route") else { return };
-    deployment.write("in/a.jsonl", "{\"id\":1,\"kind\":\"orders\"}\n{\"id\":2,\"kind\":\"nowhere\"}\n{\"id\":3,\"kind\":\"orders\"}\n");
+    deployment
+        .write("in/a.jsonl", "{\"id\":1,\"kind\":\"orders\"}\n{\"id\":2,\"kind\":\"nowhere\"}\n{\"id\":3,\"kind\":\"orders\"}\n");
     let body = r#"
 [[source]]
 name = "files"
@@ -99,6 +100,9 @@ route = { field = "kind", to = "{t}{}" }
     assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
     assert_eq!(deployment.read("orders").await.len(), 2);
     let dead = deployment.read_dead("files").await;
-    assert_eq!(dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(), [("topic.unknown", r#"{"id":2,"kind":"nowhere"}"#.to_owned())]);
+    assert_eq!(
+        dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(),
+        [("topic.unknown", r#"{"id":2,"kind":"nowhere"}"#.to_owned())]
+    );
     assert_eq!(counts(&ended.snapshot, "files"), [3, 0, 2, 0, 1]);
 }

@@ -85,9 +85,7 @@ topic = "orders"
 allow.files = ["in"]
 config = { path = "in", key = ["k"], interval = "100ms" }
 "#;
-    let lines = |from: usize, to: usize| {
-        (from..to).map(|n| format!("{{\"k\":{},\"n\":{n}}}\n", n % 9)).collect::<String>()
-    };
+    let lines = |from: usize, to: usize| (from..to).map(|n| format!("{{\"k\":{},\"n\":{n}}}\n", n % 9)).collect::<String>();
     deployment.write("in/a.jsonl", lines(0, 20));
     let body = format!("{topics}{source}{}", ledger("", ""));
     let running = deployment.start(&body).await;

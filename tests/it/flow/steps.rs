@@ -116,7 +116,9 @@ config = { connection = "warehouse", table = "orders", key = ["id"], columns = {
     let ended = deployment.until_done(body).await;
     assert_eq!(ended.outcome, Outcome::Clean);
     let topic = deployment.read("orders").await;
-    assert!(topic.iter().all(|row| row.text().starts_with("{\"schema\":{") && row.key.as_ref().unwrap().starts_with("{\"schema\":{")));
+    assert!(
+        topic.iter().all(|row| row.text().starts_with("{\"schema\":{") && row.key.as_ref().unwrap().starts_with("{\"schema\":{"))
+    );
     assert_eq!(deployment.query("SELECT id, price, name FROM orders ORDER BY id"), ["1|2.50|one", "2|3.75|two"]);
     assert_eq!(counts(&ended.snapshot, "table"), [2, 0, 2, 0, 0]);
 }
@@ -124,7 +126,8 @@ config = { connection = "warehouse", table = "orders", key = ["id"], columns = {
 #[tokio::test]
 async fn a_record_alone_is_buried_when_it_is_routed_to_a_topic_that_is_not_there() {
     let deployment = Deployment::embedded();
-    deployment.write("in/a.jsonl", "{\"id\":1,\"kind\":\"orders\"}\n{\"id\":2,\"kind\":\"nowhere\"}\n{\"id\":3,\"kind\":\"orders\"}\n");
+    deployment
+        .write("in/a.jsonl", "{\"id\":1,\"kind\":\"orders\"}\n{\"id\":2,\"kind\":\"nowhere\"}\n{\"id\":3,\"kind\":\"orders\"}\n");
     let body = r#"
 [[source]]
 name = "files"
@@ -140,7 +143,10 @@ route = { field = "kind" }
     let orders = texts(&deployment.read("orders").await);
     assert_eq!(orders, [r#"{"id":1,"kind":"orders"}"#, r#"{"id":3,"kind":"orders"}"#]);
     let dead = deployment.read("dlq.flow.files").await;
-    assert_eq!(dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(), [("topic.unknown", r#"{"id":2,"kind":"nowhere"}"#.to_owned())]);
+    assert_eq!(
+        dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(),
+        [("topic.unknown", r#"{"id":2,"kind":"nowhere"}"#.to_owned())]
+    );
     assert!(dead[0].header("__connect.errors.exception.message").contains("`nowhere`"));
     assert_eq!(counts(&ended.snapshot, "files"), [3, 0, 2, 0, 1]);
 }

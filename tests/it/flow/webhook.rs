@@ -45,7 +45,10 @@ async fn a_request_is_answered_200_when_its_records_are_in_the_topic() {
     assert_eq!(request(&url, "POST", b"[{\"id\":4},{\"x\":5}]").await.0, 200);
     let ended = running.drain().await;
     let rows = deployment.read("orders").await;
-    assert_eq!(rows.iter().map(|row| row.key.clone().unwrap()).collect::<Vec<_>>(), (1..=4).map(|id| format!("{{\"id\":{id}}}")).collect::<Vec<_>>());
+    assert_eq!(
+        rows.iter().map(|row| row.key.clone().unwrap()).collect::<Vec<_>>(),
+        (1..=4).map(|id| format!("{{\"id\":{id}}}")).collect::<Vec<_>>()
+    );
     let dead = deployment.read("dlq.flow.hook").await;
     assert_eq!(dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(), [("key.missing", "{\"x\":5}".to_owned())]);
     assert_eq!(counts(&ended.snapshot, "hook"), [5, 0, 4, 0, 1]);
@@ -63,7 +66,9 @@ async fn a_body_of_50_megabytes_is_refused_and_the_next_request_is_served() {
     assert_eq!(request(&url, "POST", b"{\"id\":1}").await.0, 200);
     running.drain().await;
     // Where the operator allows such bodies, the record is too large for the topic: a dead letter, and the sender is done.
-    let running = deployment.start(&hook(port, "").replace("[[source]]", "max-body = \"64MiB\"\n[[source]]")).await;
+    let running = deployment
+        .start(&hook(port, "listen.reply-deadline = \"60s\"").replace("[[source]]", "max-body = \"64MiB\"\n[[source]]"))
+        .await;
     up(&running).await;
     let mut large = b"{\"id\":2,\"blob\":\"".to_vec();
     large.resize(50_000_000, b'x');
@@ -74,7 +79,10 @@ async fn a_body_of_50_megabytes_is_refused_and_the_next_request_is_served() {
     let ended = running.drain().await;
     assert_eq!(texts(&deployment.read("orders").await), ["{\"id\":1}", "{\"id\":3}"]);
     let dead = deployment.read("dlq.flow.hook").await;
-    assert_eq!(dead.iter().map(|row| (row.code(), row.header("wharf.size"))).collect::<Vec<_>>(), [("record.oversize", "50000002")]);
+    assert_eq!(
+        dead.iter().map(|row| (row.code(), row.header("wharf.size"))).collect::<Vec<_>>(),
+        [("record.oversize", "50000002")]
+    );
     assert_eq!((counts(&ended.snapshot, "hook"), row(&ended.snapshot, "hook").restarts), ([2, 0, 1, 0, 1], 0));
 }
 
