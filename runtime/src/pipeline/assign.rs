@@ -37,17 +37,15 @@ impl Running<'_> {
     }
 
     /// This partition stays where it is, the others flow on.
-    fn stop_partition(&mut self, partition: &TopicPartition, reason: String) {
+    fn stop_partition(&self, partition: &TopicPartition, reason: String) {
         tracing::error!(connector = self.task.grants.connector, reason, "partition stopped");
-        self.task.grants.metrics.partition_stopped(&partition.to_string(), reason.clone());
-        self.stopped.insert(partition.clone(), reason);
+        self.task.grants.metrics.partition_stopped(&partition.to_string(), reason);
     }
 
     /// These partitions are about to go: what is buffered is flushed and committed, then they are given back.
     pub(super) async fn revoked(&mut self, list: &[TopicPartition]) -> Result<(), TaskError> {
         self.flush().await?;
         self.owned.retain(|p| !list.contains(p));
-        self.stopped.retain(|p, _| !list.contains(p));
         self.awaiting.forget(list);
         list.iter().for_each(|p| self.task.grants.metrics.partition_gone(&p.to_string()));
         if let Some(offsets) = &mut self.task.offsets {

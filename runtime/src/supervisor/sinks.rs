@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::prepare::Prepared;
 use super::restart::{Restarts, failed};
 use crate::pipeline::{Ended, Stop, TaskError};
-use crate::telemetry::{Kind, TaskState};
+use crate::telemetry::{ConnectorMetrics, Kind, TaskState};
 
 /// Runs a sink until it is done, stopped or failed for good.
 pub(super) async fn supervise(
@@ -25,10 +25,10 @@ pub(super) async fn supervise(
     loop {
         restarts.starting(&metrics);
         match live(&prepared, sink, &stop, upstream.as_ref()).await {
-            Ok(ended) => {
-                let state = if ended == Ended::Finished { TaskState::Finished } else { TaskState::Stopped };
-                metrics.iter().for_each(|m| m.state(state, None));
-                return Ok(ended);
+            Ok(Ended::Finished) => return finished(name, &metrics),
+            Ok(Ended::Drained) => {
+                metrics.iter().for_each(|m| m.state(TaskState::Stopped, None));
+                return Ok(Ended::Drained);
             }
             Err(error) => {
                 if let Err(reason) = restarts.after(error, name, &metrics, &mut stop).await {
@@ -42,6 +42,22 @@ pub(super) async fn supervise(
             return Ok(Ended::Drained);
         }
     }
+}
+
+/// Every lane has read what flows. What stands still is not done: that is no good end for its task.
+fn finished(name: &str, metrics: &[Arc<ConnectorMetrics>]) -> Result<Ended, String> {
+    let mut ended = Ok(Ended::Finished);
+    for (task, metrics) in (0u32..).zip(metrics) {
+        let stopped = metrics.stopped_partitions();
+        if stopped.is_empty() {
+            metrics.state(TaskState::Finished, None);
+            continue;
+        }
+        let reason = format!("all else is delivered, but: {}", stopped.join("; "));
+        failed(name, task, &reason, metrics);
+        ended = Err(reason);
+    }
+    ended
 }
 
 /// One life: joins the group, runs every lane, and ends all of them when one cannot go on.

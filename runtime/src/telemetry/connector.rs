@@ -178,6 +178,12 @@ impl ConnectorMetrics {
         lock(&self.state).stopped.insert(partition.to_owned(), reason);
     }
 
+    /// Why partitions of this task stand still.
+    #[must_use]
+    pub fn stopped_partitions(&self) -> Vec<String> {
+        lock(&self.state).stopped.values().cloned().collect()
+    }
+
     /// The partition went to another owner.
     pub fn partition_gone(&self, partition: &str) {
         lock(&self.state).stopped.remove(partition);

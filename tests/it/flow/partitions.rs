@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use wharf_runtime::supervisor::Outcome;
+use wharf_runtime::telemetry::TaskState;
 
 use super::*;
 
@@ -60,9 +61,12 @@ async fn until_done_ends_as_failed_when_a_partition_stays_stopped() {
     two_partitions(&deployment, 0, 10).await;
     deployment.until_done(&ledger("", "")).await;
     deployment.execute("UPDATE _wharf_offsets SET next_offset = 900 WHERE partition = 0");
-    two_partitions(&deployment, 10, 20).await;
-    let ended = deployment.until_done(&ledger("", "")).await;
+    two_partitions(&deployment, 10, 500).await;
+    // The task of partition 0 has nothing to do; that must not end the one of partition 1 early.
+    let ended = deployment.until_done(&ledger("", "tasks = 2\nbatch = { records = 1 }")).await;
     assert_eq!(ended.outcome, Outcome::AllFailed);
+    let states: Vec<_> = ended.snapshot.tasks.iter().map(|task| task.state).collect();
+    assert_eq!(states, [TaskState::Failed, TaskState::Finished]);
     let why = reason(&ended.snapshot, "ledger");
     assert!(why.contains("all else is delivered") && why.contains("offset 900"), "{why}");
     assert_eq!(entered_of(&deployment, 1), values(&deployment, 1, 0).await);

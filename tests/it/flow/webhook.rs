@@ -66,7 +66,9 @@ async fn a_body_of_50_megabytes_is_refused_and_the_next_request_is_served() {
     assert_eq!(request(&url, "POST", b"{\"id\":1}").await.0, 200);
     running.drain().await;
     // Where the operator allows such bodies, the record is too large for the topic: a dead letter, and the sender is done.
-    let running = deployment.start(&hook(port, "").replace("[[source]]", "max-body = \"64MiB\"\n[[source]]")).await;
+    let running = deployment
+        .start(&hook(port, "listen.reply-deadline = \"60s\"").replace("[[source]]", "max-body = \"64MiB\"\n[[source]]"))
+        .await;
     up(&running).await;
     let mut large = b"{\"id\":2,\"blob\":\"".to_vec();
     large.resize(50_000_000, b'x');
