@@ -36,7 +36,7 @@ impl Destinations {
         }
         let named: BTreeSet<&str> = records.records().map(|r| r.topic).filter(|topic| !self.known.contains(*topic)).collect();
         let fresh = |topic: &&str| self.missing.get(*topic).is_none_or(|seen| seen.elapsed() > LOOK_AGAIN);
-        if named.iter().any(|topic| fresh(topic)) {
+        if named.iter().any(fresh) {
             self.look(&named, log).await?;
         }
         let missing = records.records().enumerate().filter(|(_, record)| self.missing.contains_key(record.topic));

@@ -20,7 +20,7 @@ fn cache() -> PathBuf {
 }
 
 /// Lets the state folder keep its compiled components where those of all tests are.
-pub async fn link(state: &Path) {
+pub fn link(state: &Path) {
     std::fs::create_dir_all(state).unwrap();
     let link = state.join("components");
     if !link.exists() {

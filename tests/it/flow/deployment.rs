@@ -230,7 +230,7 @@ impl Deployment {
 
     async fn launch(&self, body: &str, until_done: Option<watch::Receiver<bool>>) -> Running {
         let config = self.config(body);
-        components::link(&self.path("state")).await;
+        components::link(&self.path("state"));
         components::warm(&config).await;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (stop, stopping) = watch::channel(false);
