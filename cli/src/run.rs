@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use wharf_runtime::config::{Config, Findings};
 use wharf_runtime::supervisor::{self, Options, Outcome, StartError};
 use wharf_runtime::telemetry::Telemetry;
+use wharf_runtime::topic_log::LogError;
 
 use crate::output::{ALL_FAILED, FAILED, OK, unusable};
 use crate::progress::Progress;
@@ -99,6 +100,11 @@ pub fn exit(findings: Findings, ended: Result<Outcome, StartError>) -> ExitCode 
         }
         Ok(Outcome::SomeFailed) => FAILED,
         Ok(Outcome::AllFailed) => ALL_FAILED,
+        // A full disk, for example: nothing is wrong with the configuration.
+        Err(StartError::Log(error @ LogError::Retry(_))) => {
+            eprintln!("error: {}: topic log: {error}", findings.path.display());
+            FAILED
+        }
         Err(StartError::Misfits(list)) => return unusable(&check::misfits(findings, &list)),
         Err(error) => return unusable(&format!("error: {}: {error}", findings.path.display())),
     };

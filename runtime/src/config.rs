@@ -26,6 +26,7 @@ mod unit;
 mod tests;
 
 pub use connector::parse_start;
+pub(crate) use diagnostic::suggest;
 pub use diagnostic::{ConfigErrors, Diagnostic, Findings, Severity};
 pub use locate::locate;
 

@@ -94,8 +94,8 @@ fn a_file_that_is_no_component_is_refused() {
 
 #[test]
 fn a_key_that_the_component_does_not_know_is_refused_at_its_place() {
-    let toml = GOOD.replace("key = [\"sku\"] }\nallow.files", "kye = [\"sku\"] }\nallow.files");
-    refused(&toml, &["`feed`: unknown key `kye` in config", "--> wharf.toml:7", "did you mean `key`?"]);
+    let toml = GOOD.replace("key = [\"sku\"] }\nallow.files", "keys = [\"sku\"] }\nallow.files");
+    refused(&toml, &["`feed`: unknown key `keys` in config", "--> wharf.toml:7", "did you mean `key`?"]);
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Dead letters of one task: makes them, counts them against the stop window, and says where the task must stop.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::batch::{Batch, Record};
-use crate::config::Connector;
+use crate::capability::secret::Secret;
+use crate::config::{Auth, Connector};
 use crate::dead_letter::{DeadLetters, Stage, Window};
 use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
@@ -12,6 +16,8 @@ pub struct Dead {
     /// `None`: dead letters are switched off.
     letters: Option<DeadLetters>,
     window: Window,
+    /// Credentials of this connector, as they go over the wire: a receiver may echo them in the answer that a reason quotes.
+    credentials: Vec<Secret>,
 }
 
 impl Dead {
@@ -26,7 +32,11 @@ impl Dead {
             keep_value: connector.dead_letter.keep_value,
             max_record_bytes: connector.max_record_bytes,
         });
-        Self { letters, window: Window::new(&connector.dead_letter) }
+        Self {
+            letters,
+            window: Window::new(&connector.dead_letter),
+            credentials: connector.auth.values().flat_map(spoken).collect(),
+        }
     }
 
     /// Appends the dead letter of a record to `into`.
@@ -42,7 +52,14 @@ impl Dead {
                 rejection.code
             )));
         };
-        letters.push(into, record, stage, rejection);
+        let quoted = |text: &str| self.credentials.iter().any(|secret| text.contains(secret.expose()));
+        if quoted(&rejection.message) {
+            let hide = |text: String, secret: &Secret| text.replace(secret.expose(), "***");
+            let message = self.credentials.iter().fold(rejection.message.clone(), hide);
+            letters.push(into, record, stage, &Rejection { message, ..rejection.clone() });
+        } else {
+            letters.push(into, record, stage, rejection);
+        }
         Ok(())
     }
 
@@ -71,6 +88,19 @@ impl Dead {
     }
 }
 
+/// What of a credential must not be seen: its secret, and the form in which a header has it.
+fn spoken(auth: &Auth) -> Vec<Secret> {
+    let secrets = match auth {
+        Auth::Basic { user, password } => {
+            let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+            vec![password.clone(), Secret::new(pair)]
+        }
+        Auth::Bearer(token) => vec![token.clone()],
+        Auth::Header { value, .. } => vec![value.clone()],
+    };
+    secrets.into_iter().filter(|secret| !secret.expose().is_empty()).collect()
+}
+
 /// A record's place for people: topic/partition/offset, as far as it is known.
 #[must_use]
 pub fn place(record: &Record<'_>) -> String {
@@ -78,5 +108,45 @@ pub fn place(record: &Record<'_>) -> String {
         format!("for topic `{}`", record.topic)
     } else {
         format!("{}/{}/{}", record.topic, record.partition, record.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_credential_that_a_receiver_echoes_is_not_in_the_dead_letter() {
+        let text = r#"
+[[sink]]
+name = "out"
+component = "http"
+topics = ["t"]
+allow.http = ["a.example.com", "b.example.com"]
+auth."a.example.com" = { bearer = "token-4711" }
+auth."b.example.com" = { basic = { user = "u", password = "p-0815" } }
+"#;
+        let config = Config::parse(text, std::path::Path::new("w.toml")).unwrap();
+        let dead = Dead::new("wharf", &config.sinks[0].connector, "http", 0);
+        let pair = STANDARD.encode("u:p-0815");
+        let echoed = format!("answers 400: Bearer token-4711, Basic {pair}, p-0815");
+        let mut letters = Batch::default();
+        let record = Record {
+            topic: "t",
+            partition: 0,
+            offset: 7,
+            timestamp: 0,
+            key: None,
+            value: Some(b"v"),
+            headers: Vec::new(),
+            attempt: 1,
+        };
+        dead.push(&mut letters, &record, Stage::TaskPut, &Rejection::new("http.400", echoed)).unwrap();
+        let written = String::from_utf8_lossy(&letters.data).into_owned();
+        assert!(written.contains("answers 400: Bearer ***, Basic ***, ***"), "{written}");
+        for secret in ["token-4711", "p-0815", pair.as_str()] {
+            assert!(!written.contains(secret), "{written}");
+        }
     }
 }

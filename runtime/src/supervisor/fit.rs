@@ -4,7 +4,7 @@
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use crate::config::{Config, Connector};
+use crate::config::{Config, Connector, suggest};
 use crate::guest::Component;
 
 /// Something in a connector's section that cannot work with its component.
@@ -88,7 +88,7 @@ fn schema(connector: &Connector, component: &Component) -> Vec<Misfit> {
                     known.and_then(Value::as_object).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default();
                 for key in unexpected {
                     let token = key.replace('~', "~0").replace('/', "~1");
-                    let help = nearest(key, &known).unwrap_or_else(|| format!("there are: {}; {inspect}", known.join(", ")));
+                    let help = format!("{}; {inspect}", suggest(key, "key", known.iter().copied()));
                     found.push(misfit(format!("{pointer}/{token}"), format!("unknown key `{key}` in config"), help));
                 }
             }
@@ -101,9 +101,4 @@ fn schema(connector: &Connector, component: &Component) -> Vec<Misfit> {
         }
     }
     found
-}
-
-fn nearest(key: &str, known: &[&str]) -> Option<String> {
-    let best = known.iter().max_by(|a, b| strsim::jaro(key, a).total_cmp(&strsim::jaro(key, b)))?;
-    (strsim::jaro(key, best) > 0.7).then(|| format!("did you mean `{best}`?"))
 }

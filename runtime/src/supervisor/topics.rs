@@ -16,7 +16,7 @@ use super::LOOK_AGAIN;
 /// [`LogError::Fatal`] when the log refuses a topic for good.
 pub(super) async fn create(config: &Config, log: &dyn TopicLog, telemetry: &Telemetry) -> Result<(), LogError> {
     if !config.create_topics {
-        return Ok(());
+        return tell_missing(config, log).await;
     }
     let retry = Retry { initial: LOOK_AGAIN / 4, max: LOOK_AGAIN * 8, budget: None, then: AfterBudget::Stop };
     let mut backoff = Backoff::new(&retry, 0);
@@ -32,6 +32,21 @@ pub(super) async fn create(config: &Config, log: &dyn TopicLog, telemetry: &Tele
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Where nothing is created: says which topics are not there before a record needs one. Without rights to see a topic it is
+/// not there either, so this only tells.
+async fn tell_missing(config: &Config, log: &dyn TopicLog) -> Result<(), LogError> {
+    let there: Vec<String> = match log.topics().await {
+        Ok(topics) => topics.into_iter().map(|topic| topic.name).collect(),
+        // The log's identity is waited for next.
+        Err(LogError::Retry(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for spec in specs(config).iter().filter(|spec| !there.contains(&spec.name)) {
+        tracing::warn!(topic = spec.name, "this topic does not exist and `create` is off: what goes there will be refused");
+    }
+    Ok(())
 }
 
 /// Topics of sources, of constant routes, of dead letters and those listed under `[topic]`.

@@ -5,6 +5,9 @@ use super::{R, SqlError};
 /// PostgreSQL cuts longer names off in silence, and two columns become one.
 const LONGEST: usize = 63;
 
+/// Columns that every table of PostgreSQL has of itself (its manual, "System Columns"): none can be added under these names.
+const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
 /// A table, perhaps within a schema.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct TableName {
@@ -59,6 +62,8 @@ pub(super) fn check(identifier: &str, what: &str) -> R<()> {
         "holds the character U+0000"
     } else if identifier.len() > LONGEST {
         "is longer than the 63 bytes that PostgreSQL keeps of a name; rename the field"
+    } else if what == "column" && SYSTEM_COLUMNS.contains(&identifier) {
+        "is a system column of PostgreSQL; rename the field"
     } else {
         return Ok(());
     };

@@ -102,13 +102,21 @@ fn sqlite(path: &str, connection: &Connection, base_dir: &Path) -> Result<Target
 
 fn postgres(url: &str, connection: &Connection) -> Result<Target, String> {
     let (url, mode) = take_ssl_mode(url)?;
+    let cut = url.split_once('?').is_some_and(|(_, options)| options.contains('@'));
     let mut config: tokio_postgres::Config = url.parse().map_err(|error: tokio_postgres::Error| {
-        // The source names the option or part at fault, never its value.
-        let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        // The source names the option or part at fault, never its value. With an `@` behind the `?` it is the rest of a password.
+        let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        let why = if source.is_empty() || cut { String::new() } else { format!(": {source}") };
         format!("the URL cannot be read{why}; expected postgres://user:password@host:5432/database?sslmode=verify-full, with special characters percent-encoded")
     })?;
     if config.get_hosts().is_empty() {
         return Err("the URL names no host".to_owned());
+    }
+    if !config.get_hosts().iter().all(is_name) || config.get_dbname().is_some_and(|name| name.contains('@')) {
+        // What was taken for the host may be the rest of a password: nothing of it is shown.
+        return Err(
+            "the URL cannot be read: a user or password with one of @ : / ? # % has to be percent-encoded (@ is %40)".to_owned()
+        );
     }
     let local = config.get_hosts().iter().all(is_local);
     let socket = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
@@ -148,6 +156,14 @@ fn take_ssl_mode(url: &str) -> Result<(String, Option<SslMode>), String> {
     }
     let url = if kept.is_empty() { start.to_owned() } else { format!("{start}?{}", kept.join("&")) };
     Ok((url, mode))
+}
+
+/// Letters, digits and what else stands in names and addresses.
+fn is_name(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c)),
+        Host::Unix(_) => true,
+    }
 }
 
 fn is_local(host: &Host) -> bool {

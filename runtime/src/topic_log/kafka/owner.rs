@@ -59,6 +59,15 @@ impl Owner {
         ensure_topic(shared, owner).await?;
         let turn = shared.sources.of(owner);
         let mut turn = turn.lock().await;
+        let first = turn.is_none();
+        // A transaction that a killed predecessor left open holds every reader back until it times out: it is aborted first.
+        let mut inited = None;
+        if first && owner.exactly_once {
+            for task in (0..owner.tasks).filter(|task| *task != owner.task) {
+                drop(init(shared, owner, task).await?);
+            }
+            inited = Some(init(shared, owner, owner.task).await?);
+        }
         let before = read(shared, owner, &log).await?;
         let stamp = match &*turn {
             Some(stamp) => {
@@ -67,17 +76,19 @@ impl Owner {
             }
             None => first_stamp(shared, &log, &before),
         };
-        let first = turn.is_none();
         // From here on a later call knows that this process has been here, even when it fails half-way.
         let removed: Vec<u32> = before.claims.keys().copied().filter(|task| *task >= owner.tasks).collect();
         let way = if owner.exactly_once {
             if first {
-                let others = (0..owner.tasks).filter(|task| *task != owner.task).chain(removed.iter().copied());
-                for task in others {
-                    drop(init(shared, owner, task).await?);
+                for task in &removed {
+                    drop(init(shared, owner, *task).await?);
                 }
             }
-            Way::Once(Arc::new(init(shared, owner, owner.task).await?))
+            let own = match inited {
+                Some(own) => own,
+                None => init(shared, owner, owner.task).await?,
+            };
+            Way::Once(Arc::new(own))
         } else {
             let name = transactional_id(owner, owner.task);
             Way::AtLeastOnce(Appender::new(shared.properties.clone(), owner.properties.clone(), name))

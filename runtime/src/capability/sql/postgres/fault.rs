@@ -51,7 +51,7 @@ fn class(code: &str) -> Class {
         // Types that cannot be cast into each other.
         "42804" | "42846" => Class::Row("sql.type"),
         // A trigger's own words, an index entry that is too large, one key twice in a statement.
-        "P0001" | "54000" | "21000" => Class::Row("sql.refused"),
+        "P0001" | "54000" | "54011" | "21000" => Class::Row("sql.refused"),
         // A read-only transaction is one on a standby, after a failover.
         "25006" | "25P02" | "25P03" | "40001" | "40P01" | "55P03" | "55006" | "57014" | "57P01" | "57P02" | "57P03" | "57P05"
         | "58030" => Class::Retry,

@@ -64,6 +64,8 @@ fn explain(error: &Error, at: &str) -> SqlError {
             SqlError::Fatal(format!("{at} is damaged or no database ({error}); restore it from a backup or name another file"))
         }
         Some(ErrorCode::ConstraintViolation) => SqlError::Reject(format!("{at}: {error}")),
+        // The limit of a table (2,000): the record that wants one more is at fault.
+        _ if error.to_string().contains("too many columns") => SqlError::Reject(format!("{at}: {error}")),
         _ => SqlError::Fatal(format!("{at}: {error}")),
     }
 }

@@ -36,6 +36,7 @@ macro_rules! each {
             rules::missing_table_and_column_are_fatal,
             tables::ensure_creates_the_table_and_adds_columns_but_never_narrows,
             tables::ensure_refuses_a_kind_that_a_column_cannot_hold,
+            tables::ensure_refuses_a_column_that_no_table_can_have,
             tables::ensure_by_two_tasks_at_once_makes_one_table,
             tables::ensure_takes_part_in_the_open_transaction,
             tables::columns_of_a_missing_table_are_none,

@@ -29,6 +29,20 @@ pub async fn ensure_refuses_a_kind_that_a_column_cannot_hold(db: &impl Database)
     assert_eq!(session.columns("t").await.unwrap().len(), 2);
 }
 
+/// A name of the system's, and more columns than a table can have: the record that wants them is at fault, nothing else.
+pub async fn ensure_refuses_a_column_that_no_table_can_have(db: &impl Database) {
+    let mut session = db.connections().session("db").unwrap();
+    let to = table("t", &["id"]);
+    let columns = [def("id", Kind::Int64, false), def("ctid", Kind::Text, true)];
+    let refused = session.ensure(&to, &columns).await.unwrap_err();
+    assert!(matches!(&refused, SqlError::Reject(text) if text.contains("`ctid`")), "{refused}");
+    let many: Vec<_> = (0..3000).map(|n| def(&format!("c{n}"), Kind::Text, true)).collect();
+    let refused = session.ensure(&to, &[&[def("id", Kind::Int64, false)], many.as_slice()].concat()).await.unwrap_err();
+    assert!(matches!(&refused, SqlError::Reject(_)), "{refused}");
+    session.ensure(&to, &[def("id", Kind::Int64, false)]).await.unwrap();
+    assert_eq!(session.columns("t").await.unwrap().len(), 1);
+}
+
 pub async fn ensure_by_two_tasks_at_once_makes_one_table(db: &impl Database) {
     let columns: Vec<_> = (0..20).map(|n| def(&format!("c{n}"), Kind::Text, true)).collect();
     let to = table("t", &["id"]);

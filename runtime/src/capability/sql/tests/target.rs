@@ -76,3 +76,15 @@ fn ca_file_is_read_at_once_and_asks_for_verification() {
     let error = parse("postgres://localhost/x", Some(empty)).unwrap_err();
     assert!(error.contains("holds no certificate"), "{error}");
 }
+
+#[test]
+fn nothing_of_a_password_that_is_not_percent_encoded_is_shown() {
+    for password in ["Tail@hunter2", "p@ss/hunter2", "a/b@hunter2", "x#y@hunter2", "q?hunter2", "hunter2:@x"] {
+        let url = format!("postgres://wharf:{password}@db.example.com:5432/shop");
+        match parse(&url, None) {
+            Err(text) => assert!(!text.contains("hunter2") && text.contains("percent-encoded"), "{password}: {text}"),
+            Ok(target) => assert!(!format!("{target:?}").contains("hunter2"), "{password}: {target:?}"),
+        }
+    }
+    assert!(parse("postgres://wharf:Tail%40hunter2@db.example.com:5432/shop", None).is_ok());
+}
