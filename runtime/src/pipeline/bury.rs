@@ -17,7 +17,7 @@ impl Running<'_> {
         if fresh.is_empty() {
             return Ok(());
         }
-        self.task.dead.check(piece.len().saturating_sub(fresh.len()), fresh.len())?;
+        self.task.dead.check(piece.input_count().saturating_sub(fresh.len()), fresh.len())?;
         let mut letters = Batch::default();
         let inputs: Vec<_> = delivery.input.records().collect();
         for Burial { input, stage, rejection } in &fresh {

@@ -47,7 +47,8 @@ pub struct Burial {
 
 impl Piece {
     /// Number of inputs.
-    pub fn len(&self) -> usize {
+    #[must_use]
+    pub fn input_count(&self) -> usize {
         self.inputs.len()
     }
 }
