@@ -1,4 +1,12 @@
 //! What tests need around them: real servers, started once for the whole run. Holds no assertions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "code of tests alone")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "code of tests alone"
+)]
 
+pub mod sap;
 pub mod servers;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 mod bad_input;
 mod demo;
 mod kafka;
+mod sap;
 
 /// Demos choose their ports before they listen on them: one at a time.
 static DEMO: Mutex<()> = Mutex::new(());

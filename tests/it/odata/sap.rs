@@ -1,71 +1,13 @@
 //! Against mock-sap: S/4-shaped services of both versions, with delta tokens.
 
+use support::sap::{Plain, V2, V4, text};
 use support::servers::Server;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Mutex;
 
 use super::*;
 
 /// The tests change the same orders.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-
-const V4: &str = "/sap/opu/odata4/sap/api_salesorder/srvd_a2x/sap/api_salesorder/0001";
-const V2: &str = "/sap/opu/odata/sap/API_SALES_ORDER_SRV";
-
-/// A plain HTTP client, so that what is compared does not go through what is tested.
-struct Plain {
-    authority: String,
-    token: String,
-}
-
-impl Plain {
-    async fn new(base: &str) -> Self {
-        let authority = base.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let mut plain = Self { authority, token: "Fetch".to_owned() };
-        let (head, _) = plain.send("GET", &format!("{V4}/"), "").await;
-        let token = head.lines().find_map(|line| line.strip_prefix("x-csrf-token: ").map(ToOwned::to_owned));
-        plain.token = token.expect("a CSRF token");
-        plain
-    }
-
-    async fn send(&self, method: &str, path: &str, body: &str) -> (String, String) {
-        let mut stream = tokio::net::TcpStream::connect(&self.authority).await.unwrap();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Basic c2FwOnNlY3JldA==\r\nx-csrf-token: {}\r\nif-match: *\r\n\
-             accept: application/json\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            self.authority,
-            self.token,
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {head}\n{body}");
-        (head.to_owned(), body.to_owned())
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        serde_json::from_str(&self.send("GET", path, "").await.1).unwrap()
-    }
-
-    /// Order and customer reference of every order, by a V4 read.
-    async fn orders(&self) -> BTreeMap<String, String> {
-        let all = self.get(&format!("{V4}/SalesOrder")).await;
-        let of = |order: &Value| (text(order, "SalesOrder"), text(order, "PurchaseOrderByCustomer"));
-        all["value"].as_array().unwrap().iter().map(of).collect()
-    }
-
-    async fn rename(&self, order: &str, to: &str) {
-        let body = format!(r#"{{"PurchaseOrderByCustomer": "{to}"}}"#);
-        self.send("PATCH", &format!("{V4}/SalesOrder('{order}')"), &body).await;
-    }
-}
-
-fn text(object: &Value, name: &str) -> String {
-    object[name].as_str().unwrap_or_default().to_owned()
-}
 
 fn config(plain: &Plain, root: &str, more: &Value) -> Value {
     let mut config = serde_json::json!({ "service": format!("http://{}{root}", plain.authority) });
