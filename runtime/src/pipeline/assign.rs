@@ -114,7 +114,8 @@ impl Running<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.settle_pending()
+        self.settle_pending();
+        Ok(())
     }
 }
 

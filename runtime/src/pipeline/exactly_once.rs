@@ -262,7 +262,7 @@ impl Running<'_> {
     /// The group's offsets follow, for tools that show lag; they decide nothing, so a failure is only told.
     async fn follow(&mut self, delivery: &Delivery, piece: &Piece) -> Result<Tried, TaskError> {
         self.backoff.reset();
-        self.settle_pending()?;
+        self.settle_pending();
         let next: Vec<_> = delivery.next_offsets(piece).into_iter().collect();
         if let Err(error) = self.lane.commit(&next).await {
             tracing::debug!(connector = self.task.grants.connector, %error, "the group's offsets did not follow");

@@ -285,14 +285,13 @@ impl Running<'_> {
     }
 
     /// What was counted is confirmed: moves the counters and the dead-letter window.
-    pub(super) fn settle_pending(&mut self) -> Result<(), TaskError> {
+    pub(super) fn settle_pending(&mut self) {
         let tally = std::mem::take(&mut self.pending);
         tally.settle(&self.task.grants.metrics);
         self.task.grants.metrics.committed_now();
         let dead = usize::try_from(tally.dead_lettered).unwrap_or(usize::MAX);
         let good = usize::try_from(tally.delivered + tally.filtered).unwrap_or(usize::MAX);
         self.task.dead.count(good, dead);
-        Ok(())
     }
 
     /// What was delivered and waits for its commit is in flight too.

@@ -4,6 +4,7 @@
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
+use super::prepare::exactly_once;
 use crate::config::{Config, Connector, suggest};
 use crate::guest::Component;
 
@@ -54,7 +55,7 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
         }
     }
     let sink = config.sinks.iter().find(|s| s.connector.name == connector.name);
-    let once = sink.is_some_and(|s| component.wants("sql") && s.exactly_once.unwrap_or(true));
+    let once = sink.is_some_and(|sink| exactly_once(sink, component));
     if once && connector.allow.sql.len() > 1 {
         let help = "list the one where rows and offsets move together, or set exactly-once = false";
         found.push(misfit("/allow/sql", "an exactly-once sink has one connection".to_owned(), help));

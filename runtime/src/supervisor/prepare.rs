@@ -187,7 +187,7 @@ enum Edge {
 }
 
 /// Whether a sink's offsets live in the database it writes to: the default for one that writes through `sql`.
-fn exactly_once(config: &SinkConfig, component: &Component) -> bool {
+pub(super) fn exactly_once(config: &SinkConfig, component: &Component) -> bool {
     component.wants("sql") && config.exactly_once.unwrap_or(!config.connector.allow.sql.is_empty())
 }
 

@@ -1,6 +1,6 @@
 //! Which topics a deployment writes to, created where the operator says so, and checked where not.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::config::{AfterBudget, Config, Retry, Route, TransformStep};
@@ -51,22 +51,22 @@ async fn tell_missing(config: &Config, log: &dyn TopicLog) -> Result<(), LogErro
 
 /// Topics of sources, of constant routes, of dead letters and those listed under `[topic]`.
 fn specs(config: &Config) -> Vec<TopicSpec> {
-    let mut names: BTreeMap<&str, ()> = config.topics.keys().map(|name| (name.as_str(), ())).collect();
+    let mut names: BTreeSet<&str> = config.topics.keys().map(String::as_str).collect();
     let connectors = config.sources.iter().map(|s| &s.connector).chain(config.sinks.iter().map(|s| &s.connector));
     for source in &config.sources {
-        names.insert(&source.topic, ());
+        names.insert(&source.topic);
         for transform in &source.connector.transforms {
             if let TransformStep::Route(Route::To(topic)) = &transform.step {
-                names.insert(topic, ());
+                names.insert(topic);
             }
         }
     }
     for connector in connectors {
         if let Some(topic) = &connector.dead_letter.topic {
-            names.insert(topic, ());
+            names.insert(topic);
         }
     }
-    names.into_keys().map(|name| spec(config, name)).collect()
+    names.into_iter().map(|name| spec(config, name)).collect()
 }
 
 fn spec(config: &Config, name: &str) -> TopicSpec {
