@@ -1,0 +1,28 @@
+//! The measurements that need processes: `cargo run --release -p wharf-bench -- start --help`.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use wharf_bench::start::{self, bare};
+
+#[derive(Parser)]
+#[command(about = "What Wharf costs")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Time from the start of a worker to the first row in the target
+    Start(start::Options),
+    /// The bare client that `start` measures Wharf against
+    #[command(hide = true)]
+    Bare(bare::Options),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Start(options) => start::run(&options),
+        Command::Bare(options) => bare::run(&options),
+    }
+}
