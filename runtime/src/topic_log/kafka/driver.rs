@@ -16,6 +16,8 @@ use super::group::{Group, SinkConsumer};
 use crate::topic_log::{Assignment, LogError, TopicPartition, TopicSelection};
 
 const POLL: Duration = Duration::from_millis(100);
+/// Until the group has answered first: a poll that runs its callbacks still waits to its end.
+const JOINING: Duration = Duration::from_millis(10);
 /// After a lookup that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -101,7 +103,7 @@ impl Driver {
 
     /// One step of the group: rebalance callbacks run in here.
     fn serve(&self) {
-        match self.consumer.poll(POLL) {
+        match self.consumer.poll(if self.group.has_joined() { POLL } else { JOINING }) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Ok(message)) => {
                 // Its queue was split off before it was assigned: reading on would leave a gap.

@@ -306,8 +306,10 @@ impl Group {
         drop(state);
         for (at, offset) in owned {
             let list = std::slice::from_ref(&at);
-            self.answered("reading on", consumer.incremental_unassign(&positions(list, Offset::Invalid)));
-            self.answered("reading on", consumer.incremental_assign(&positions(list, Offset::Offset(offset))));
+            let place = positions(list, Offset::Offset(offset));
+            let gone = consumer.incremental_unassign(&positions(list, Offset::Invalid));
+            let back = gone.and_then(|()| consumer.incremental_assign(&place)).and_then(|()| consumer.resume(&place));
+            self.answered("reading on", back);
         }
     }
 
@@ -322,6 +324,11 @@ impl Group {
         Some((state.changed?, state.owned.len()))
     }
 
+    /// The group has assigned something, be it nothing.
+    pub(super) fn has_joined(&self) -> bool {
+        self.state().changed.is_some()
+    }
+
     /// There is nothing to join for: no topic matches.
     pub(super) fn without_topics(&self) {
         self.state().changed.get_or_insert_with(Instant::now);
@@ -334,8 +341,11 @@ impl Group {
             // Split before they are assigned: no record takes the way of the common queue.
             list.iter().for_each(|at| self.adopt(&mut state, &shared, at));
         }
-        // Where to read is for the lane to say, by a seek; until then a partition waits at its end.
-        self.answered("taking partitions", consumer.incremental_assign(&positions(list, Offset::End)));
+        // Where to read is for the lane to say, by a seek. Until then nothing is fetched: a broker that waits at a partition's end
+        // for half a second answers nothing else on that connection.
+        let at_end = positions(list, Offset::End);
+        let taken = consumer.incremental_assign(&at_end).and_then(|()| consumer.pause(&at_end));
+        self.answered("taking partitions", taken);
     }
 
     fn revoked(&self, consumer: &SinkConsumer, list: Vec<TopicPartition>) {

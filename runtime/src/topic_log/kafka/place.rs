@@ -65,6 +65,8 @@ impl Lane {
         }
         let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
         blocking(move || {
+            // A partition that is new does not fetch yet. Before the seek: only that wakes librdkafka's broker thread.
+            consumer.resume(&list).map_err(|e| fault("reading on", &e))?;
             let answer = consumer.seek_partitions(list, SEEK).map_err(|e| fault("seeking", &e))?;
             for element in answer.elements() {
                 let at = TopicPartition { topic: element.topic().into(), partition: element.partition() };
