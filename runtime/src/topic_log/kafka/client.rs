@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::capability::secret::Secret;
 use crate::topic_log::LogError;
@@ -86,7 +86,6 @@ impl Properties {
 
     fn layered(&self, defaults: &[(&str, &str)], overrides: &Overrides, fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Info);
         let given: Vec<(&str, &str)> = self.0.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let own: Vec<_> = overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         for layer in [&DEFAULTS[..], defaults, &given, &own, fixed] {
@@ -97,6 +96,9 @@ impl Properties {
                 config.set(*name, *value);
             }
         }
+        // Who asks librdkafka to talk wants to hear it (with RUST_LOG=librdkafka=debug).
+        let talks = config.get("debug").is_some_and(|facilities| !facilities.is_empty());
+        config.set_log_level(if talks { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
         config
     }
 }
@@ -147,6 +149,10 @@ impl Voice {
     }
 
     pub(super) fn error(&self, error: &KafkaError, reason: &str) {
+        // News of a consumer that reads to an end, told by its queue too.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let text = error.to_string();
         if last.as_ref().is_some_and(|(at, told)| *told == text && at.elapsed() < QUIET) {
