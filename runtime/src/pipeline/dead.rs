@@ -44,6 +44,8 @@ impl Dead {
     /// # Errors
     /// [`TaskError::Failed`] when dead letters are switched off: the first bad record stops the task.
     pub fn push(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) -> Result<(), TaskError> {
+        let hidden = self.hide(&rejection.message).map(|message| Rejection { message, ..rejection.clone() });
+        let rejection = hidden.as_ref().unwrap_or(rejection);
         let Some(letters) = &self.letters else {
             return Err(TaskError::Failed(format!(
                 "record {} cannot be delivered and dead letters are switched off: {} ({}). Fix the record or set `dead-letter` to a topic",
@@ -52,15 +54,15 @@ impl Dead {
                 rejection.code
             )));
         };
-        let quoted = |text: &str| self.credentials.iter().any(|secret| text.contains(secret.expose()));
-        if quoted(&rejection.message) {
-            let hide = |text: String, secret: &Secret| text.replace(secret.expose(), "***");
-            let message = self.credentials.iter().fold(rejection.message.clone(), hide);
-            letters.push(into, record, stage, &Rejection { message, ..rejection.clone() });
-        } else {
-            letters.push(into, record, stage, rejection);
-        }
+        letters.push(into, record, stage, rejection);
         Ok(())
+    }
+
+    /// The text without the credentials it quotes; `None` where it quotes none.
+    fn hide(&self, text: &str) -> Option<String> {
+        let quoted = self.credentials.iter().any(|secret| text.contains(secret.expose()));
+        let hide = |text: String, secret: &Secret| text.replace(secret.expose(), "***");
+        quoted.then(|| self.credentials.iter().fold(text.to_owned(), hide))
     }
 
     /// Before a step's dead letters are written: whether they are more than the window allows. Nothing of the step is confirmed
@@ -142,8 +144,12 @@ auth."b.example.com" = { basic = { user = "u", password = "p-0815" } }
             headers: Vec::new(),
             attempt: 1,
         };
-        dead.push(&mut letters, &record, Stage::TaskPut, &Rejection::new("http.400", echoed)).unwrap();
-        let written = String::from_utf8_lossy(&letters.data).into_owned();
+        dead.push(&mut letters, &record, Stage::TaskPut, &Rejection::new("http.400", &*echoed)).unwrap();
+        let mut off = dead;
+        off.letters = None;
+        let refused = off.push(&mut Batch::default(), &record, Stage::TaskPut, &Rejection::new("http.400", echoed)).unwrap_err();
+        let written = format!("{} {refused}", String::from_utf8_lossy(&letters.data));
+        assert_eq!(written.matches("answers 400: Bearer ***, Basic ***, ***").count(), 2, "{written}");
         assert!(written.contains("answers 400: Bearer ***, Basic ***, ***"), "{written}");
         for secret in ["token-4711", "p-0815", pair.as_str()] {
             assert!(!written.contains(secret), "{written}");
