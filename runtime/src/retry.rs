@@ -1,8 +1,9 @@
 //! Backoff: how long to wait before the next try, and when to give up. Owns the arithmetic; reads no clock and does no I/O.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use crate::config::Retry;
+use crate::config::{Connector, Retry};
 
 /// Longest delay that is computed.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
@@ -20,11 +21,17 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// `seed` decides the jitter: take one that differs between tasks, so that they don't come back together.
+    /// `seed` decides the jitter: [`seed`] gives one that differs between tasks and workers, so that they don't come back together.
     #[must_use]
     pub fn new(config: &Retry, seed: u64) -> Self {
         let max = config.max.max(config.initial);
         Self { initial: config.initial, max, budget: config.budget, random: seed, retries: 0, first: None }
+    }
+
+    /// For something that a task of this connector does.
+    #[must_use]
+    pub fn of(connector: &Connector, task: u32) -> Self {
+        Self::new(&connector.retry, seed(&connector.name, task))
     }
 
     /// How long to wait after the failure at `now`; `None`: the budget is used up, counted from the first failure.
@@ -72,6 +79,14 @@ impl Backoff {
     pub const fn attempt(&self) -> u32 {
         self.retries.saturating_add(1)
     }
+}
+
+/// Of one task's jitter: no two tasks of a deployment share it, nor two workers of one task.
+#[must_use]
+pub fn seed(connector: &str, task: u32) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (connector, task, std::process::id()).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl Running<'_> {
 
     /// For things other than the delivery of a piece: each has a budget of its own.
     pub(super) fn new_backoff(&self) -> Backoff {
-        Backoff::new(&self.task.config.connector.retry, u64::from(self.task.context.task))
+        Backoff::of(&self.task.config.connector, self.task.context.task)
     }
 
     /// Waits with the backoff of the piece that is being delivered; false when the retry budget is used up.

@@ -6,7 +6,6 @@ use crate::batch::Batch;
 use crate::pipeline::TaskError;
 use crate::pipeline::deliver::{Burial, Delivery, Piece};
 use crate::pipeline::sink::Running;
-use crate::retry::Backoff;
 use crate::telemetry::TaskState;
 use crate::topic_log::LogError;
 
@@ -25,7 +24,7 @@ impl Running<'_> {
                 self.task.dead.push(&mut letters, record, *stage, rejection)?;
             }
         }
-        let mut backoff = Backoff::new(&self.task.config.connector.retry, 1);
+        let mut backoff = self.new_backoff();
         loop {
             match self.log.append(&letters).await {
                 Ok(refused) if refused.is_empty() => break,

@@ -75,7 +75,7 @@ impl SinkTask {
     /// # Errors
     /// [`TaskError`]: the supervisor decides what follows.
     pub async fn run(self, log: &dyn TopicLog, lane: &mut dyn SinkLog) -> Result<Ended, TaskError> {
-        let backoff = Backoff::new(&self.config.connector.retry, u64::from(self.context.task));
+        let backoff = Backoff::of(&self.config.connector, self.context.task);
         let mut running = Running {
             task: self,
             log,

@@ -71,7 +71,7 @@ impl SourceTask {
     }
 
     async fn open(&mut self, guest: &mut SourceGuest, positions: &[Position]) -> Result<(), TaskError> {
-        let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
+        let mut backoff = Backoff::of(&self.config.connector, self.owner.task);
         loop {
             match guest.open(self.context.clone(), positions).await {
                 Ok(()) => return Ok(()),
@@ -89,7 +89,7 @@ impl SourceTask {
         log: &mut dyn SourceLog,
         topics: &dyn TopicLog,
     ) -> Result<Ended, TaskError> {
-        let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
+        let mut backoff = Backoff::of(&self.config.connector, self.owner.task);
         while !self.stop.is_requested() {
             let mut transaction = match Transaction::collect(guest, &self.config, self.grants.inbox.as_deref(), &self.stop).await
             {
@@ -220,7 +220,7 @@ impl SourceTask {
         dead: &mut Batch,
         tally: &mut Tally,
     ) -> Result<Batch, TaskError> {
-        let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
+        let mut backoff = Backoff::of(&self.config.connector, self.owner.task);
         let refused = loop {
             match self.destinations.refused(&records, topics).await {
                 Err(LogError::Retry(message)) => self.wait_for_log(message, &mut backoff).await?,
@@ -255,7 +255,7 @@ impl SourceTask {
     /// Appends until the log has confirmed; what the log refuses for good becomes a dead letter in the same transaction.
     async fn append(&mut self, outgoing: Outgoing, positions: &[Position], log: &mut dyn SourceLog) -> Result<Tally, TaskError> {
         let Outgoing { mut records, mut tally } = outgoing;
-        let mut backoff = Backoff::new(&self.config.connector.retry, u64::from(self.owner.task));
+        let mut backoff = Backoff::of(&self.config.connector, self.owner.task);
         loop {
             let refused = match log.append(&records, positions).await {
                 Err(LogError::Retry(message)) => {

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::prepare::Prepared;
 use super::restart::{Restarts, failed};
 use crate::pipeline::{Ended, Stop, TaskError};
+use crate::retry::seed;
 use crate::telemetry::{ConnectorMetrics, Kind, TaskState};
 
 /// Runs a sink until it is done, stopped or failed for good.
@@ -21,7 +22,7 @@ pub(super) async fn supervise(
     let Some(config) = prepared.plan.config.sinks.get(sink) else { return Ok(Ended::Finished) };
     let (name, tasks) = (config.connector.name.as_str(), config.connector.tasks);
     let metrics: Vec<_> = (0..tasks).map(|task| prepared.telemetry.connector(name, Kind::Sink, task)).collect();
-    let mut restarts = Restarts::new(u64::try_from(sink).unwrap_or(0));
+    let mut restarts = Restarts::new(seed(name, 0));
     loop {
         restarts.starting(&metrics);
         match live(&prepared, sink, &stop, upstream.as_ref()).await {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::prepare::Prepared;
 use super::restart::{Restarts, failed};
 use crate::pipeline::{Ended, Stop, TaskError};
+use crate::retry::seed;
 use crate::telemetry::{Kind, TaskState};
 
 /// Runs a task until it is done, stopped or failed for good.
@@ -35,7 +36,7 @@ async fn lives(
     let Some(config) = prepared.plan.config.sources.get(source) else { return Ok(Ended::Finished) };
     let name = config.connector.name.as_str();
     let metrics = [prepared.telemetry.connector(name, Kind::Source, task)];
-    let mut restarts = Restarts::new(u64::from(task));
+    let mut restarts = Restarts::new(seed(name, task));
     loop {
         restarts.starting(&metrics);
         match live(prepared, source, task, (&stop, until_done.as_ref())).await {

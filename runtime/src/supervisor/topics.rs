@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::config::{AfterBudget, Config, Retry, Route, TransformStep};
-use crate::retry::Backoff;
+use crate::retry::{Backoff, seed};
 use crate::telemetry::Telemetry;
 use crate::topic_log::{LogError, TopicLog, TopicSpec};
 
@@ -19,7 +19,7 @@ pub(super) async fn create(config: &Config, log: &dyn TopicLog, telemetry: &Tele
         return tell_missing(config, log).await;
     }
     let retry = Retry { initial: LOOK_AGAIN / 4, max: LOOK_AGAIN * 8, budget: None, then: AfterBudget::Stop };
-    let mut backoff = Backoff::new(&retry, 0);
+    let mut backoff = Backoff::new(&retry, seed(&config.name, 0));
     let specs = specs(config);
     loop {
         match log.create_topics(&specs).await {
