@@ -8,6 +8,8 @@ use super::prepare::exactly_once;
 use crate::config::{Config, Connector, suggest};
 use crate::guest::Component;
 
+mod grant;
+
 /// Something in a connector's section that cannot work with its component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
@@ -53,6 +55,11 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
             let message = format!("component {reference} does not ask for `{capability}`: this grants nothing");
             found.push(misfit(&pointer, message, "remove it"));
         }
+    }
+    let schema = manifest(component).get("config").cloned().unwrap_or_default();
+    for found_here in grant::ungranted(&schema, &connector.config, &connector.allow) {
+        let pointer = format!("/config/{}", found_here.property);
+        found.push(misfit(&pointer, found_here.message, &found_here.help));
     }
     let sink = config.sinks.iter().find(|s| s.connector.name == connector.name);
     let once = sink.is_some_and(|sink| exactly_once(sink, component));

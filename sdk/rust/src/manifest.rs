@@ -25,7 +25,8 @@ struct Manifest {
     /// What order the connector needs its records in.
     #[expect(dead_code, reason = "checked to be known; handed over as it stands")]
     ordering: Option<Ordering>,
-    /// JSON Schema (draft 2020-12) of the `config` table.
+    /// JSON Schema (draft 2020-12) of the `config` table. The keyword `grant` on a text property says what its value reaches:
+    /// `http` (a URL), `sql` (a connection) or `files` (a path); the host then checks it against the grants before a start.
     config: Option<Map<String, Value>>,
 }
 
