@@ -39,6 +39,9 @@ pub enum TaskError {
     /// Start it again after a while: what failed may pass.
     #[error("{0}")]
     Restart(String),
+    /// Another worker has the work: look again from time to time.
+    #[error("{0}")]
+    Standby(String),
     /// A guest ended itself: a few fresh starts, then it stays failed where it is.
     #[error("{0}")]
     Died(String),
@@ -51,6 +54,7 @@ impl From<LogError> for TaskError {
     fn from(error: LogError) -> Self {
         match error {
             LogError::Fatal(reason) => Self::Failed(format!("topic log: {reason}")),
+            LogError::Standby(_) => Self::Standby(error.to_string()),
             other => Self::Restart(format!("topic log: {other}")),
         }
     }

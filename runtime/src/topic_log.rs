@@ -193,6 +193,9 @@ pub enum LogError {
     /// Another owner took over, or the transaction timed out: build the owner anew and read positions again.
     #[error("fenced: {0}")]
     Fenced(String),
+    /// A newer owner has claimed the source task: leave it alone, and look again from time to time.
+    #[error("standing by: {0}")]
+    Standby(String),
     /// The lane no longer owns these partitions: drop what is in flight for them.
     #[error("no longer the owner of {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     NotOwner(Vec<TopicPartition>),

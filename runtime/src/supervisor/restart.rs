@@ -11,6 +11,8 @@ use crate::telemetry::{ConnectorMetrics, TaskState};
 
 /// Starts without progress before a guest that ends itself stays failed.
 const DEATHS: u32 = 5;
+/// Between two looks at whether the other worker still has the work.
+const STANDBY: Duration = Duration::from_secs(5);
 /// A run this long counts as progress.
 const STEADY: Duration = Duration::from_secs(60);
 
@@ -23,19 +25,24 @@ pub(super) struct Restarts {
     settled: u64,
     /// Why it was to be started again last.
     reason: Option<String>,
+    /// Another worker has the work.
+    standby: bool,
 }
 
 impl Restarts {
     pub(super) fn new(seed: u64) -> Self {
         let retry = Retry { initial: Duration::from_millis(500), max: STEADY, budget: None, then: AfterBudget::Stop };
-        Self { backoff: Backoff::new(&retry, seed), deaths: 0, started: Instant::now(), settled: 0, reason: None }
+        Self { backoff: Backoff::new(&retry, seed), deaths: 0, started: Instant::now(), settled: 0, reason: None, standby: false }
     }
 
     /// Call at each start, with all tasks that start together.
     pub(super) fn starting(&mut self, tasks: &[Arc<ConnectorMetrics>]) {
         self.started = Instant::now();
         self.settled = settled(tasks);
-        tasks.iter().for_each(|metrics| metrics.state(TaskState::Starting, None));
+        // A look at whether the other worker is still there is no start.
+        if !self.standby {
+            tasks.iter().for_each(|metrics| metrics.state(TaskState::Starting, None));
+        }
     }
 
     /// After a fault: waits and answers Ok when the connector is to be started again, or why it stays failed.
@@ -60,7 +67,12 @@ impl Restarts {
                 reason
             }
             TaskError::Restart(reason) => reason,
+            TaskError::Standby(reason) => {
+                self.stand_by(name, &reason, tasks, stop).await;
+                return Ok(());
+            }
         };
+        self.standby = false;
         self.reason = Some(reason.clone());
         if stop.is_requested() {
             return Ok(());
@@ -77,8 +89,25 @@ impl Restarts {
         Ok(())
     }
 
+    /// Said when it begins; looked at again after a while. Nothing was in flight that the other worker does not read.
+    async fn stand_by(&mut self, name: &str, reason: &str, tasks: &[Arc<ConnectorMetrics>], stop: &mut Stop) {
+        if !self.standby {
+            tracing::warn!(connector = name, reason, "another worker has this work");
+        }
+        self.standby = true;
+        self.backoff.reset();
+        for metrics in tasks {
+            metrics.state(TaskState::Standby, Some(reason.to_owned()));
+        }
+        stop.sleep(STANDBY).await;
+    }
+
     /// Stopping was requested after a fault: what was in flight is not confirmed, and that is shown.
     pub(super) fn stopped(&self, name: &str, tasks: &[Arc<ConnectorMetrics>]) {
+        if self.standby {
+            tasks.iter().for_each(|metrics| metrics.state(TaskState::Stopped, None));
+            return;
+        }
         let reason = self.reason.as_deref().unwrap_or_default();
         tracing::warn!(connector = name, reason, "stopped before all was confirmed: it comes again at the next start");
         for metrics in tasks {
@@ -135,6 +164,19 @@ mod tests {
         }
         let reason = after(&mut restarts, died()).await.unwrap_err();
         assert!(reason.contains("5 times") && reason.contains("trap"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn who_stands_by_is_seen_to_and_stops_without_a_fault() {
+        let mut restarts = Restarts::new(0);
+        let (sender, mut stop) = Stop::new();
+        sender.send_replace(true);
+        let metrics = [Arc::<ConnectorMetrics>::default()];
+        restarts.after(TaskError::Standby("worker 7".to_owned()), "s", &metrics, &mut stop).await.unwrap();
+        restarts.starting(&metrics);
+        assert_eq!(metrics[0].task_state(), TaskState::Standby);
+        restarts.stopped("s", &metrics);
+        assert_eq!(metrics[0].task_state(), TaskState::Stopped);
     }
 
     #[tokio::test]

@@ -74,7 +74,7 @@ async fn the_owner_that_was_fenced_by_a_newer_one_stands_by() {
     assert!(matches!(old.append(&batch(&[]), &[position("s", "late")]).await, Err(LogError::Fenced(_))));
     for _ in 0..2 {
         match bench.source(&owner).await {
-            Err(LogError::Retry(text)) => assert!(text.contains("standing by") && text.contains("erp"), "{text}"),
+            Err(LogError::Standby(text)) => assert!(text.contains("taken over") && text.contains("erp"), "{text}"),
             other => panic!("{:?}", other.err()),
         }
     }
@@ -84,7 +84,7 @@ async fn the_owner_that_was_fenced_by_a_newer_one_stands_by() {
     let restarted = bench.another();
     let again = restarted.source(&owner).await.unwrap();
     assert_eq!(again.positions(), [position("s", "2")]);
-    assert!(matches!(newer.source(&owner).await, Err(LogError::Retry(_))));
+    assert!(matches!(newer.source(&owner).await, Err(LogError::Standby(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

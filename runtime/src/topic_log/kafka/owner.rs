@@ -78,15 +78,21 @@ impl Owner {
         };
         // From here on a later call knows that this process has been here, even when it fails half-way.
         let removed: Vec<u32> = before.claims.keys().copied().filter(|task| *task >= owner.tasks).collect();
+        // Who is fenced after a reading may have written since: then it is read again.
+        let mut stale = false;
         let way = if owner.exactly_once {
             if first {
                 for task in &removed {
                     drop(init(shared, owner, *task).await?);
+                    stale = true;
                 }
             }
             let own = match inited {
                 Some(own) => own,
-                None => init(shared, owner, owner.task).await?,
+                None => {
+                    stale = true;
+                    init(shared, owner, owner.task).await?
+                }
             };
             Way::Once(Arc::new(own))
         } else {
@@ -94,7 +100,7 @@ impl Owner {
             Way::AtLeastOnce(Appender::new(shared.properties.clone(), owner.properties.clone(), name))
         };
         *turn = Some(stamp.clone());
-        let stored = read(shared, owner, &log).await?;
+        let stored = if stale { read(shared, owner, &log).await? } else { before };
         stand_by(owner, &stamp, &stored)?;
         if !stored.foreign.is_empty() {
             let slices = stored.foreign.join(", ");
@@ -224,8 +230,8 @@ fn stand_by(owner: &SourceOwner, stamp: &Stamp, found: &Stored) -> Result<(), Lo
     let newer = |claim: &&Stamp| claim.log == stamp.log && claim.worker != stamp.worker && claim.epoch > stamp.epoch;
     match found.claims.get(&owner.task).filter(newer) {
         None => Ok(()),
-        Some(claim) => Err(LogError::Retry(format!(
-            "standing by: task {} of source `{}` was taken over by worker {}, started after this one. Stop one of the two; a \
+        Some(claim) => Err(LogError::Standby(format!(
+            "task {} of source `{}` was taken over by worker {}, started after this one. Stop one of the two; a \
              restart of this worker takes the source back",
             owner.task, owner.source, claim.worker
         ))),
