@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Config;
 use crate::edm::Model;
+use crate::page::Links;
 
 const V4: &str = include_str!("../../tests/sales-v4.xml");
 const V2: &str = include_str!("../../tests/sales-v2.xml");
