@@ -23,16 +23,14 @@ pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 /// weekday with the date.
 fn date(text: &str, now: i64) -> Option<i64> {
     let parts: Vec<&str> = text.split([' ', ',', '-', ':']).filter(|part| !part.is_empty()).collect();
-    let (day, month, year, clock) = match *parts.as_slice() {
-        // `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`; libraries for mail write the zone as `-0000`.
-        [_, day, month, year, h, m, s, "GMT" | "UTC" | "0000" | "+0000"] => (day, month, year, [h, m, s]),
-        // `Sun Nov  6 08:49:37 1994`
-        [_, month, day, h, m, s, year] => (day, month, year, [h, m, s]),
-        _ => return None,
+    // `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`; `Sun Nov  6 08:49:37 1994`. Libraries for mail write
+    // the zone as `-0000`.
+    let ([_, day, month, year, h, m, s, "GMT" | "UTC" | "0000" | "+0000"] | [_, month, day, h, m, s, year]) = *parts.as_slice()
+    else {
+        return None;
     };
     let month = MONTHS.iter().zip(1..).find_map(|(name, number)| (*name == month).then_some(number))?;
     let days = days(full_year(year, now)?, month, below(day, 32).filter(|day| *day > 0)?);
-    let [h, m, s] = clock;
     // A leap second is second 60.
     Some(days * 86_400 + below(h, 24)? * 3600 + below(m, 60)? * 60 + below(s, 61)?)
 }
