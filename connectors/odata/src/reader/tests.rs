@@ -265,6 +265,23 @@ fn a_delta_link_that_has_expired_begins_all_anew() {
 }
 
 #[test]
+fn a_delta_link_that_is_answered_without_the_next_one_stops() {
+    let mut reader = start(r#"{"entity": "Orders"}"#, V4, None);
+    let delta = Links { delta: Some("Orders?$deltatoken=1".to_owned()), ..Links::default() };
+    read(&mut reader, &[order("a", 1, "1")], &delta);
+    let url = reader.begin().unwrap();
+    assert_eq!(reader.page_end(&Links::default(), &url), Err(ReadError::DeltaEnds("Orders".to_owned())));
+}
+
+#[test]
+fn a_delta_link_that_was_not_wanted_is_not_used() {
+    let mut reader = start(r#"{"entity": "Orders", "delta": "never"}"#, V4, None);
+    let delta = Links { delta: Some("Orders?$deltatoken=1".to_owned()), ..Links::default() };
+    read(&mut reader, &[order("a", 1, "1")], &delta);
+    assert!(!reader.is_delta() && !reader.begin().unwrap().contains("deltatoken"));
+}
+
+#[test]
 fn pages_that_this_connector_cuts_follow_each_other_by_cursor_and_key() {
     let json = r#"{"entity": "OrderSet", "cursor": "ChangedAt", "page-size": 2}"#;
     let order = |id: &str, millis: u64| format!(r#"{{"OrderID": "{id}", "ChangedAt": "/Date({millis})/"}}"#);
