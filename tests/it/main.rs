@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod csv;
+mod durations;
 mod flow;
 mod http_sink;
 mod odata;

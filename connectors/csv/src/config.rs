@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use glob::Pattern;
 use serde::Deserialize;
-use wharf_sdk::{Context, Error, Result};
+use wharf_sdk::{Context, Error, Result, duration};
 
 use crate::kind::Kind;
 
@@ -28,8 +28,8 @@ struct Raw {
     #[serde(default)]
     key: Vec<String>,
     null: Option<String>,
-    #[serde(default = "five_seconds")]
-    interval: String,
+    #[serde(default = "five_seconds", deserialize_with = "duration::above_zero")]
+    interval: Duration,
     #[serde(default)]
     encoding: Encoding,
 }
@@ -42,8 +42,8 @@ const fn yes() -> bool {
     true
 }
 
-fn five_seconds() -> String {
-    "5s".to_owned()
+const fn five_seconds() -> Duration {
+    Duration::from_secs(5)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -130,7 +130,7 @@ impl Config {
             quote,
             names,
             rules: Rules { types: raw.types, key: raw.key, null: raw.null },
-            interval: duration(&raw.interval)?,
+            interval: raw.interval,
         })
     }
 
@@ -167,23 +167,6 @@ fn byte(key: &str, text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
         _ => Err(format!("`{key}` is to be one ASCII character that ends no line")),
-    }
-}
-
-/// `500ms`, `5s`, `2m`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => 0,
-    };
-    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds)) {
-        Some(total @ 1..) => Ok(Duration::from_millis(total)),
-        _ => Err(format!("`interval` is `{text}`: expected a number with ms, s, m or h, as `5s`")),
     }
 }
 

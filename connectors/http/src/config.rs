@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Unexpected};
+use wharf_sdk::duration;
 
 use crate::status::Statuses;
 
@@ -34,7 +34,7 @@ pub struct Config {
     pub id_field: Option<String>,
     #[serde(default)]
     pub tombstones: Tombstones,
-    #[serde(default = "half_minute", deserialize_with = "duration")]
+    #[serde(default = "half_minute", deserialize_with = "duration::above_zero")]
     pub timeout: Duration,
 }
 
@@ -152,24 +152,6 @@ const fn half_minute() -> Duration {
 
 fn idempotency_key() -> String {
     "Idempotency-Key".to_owned()
-}
-
-/// `500ms`, `30s`, `2m`, `1h`: the units that Wharf's own settings have.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at_checked(at).unwrap_or_default();
-    let factor = match unit.trim_start() {
-        "ms" => Some(1),
-        "s" => Some(1000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        _ => None,
-    };
-    let millis = factor.and_then(|factor: u64| digits.parse::<u64>().ok()?.checked_mul(factor)).filter(|millis| *millis > 0);
-    millis
-        .map(Duration::from_millis)
-        .ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"a duration such as \"500ms\", \"30s\" or \"2m\""))
 }
 
 #[cfg(test)]

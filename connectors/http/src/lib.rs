@@ -3,7 +3,7 @@
 //!
 //! Order: requests go one after the other. After an answer that means "later" nothing more is sent in that call.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use wharf_sdk::http::{Request, Response};
 use wharf_sdk::{Batch, Context, Error, Outcomes, Rejection, Result, Sink, export_sink, log};
@@ -14,7 +14,7 @@ mod status;
 
 use config::{Body, Config};
 use element::{Element, body, element, idempotency_key};
-use status::{Meaning, meaning, retry_after};
+use status::{Meaning, meaning};
 
 /// How much of an answer is read, and how many characters of it are shown.
 const READ: u64 = 64 << 10;
@@ -133,10 +133,7 @@ impl Http {
                 start(response);
                 Ok(Sent::Delivered)
             }
-            Meaning::Later => {
-                let after = response.header("retry-after").and_then(|value| retry_after(value, SystemTime::now()));
-                Ok(Sent::Later(format!("{host} answers {status}"), after))
-            }
+            Meaning::Later => Ok(Sent::Later(format!("{host} answers {status}"), response.retry_after())),
             Meaning::Never => {
                 let message = format!("{host} answers {status}: {}", start(response));
                 Ok(Sent::Never(Rejection::new(format!("http.{status}"), message)))

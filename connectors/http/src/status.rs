@@ -1,6 +1,4 @@
-//! What a status of the receiver means, and how long it wants to be left alone. No I/O.
-
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+//! What a status of the receiver means. No I/O.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Unexpected};
@@ -51,18 +49,6 @@ pub fn meaning(config: &Config, status: u16) -> Meaning {
         400..=499 | 501 => Meaning::Never,
         _ => Meaning::Later,
     }
-}
-
-/// `Retry-After`: seconds, or an HTTP date (RFC 9110, 10.2.3). At most a day.
-#[must_use]
-pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    const DAY: u64 = 86_400;
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds.min(DAY)));
-    }
-    let at = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp().as_second();
-    let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some(Duration::from_secs(u64::try_from(at).unwrap_or(0).saturating_sub(now).min(DAY)))
 }
 
 #[derive(Deserialize)]
@@ -134,13 +120,5 @@ mod tests {
         for list in ["[99]", "[\"599..500\"]", "[\"4xx\"]", "[600]", "[true]", "[70000]"] {
             assert!(serde_json::from_str::<Statuses>(list).is_err(), "{list}");
         }
-    }
-
-    #[test]
-    fn a_pause_is_read_as_seconds_or_as_a_date() {
-        let now = UNIX_EPOCH + Duration::from_secs(1_714_557_600);
-        assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Wed, 01 May 2024 10:00:30 GMT", now), Some(Duration::from_secs(30)));
-        assert_eq!(retry_after("soon", now), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Requests to the service, and what its answers mean: go on, try again, stop. Owns headers and statuses; knows no cursor.
 //! Texts name service and status, never a value.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use wharf_sdk::http::{Request, Response};
 use wharf_sdk::{Error, Result};
@@ -160,7 +160,7 @@ impl Client {
 
     fn failure(&mut self, response: Response, what: &str) -> Error {
         let (status, root) = (response.status, self.service.root().to_owned());
-        let pause = response.header("retry-after").and_then(|value| retry_after(value, SystemTime::now()));
+        let pause = response.retry_after();
         let location = response.header("location").map(host_of);
         let said = response.bytes_up_to(64 << 10).ok().and_then(|body| message(&body));
         let said = said.map_or_else(String::new, |text| format!(": {text}"));
@@ -194,30 +194,4 @@ impl Client {
 fn host_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned()
-}
-
-/// `Retry-After`: seconds, or an HTTP date (RFC 9110, 10.2.3). At most a day.
-fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    const DAY: u64 = 86_400;
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds.min(DAY)));
-    }
-    let at = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp().as_second();
-    let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some(Duration::from_secs(u64::try_from(at).unwrap_or(0).saturating_sub(now).min(DAY)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_read_as_seconds_or_as_a_date() {
-        let now = UNIX_EPOCH + Duration::from_secs(1_714_557_600);
-        assert_eq!(retry_after(" 7 ", now), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Wed, 01 May 2024 10:00:30 GMT", now), Some(Duration::from_secs(30)));
-        assert_eq!(retry_after("Wed, 01 May 2024 09:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("9999999", now), Some(Duration::from_secs(86_400)));
-        assert_eq!(retry_after("soon", now), None);
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Unexpected};
+use wharf_sdk::duration;
 
 use crate::address::{Address, BadAddress};
 
@@ -19,7 +19,7 @@ pub struct Config {
     #[serde(default)]
     pub key: Vec<String>,
     pub cursor: Option<String>,
-    #[serde(default = "minute", deserialize_with = "duration")]
+    #[serde(default = "minute", deserialize_with = "duration::deserialize")]
     pub overlap: Duration,
     #[serde(default)]
     pub select: Vec<String>,
@@ -29,11 +29,11 @@ pub struct Config {
     #[serde(default = "thousand")]
     pub page_size: u32,
     pub paging: Option<Paging>,
-    #[serde(default = "half_minute", deserialize_with = "duration")]
+    #[serde(default = "half_minute", deserialize_with = "duration::deserialize")]
     pub interval: Duration,
     #[serde(default)]
     pub delta: Delta,
-    #[serde(default = "half_minute", deserialize_with = "duration")]
+    #[serde(default = "half_minute", deserialize_with = "duration::deserialize")]
     pub timeout: Duration,
 }
 
@@ -103,25 +103,6 @@ const fn half_minute() -> Duration {
 
 const fn thousand() -> u32 {
     1000
-}
-
-/// `500ms`, `60s`, `2m`, `1h`, `7d`: the units that Wharf's own settings have.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at_checked(at).unwrap_or_default();
-    let factor = match unit.trim_start() {
-        "ms" => Some(1),
-        "s" => Some(1000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    };
-    let millis = factor.and_then(|factor: u64| digits.parse::<u64>().ok()?.checked_mul(factor));
-    millis.map(Duration::from_millis).ok_or_else(|| {
-        D::Error::invalid_value(Unexpected::Str(&text), &"a duration such as \"500ms\", \"60s\", \"2m\" or \"1h\"")
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Source `odata`: an entity set of an OData V4 or V2 service as records. This file joins reader and client to the calls of a
-//! source; what is news is decided in `reader.rs`, what an answer means in `client.rs`.
+//! source; what is news is decided under `reader.rs`, what an answer means in `client.rs`.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! A small blocking HTTP client over `wasi:http/outgoing-handler`. TLS, credentials, rate limits, redirects and the
 //! retries of connections are the host's; what a status means is the guest's.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 
 mod body;
+mod retry_after;
 mod url;
 #[cfg(target_arch = "wasm32")]
 mod wasi;
@@ -143,8 +144,15 @@ impl Response {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// How long the service wants to be left alone: `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3). 0 where the date
+    /// is over, at most a day; `None` where the header is missing or holds anything else.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after").and_then(|value| retry_after::retry_after(value, SystemTime::now()))
+    }
+
     /// The answer where its status is 2xx; otherwise an error with the start of the body, which is: `retry` for 408, 425, 429
-    /// and 5xx (after `Retry-After` seconds, where given), `fatal` for 401 and 403, `reject` for the rest.
+    /// and 5xx (after [`Response::retry_after`], where given), `fatal` for 401 and 403, `reject` for the rest.
     ///
     /// # Errors
     /// As said.
@@ -153,7 +161,7 @@ impl Response {
             return Ok(self);
         }
         let (status, place) = (self.status, self.place.clone());
-        let wait = self.header("retry-after").and_then(|v| v.trim().parse().ok()).map(Duration::from_secs);
+        let wait = self.retry_after();
         let shown = self.body.start(SHOWN).map_or_else(|_| String::new(), |body| String::from_utf8_lossy(&body).into_owned());
         let shown = shown.trim();
         let message =

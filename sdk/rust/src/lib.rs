@@ -3,6 +3,9 @@
 //! A guest author sees records and outcomes. The columns in which they cross the boundary stay inside this crate, which
 //! must not decide anything for the host: limits, grants, retries and dead letters are the host's.
 //!
+//! [`http`], [`sql`], [`inbox`] and [`log`] are what the host offers; [`json`] and [`duration`] spare a connector its own copy of
+//! what all have to do alike: keys made of fields, and durations as an operator writes them.
+//!
 //! ```
 //! use wharf_sdk::{Batch, Context, Outcomes, Result, Sink};
 //!
@@ -31,6 +34,7 @@ extern crate self as wharf_sdk;
 mod batch;
 mod bindings;
 mod context;
+pub mod duration;
 mod error;
 mod export;
 pub mod http;

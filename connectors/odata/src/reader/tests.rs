@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Config;
 use crate::edm::Model;
+use crate::page::Links;
 
 const V4: &str = include_str!("../../tests/sales-v4.xml");
 const V2: &str = include_str!("../../tests/sales-v2.xml");
@@ -261,6 +262,23 @@ fn a_delta_link_that_has_expired_begins_all_anew() {
     assert!(reader.link_is_lost());
     assert!(reader.asks_for_tracking() && !reader.begin().unwrap().contains("deltatoken"));
     assert_eq!(read(&mut reader, &[order("a", 1, "1")], &delta), ids(&["a"]));
+}
+
+#[test]
+fn a_delta_link_that_is_answered_without_the_next_one_stops() {
+    let mut reader = start(r#"{"entity": "Orders"}"#, V4, None);
+    let delta = Links { delta: Some("Orders?$deltatoken=1".to_owned()), ..Links::default() };
+    read(&mut reader, &[order("a", 1, "1")], &delta);
+    let url = reader.begin().unwrap();
+    assert_eq!(reader.page_end(&Links::default(), &url), Err(ReadError::DeltaEnds("Orders".to_owned())));
+}
+
+#[test]
+fn a_delta_link_that_was_not_wanted_is_not_used() {
+    let mut reader = start(r#"{"entity": "Orders", "delta": "never"}"#, V4, None);
+    let delta = Links { delta: Some("Orders?$deltatoken=1".to_owned()), ..Links::default() };
+    read(&mut reader, &[order("a", 1, "1")], &delta);
+    assert!(!reader.is_delta() && !reader.begin().unwrap().contains("deltatoken"));
 }
 
 #[test]

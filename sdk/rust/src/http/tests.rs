@@ -15,6 +15,8 @@ fn status_decides_between_retry_reject_and_fatal() {
         "and the query is not shown"
     );
     assert!(matches!(ask(|| Response::new(503, "")).unwrap_err(), Error::Retry { after: None, .. }));
+    let over = || Response::new(503, "").with_header("Retry-After", "Wed, 01 May 2024 10:00:30 GMT");
+    assert!(matches!(ask(over).unwrap_err(), Error::Retry { after: Some(Duration::ZERO), .. }));
     assert!(matches!(ask(|| Response::new(403, "")).unwrap_err(), Error::Fatal(_)));
     assert!(matches!(ask(|| Response::new(400, "")).unwrap_err(), Error::Reject(_)));
     assert_eq!(ask(|| Response::new(200, "[1]")).unwrap().json::<Vec<u8>>().unwrap(), [1]);
