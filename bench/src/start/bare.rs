@@ -37,8 +37,7 @@ pub struct Options {
 /// When Kafka refuses.
 pub fn prepare(kafka: &str, name: &str) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = config(kafka).create()?;
-    let positions = positions(name);
-    let topics = [topic(name), positions.clone()];
+    let topics = [topic(name), positions(name)];
     let new: Vec<_> = topics.iter().map(|topic| NewTopic::new(topic, 1, TopicReplication::Fixed(-1))).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for made in runtime.block_on(admin.create_topics(&new, &AdminOptions::new()))? {
