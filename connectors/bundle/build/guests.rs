@@ -96,6 +96,11 @@ impl Guests<'_> {
     }
 }
 
+/// The folder of the package that is built: as it is now, not when this script was compiled. Checkouts may share a target folder.
+pub fn here() -> PathBuf {
+    env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from)
+}
+
 /// Shows what went wrong as the error of the package that is built.
 pub fn exit(built: Result<(), String>) -> ExitCode {
     let Err(reason) = built else { return ExitCode::SUCCESS };

@@ -10,7 +10,7 @@ mod guests;
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=../../../connectors/bundle/build/guests.rs");
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = guests::here();
     let folders: Vec<&Path> = here.ancestors().skip(1).take(3).collect();
     let built = match folders[..] {
         [folder, _, workspace] => guests::Guests { workspace, folder, except: "bundle", package_prefix: "wharf-guest-" }.build(),
