@@ -232,6 +232,14 @@ pub trait SourceLog: Send {
     /// An answer that is not empty means that nothing was written: those records can never be, the caller must replace them.
     /// Transient faults are retried inside for as long as the log's own timeouts say.
     async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError>;
+    /// Waits until this is the owner no longer, and says why; for ever where that is told by `append` alone. Cancel-safe.
+    async fn lost(&mut self) -> LogError {
+        std::future::pending().await
+    }
+    /// Gives the task up for good, so that a worker that stands by takes over at once.
+    async fn release(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
 }
 
 /// The log as one lane of a sink sees it. Dropping a lane leaves the group when it was the last.

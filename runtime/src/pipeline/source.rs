@@ -61,6 +61,11 @@ impl SourceTask {
         self.open(&mut guest, log.positions()).await?;
         self.grants.metrics.state(TaskState::Running, None);
         let ended = self.carry(&mut guest, log.as_mut(), topics).await;
+        if ended.is_ok()
+            && let Err(error) = log.release().await
+        {
+            tracing::warn!(connector = self.grants.connector, %error, "a worker that stands by has to wait before it takes over");
+        }
         if ended.is_err() {
             settle(self.grants.inbox.as_deref(), false);
         }
@@ -115,7 +120,7 @@ impl SourceTask {
             } else if finished || (empty && self.nothing_more(idle)) {
                 return Ok(Ended::Finished);
             } else {
-                self.rest(idle).await;
+                self.rest(idle, log).await?;
             }
         }
         Ok(Ended::Drained)
@@ -286,20 +291,23 @@ impl SourceTask {
     }
 
     /// Waits until the source may have more, a request arrives, or stopping is requested.
-    async fn rest(&mut self, idle: Duration) {
-        let Some(inbox) = &self.grants.inbox else {
-            self.stop.sleep(idle).await;
-            return;
+    ///
+    /// # Errors
+    /// Another owner has taken over: it is not to wait for the next record to be known.
+    async fn rest(&mut self, idle: Duration, log: &mut dyn SourceLog) -> Result<(), TaskError> {
+        let arrival = async {
+            match &self.grants.inbox {
+                Some(inbox) if inbox.is_drained() => inbox.arrived().await,
+                // The source left them on purpose: asking again at once would spin.
+                Some(_) => tokio::time::sleep(LEFT_WAITING).await,
+                None => std::future::pending().await,
+            }
         };
-        if !inbox.is_drained() {
-            // The source left them on purpose: asking again at once would spin.
-            self.stop.sleep(idle.min(LEFT_WAITING)).await;
-            return;
-        }
-        // Cancel-safe: both branches only wait.
+        // Cancel-safe: all branches only wait.
         tokio::select! {
-            _ = self.stop.sleep(idle) => {}
-            () = inbox.arrived() => {}
+            _ = self.stop.sleep(idle) => Ok(()),
+            () = arrival => Ok(()),
+            error = log.lost() => Err(error.into()),
         }
     }
 

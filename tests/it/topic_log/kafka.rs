@@ -9,7 +9,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use wharf_runtime::capability::secret::Secret;
 use wharf_runtime::topic_log::kafka::KafkaLog;
-use wharf_runtime::topic_log::{LogError, Position, SinkEvent, TopicLog};
+use wharf_runtime::topic_log::{LogError, Position, SinkEvent, SourceLog, SourceOwner, TopicLog};
 
 use super::bench::{
     Bench, LIMITS, PATIENCE, admin, assigned, at, batch, begin, catch_up, event, numbers, read_rows, record, texts, write_numbers,
@@ -85,6 +85,58 @@ async fn the_owner_that_was_fenced_by_a_newer_one_stands_by() {
     let again = restarted.source(&owner).await.unwrap();
     assert_eq!(again.positions(), [position("s", "2")]);
     assert!(matches!(newer.source(&owner).await, Err(LogError::Standby(_))));
+}
+
+/// Two workers of one source, of which the newer has just taken over, with a session of two seconds.
+async fn two_workers(bench: &Bench, exactly_once: bool) -> (SourceOwner, Box<dyn SourceLog>, Box<dyn SourceLog>) {
+    let mut owner = bench.owner(0, 1);
+    owner.exactly_once = exactly_once;
+    owner.properties.insert("session.timeout.ms".to_owned(), "2000".to_owned());
+    let old = bench.source(&owner).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let mut new = bench.another().source(&owner).await.unwrap();
+    new.append(&batch(&[]), &[position("s", "1")]).await.unwrap();
+    (owner, old, new)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stands_by_takes_over_from_a_silent_owner_and_never_from_an_idle_one() {
+    let Some(bench) = Bench::kafka("who_stands_by_takes_over_from_a_silent_owner_and_never_from_an_idle_one") else { return };
+    for exactly_once in [true, false] {
+        let (owner, mut old, mut new) = two_workers(&bench, exactly_once).await;
+        // Idle owners hear that they were taken over.
+        assert!(matches!(old.lost().await, LogError::Fenced(_)));
+        drop(old);
+        let look = async || bench.source(&owner).await;
+        let idle = tokio::time::Instant::now();
+        while idle.elapsed() < Duration::from_secs(5) {
+            assert!(matches!(look().await, Err(LogError::Standby(_))), "it lives and has nothing to write");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        new.append(&batch(&[]), &[position("s", "2")]).await.unwrap();
+        drop(new);
+        let silent = tokio::time::Instant::now();
+        let taken = loop {
+            match look().await {
+                Ok(taken) => break taken,
+                Err(error) => assert!(matches!(error, LogError::Standby(_)), "{error}"),
+            }
+            assert!(silent.elapsed() < PATIENCE, "it never took over");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        assert_eq!(taken.positions(), [position("s", "2")]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_stops_in_good_order_leaves_no_one_waiting() {
+    let Some(bench) = Bench::kafka("an_owner_that_stops_in_good_order_leaves_no_one_waiting") else { return };
+    let (owner, old, mut new) = two_workers(&bench, true).await;
+    drop(old);
+    assert!(matches!(bench.source(&owner).await, Err(LogError::Standby(_))));
+    new.release().await.unwrap();
+    let taken = bench.source(&owner).await.unwrap();
+    assert_eq!(taken.positions(), [position("s", "1")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

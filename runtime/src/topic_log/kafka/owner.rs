@@ -1,21 +1,27 @@
 //! One task of a source as the owner of its positions: taking over, and appending. Two owners are told apart by the claims in
-//! the positions topic: who was fenced by a newer one stands by instead of fighting.
+//! the positions topic: who was fenced by a newer one stands by instead of fighting, until that one gives up or falls silent.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use super::Shared;
+use self::claim::{Turn, newer, stamp_after};
+use self::writing::{Way, Writer};
 use super::append::Appender;
 use super::client::blocking;
-use super::positions::{self, Entry, Stamp, Stored};
-use super::refused::refused;
-use super::transaction::{Cargo, Transactions};
-use crate::batch::{Batch, Record};
+use super::positions::{self, Stored};
+use super::transaction::Transactions;
+use super::{SESSION, Shared};
+use crate::batch::Batch;
 use crate::topic_log::{LogError, Position, Refused, SourceLog, SourceOwner};
+
+mod beat;
+mod claim;
+mod writing;
 
 /// Waits for a new topic to be known everywhere: tries, and between them.
 const TRIES: u32 = 50;
@@ -23,33 +29,22 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What this process has done so far for each source. Its tasks take turns in taking over.
 #[derive(Debug, Default)]
-pub(super) struct Sources(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Option<Stamp>>>>>);
+pub(super) struct Sources(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Turn>>>>);
 
 impl Sources {
-    fn of(&self, owner: &SourceOwner) -> Arc<tokio::sync::Mutex<Option<Stamp>>> {
+    fn of(&self, owner: &SourceOwner) -> Arc<tokio::sync::Mutex<Turn>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(format!("{}.{}", owner.deployment, owner.source)).or_default())
     }
 }
 
-/// How records leave.
-enum Way {
-    /// Records and positions in one transaction.
-    Once(Arc<Transactions>),
-    /// Positions after the records are acknowledged. Nobody is fenced.
-    AtLeastOnce(Appender),
-}
-
 pub(super) struct Owner {
-    shared: Arc<Shared>,
-    identity: SourceOwner,
-    stamp: Stamp,
-    way: Way,
+    writer: Arc<Writer>,
     positions: Vec<Position>,
-}
-
-fn transactional_id(owner: &SourceOwner, task: u32) -> String {
-    format!("wharf.{}.{}.{task}", owner.deployment, owner.source)
+    /// Why this is the owner no longer, once it is known.
+    lost: watch::Receiver<Option<LogError>>,
+    #[expect(dead_code, reason = "held: the beats end with the owner")]
+    beats: JoinSet<()>,
 }
 
 impl Owner {
@@ -59,137 +54,64 @@ impl Owner {
         ensure_topic(shared, owner).await?;
         let turn = shared.sources.of(owner);
         let mut turn = turn.lock().await;
-        let first = turn.is_none();
-        // A transaction that a killed predecessor left open holds every reader back until it times out: it is aborted first.
-        let mut inited = None;
-        if first && owner.exactly_once {
-            for task in (0..owner.tasks).filter(|task| *task != owner.task) {
-                drop(init(shared, owner, task).await?);
+        if let Some(stamp) = turn.stamp.clone() {
+            let found = read(shared, owner, &log).await?;
+            if let Some(claim) = newer(owner, &stamp, &found) {
+                turn.stand_by(owner, claim, (found.last, session(shared, owner)))?;
             }
-            inited = Some(init(shared, owner, owner.task).await?);
         }
-        let before = read(shared, owner, &log).await?;
-        let stamp = match &*turn {
-            Some(stamp) => {
-                stand_by(owner, stamp, &before)?;
-                stamp.clone()
+        let first = turn.stamp.is_none();
+        let own = if owner.exactly_once { Some(init_all(shared, owner, first).await?) } else { None };
+        let mut found = read(shared, owner, &log).await?;
+        let stamp = turn.stamp.clone().unwrap_or_else(|| stamp_after(shared, &log, &found));
+        let removed: Vec<u32> = found.claims.keys().copied().filter(|task| *task >= owner.tasks).collect();
+        if first && owner.exactly_once && !removed.is_empty() {
+            for task in &removed {
+                drop(init(shared, owner, *task).await?);
             }
-            None => first_stamp(shared, &log, &before),
-        };
-        // From here on a later call knows that this process has been here, even when it fails half-way.
-        let removed: Vec<u32> = before.claims.keys().copied().filter(|task| *task >= owner.tasks).collect();
-        // Who is fenced after a reading may have written since: then it is read again.
-        let mut stale = false;
-        let way = if owner.exactly_once {
-            if first {
-                for task in &removed {
-                    drop(init(shared, owner, *task).await?);
-                    stale = true;
-                }
-            }
-            let own = match inited {
-                Some(own) => own,
-                None => {
-                    stale = true;
-                    init(shared, owner, owner.task).await?
-                }
-            };
-            Way::Once(Arc::new(own))
-        } else {
-            let name = transactional_id(owner, owner.task);
-            Way::AtLeastOnce(Appender::new(shared.properties.clone(), owner.properties.clone(), name))
-        };
-        *turn = Some(stamp.clone());
-        let stored = if stale { read(shared, owner, &log).await? } else { before };
-        stand_by(owner, &stamp, &stored)?;
-        if !stored.foreign.is_empty() {
-            let slices = stored.foreign.join(", ");
+            // They may have written since.
+            found = read(shared, owner, &log).await?;
+        }
+        // From here on a later call knows that this process has been here.
+        turn.stamp = Some(stamp.clone());
+        if let Some(claim) = newer(owner, &stamp, &found) {
+            turn.stand_by(owner, claim, (found.last, session(shared, owner)))?;
+        }
+        if !found.foreign.is_empty() {
+            let slices = found.foreign.join(", ");
             tracing::warn!(source = owner.source, slices, "positions of another cluster are not used; these slices begin anew");
         }
-        let this = Self { shared: Arc::clone(shared), identity: owner.clone(), stamp, way, positions: stored.positions };
-        this.claim(&removed).await?;
+        let way = own.map_or_else(
+            || {
+                let name = transactional_id(owner, owner.task);
+                Way::AtLeastOnce(Appender::new(shared.properties.clone(), owner.properties.clone(), name))
+            },
+            |own| Way::Once(Arc::new(own)),
+        );
+        let writer = Arc::new(Writer::new(Arc::clone(shared), owner.clone(), stamp, way));
+        writer.claim(&removed).await?;
         drop(turn);
-        Ok(this)
-    }
-
-    /// Makes this owner known, and removed tasks forgotten.
-    async fn claim(&self, removed: &[u32]) -> Result<(), LogError> {
-        let mut entries = vec![positions::claim_entry(&self.identity, self.identity.task, Some(&self.stamp))?];
-        for task in removed {
-            entries.push(positions::claim_entry(&self.identity, *task, None)?);
-        }
-        let refused = self.write(&Batch::default(), entries).await?;
-        match refused.first() {
-            None => Ok(()),
-            Some(refused) => Err(LogError::Fatal(format!("the claim of the source was refused: {}", refused.reason))),
-        }
-    }
-
-    async fn write(&self, records: &Batch, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
-        let topic = positions::topic(&self.identity.deployment);
-        let transactions = match &self.way {
-            Way::AtLeastOnce(appender) => return self.write_at_least_once(appender, records, &entries, &topic).await,
-            Way::Once(transactions) => Arc::clone(transactions),
-        };
-        let waited_for = Arc::new(AtomicBool::new(true));
-        let guard = Waited(Arc::clone(&waited_for));
-        let batch = records.clone();
-        let failures =
-            blocking(move || transactions.run(&Cargo { records: &batch, topic: &topic, entries: &entries }, &waited_for)).await;
-        drop(guard);
-        let failures = failures?;
-        if failures.is_empty() {
-            return Ok(Vec::new());
-        }
-        if failures.iter().all(|f| f.index >= records.len()) {
-            let code = failures.first().map(|f| f.code.to_string()).unwrap_or_default();
-            return Err(LogError::Fatal(format!("positions cannot be written, nothing was: {code}")));
-        }
-        let refused = refused(&self.shared.admin, records, &failures).await?;
-        if refused.is_empty() {
-            return Err(super::append::not_written(records, &failures));
-        }
-        Ok(refused)
-    }
-
-    async fn write_at_least_once(
-        &self,
-        appender: &Appender,
-        records: &Batch,
-        entries: &[Entry],
-        topic: &str,
-    ) -> Result<Vec<Refused>, LogError> {
-        let refused = appender.append(&self.shared.admin, records).await?;
-        if !refused.is_empty() {
-            return Ok(refused);
-        }
-        let mut batch = Batch::default();
-        for (key, value) in entries {
-            let (key, value) = (Some(key.as_slice()), value.as_deref());
-            batch.push(&Record { topic, partition: 0, offset: -1, timestamp: -1, key, value, headers: Vec::new(), attempt: 1 });
-        }
-        match appender.append(&self.shared.admin, &batch).await?.first() {
-            None => Ok(Vec::new()),
-            Some(refused) => Err(LogError::Fatal(format!("a position cannot be written: {}", refused.reason))),
-        }
-    }
-}
-
-/// Set to false when the call that waits goes away.
-struct Waited(Arc<AtomicBool>);
-
-impl Drop for Waited {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        let (tell, lost) = watch::channel(None);
+        let mut beats = JoinSet::new();
+        beats.spawn(beat::beat(Arc::clone(&writer), session(shared, owner), tell));
+        Ok(Self { writer, positions: found.positions, lost, beats })
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        if let Way::Once(transactions) = &self.way {
-            transactions.close();
-        }
+        self.writer.close();
     }
+}
+
+fn transactional_id(owner: &SourceOwner, task: u32) -> String {
+    format!("wharf.{}.{}.{task}", owner.deployment, owner.source)
+}
+
+/// How long an owner may be silent before another takes over: `session.timeout.ms`, as for members of a group.
+fn session(shared: &Shared, owner: &SourceOwner) -> Duration {
+    let config = shared.properties.consumer("", &owner.properties);
+    config.get("session.timeout.ms").and_then(|millis| millis.parse().ok()).map_or(SESSION, Duration::from_millis)
 }
 
 async fn ensure_topic(shared: &Shared, owner: &SourceOwner) -> Result<(), LogError> {
@@ -219,23 +141,15 @@ async fn init(shared: &Arc<Shared>, owner: &SourceOwner, task: u32) -> Result<Tr
     blocking(move || Transactions::init(&shared.properties, &owner.properties, &transactional_id(&owner, task))).await
 }
 
-/// A start is always newer than what it finds, whatever the clocks say.
-fn first_stamp(shared: &Shared, log: &str, found: &Stored) -> Stamp {
-    let newest = found.claims.values().map(|claim| claim.epoch).max().unwrap_or(0);
-    Stamp { log: log.to_owned(), worker: shared.worker.clone(), epoch: shared.started.max(newest.saturating_add(1)) }
-}
-
-/// A newer owner has claimed the task: leave it alone.
-fn stand_by(owner: &SourceOwner, stamp: &Stamp, found: &Stored) -> Result<(), LogError> {
-    let newer = |claim: &&Stamp| claim.log == stamp.log && claim.worker != stamp.worker && claim.epoch > stamp.epoch;
-    match found.claims.get(&owner.task).filter(newer) {
-        None => Ok(()),
-        Some(claim) => Err(LogError::Standby(format!(
-            "task {} of source `{}` was taken over by worker {}, started after this one. Stop one of the two; a \
-             restart of this worker takes the source back",
-            owner.task, owner.source, claim.worker
-        ))),
+/// The own id, on the first time those of all tasks too: a transaction that a killed predecessor left open holds every reader
+/// back until it times out.
+async fn init_all(shared: &Arc<Shared>, owner: &SourceOwner, first: bool) -> Result<Transactions, LogError> {
+    if first {
+        for task in (0..owner.tasks).filter(|task| *task != owner.task) {
+            drop(init(shared, owner, task).await?);
+        }
     }
+    init(shared, owner, owner.task).await
 }
 
 #[async_trait]
@@ -245,8 +159,17 @@ impl SourceLog for Owner {
     }
 
     async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
-        let entries = positions.iter().map(|p| positions::position_entry(&self.identity, &self.stamp, p));
-        let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        self.write(records, entries).await
+        self.writer.append(records, positions).await
+    }
+
+    async fn lost(&mut self) -> LogError {
+        match self.lost.wait_for(Option::is_some).await.ok().and_then(|lost| lost.clone()) {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn release(&mut self) -> Result<(), LogError> {
+        self.writer.release().await
     }
 }

@@ -50,11 +50,13 @@ pub(super) struct Stamp {
 }
 
 /// All that the topic says about one source.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stored {
     pub(super) positions: Vec<Position>,
     /// By task: the owner that claimed it last.
     pub(super) claims: BTreeMap<u32, Stamp>,
+    /// Offset of the source's last entry, -1 without any: it moves while an owner lives.
+    pub(super) last: i64,
     /// Slices whose position belongs to another cluster.
     pub(super) foreign: Vec<String>,
 }
@@ -97,7 +99,7 @@ pub(super) fn read(admin: &Admin, properties: &Properties, owner: &SourceOwner, 
     let topic = topic(&owner.deployment);
     let at = TopicPartition { topic: topic.as_str().into(), partition: 0 };
     let end = admin.ends(std::slice::from_ref(&at))?.first().map_or(0, |(_, high)| *high);
-    let mut stored = Stored::default();
+    let mut stored = Stored { positions: Vec::new(), claims: BTreeMap::new(), last: -1, foreign: Vec::new() };
     if end == 0 {
         return Ok(stored);
     }
@@ -114,7 +116,7 @@ pub(super) fn read(admin: &Admin, properties: &Properties, owner: &SourceOwner, 
     let mut latest = BTreeMap::new();
     loop {
         match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => note(&mut latest, &message, owner)?,
+            Some(Ok(message)) => stored.last = note(&mut latest, &message, owner)?.unwrap_or(stored.last),
             // What was stable before the assignment lies below this end.
             Some(Err(KafkaError::PartitionEOF(_))) => break,
             Some(Err(error @ (KafkaError::MessageConsumptionFatal(_) | KafkaError::MessageConsumption(_)))) => {
@@ -149,21 +151,22 @@ fn await_stable(consumer: &BaseConsumer<Plain>, at: &TopicPartition, end: i64, d
     }
 }
 
-fn note(latest: &mut BTreeMap<Key, Value>, message: &BorrowedMessage<'_>, owner: &SourceOwner) -> Result<(), LogError> {
+/// Its offset, where it is one of the source.
+fn note(latest: &mut BTreeMap<Key, Value>, message: &BorrowedMessage<'_>, owner: &SourceOwner) -> Result<Option<i64>, LogError> {
     let Ok(key) = serde_json::from_slice::<Key>(message.key().unwrap_or_default()) else {
         tracing::warn!(topic = message.topic(), offset = message.offset(), "not an entry of Wharf's positions; it is left alone");
-        return Ok(());
+        return Ok(None);
     };
     if key.source != owner.source {
-        return Ok(());
+        return Ok(None);
     }
     let Some(value) = message.payload() else {
         latest.remove(&key);
-        return Ok(());
+        return Ok(Some(message.offset()));
     };
     let value = serde_json::from_slice(value).map_err(|error| unreadable(message, &error))?;
     latest.insert(key, value);
-    Ok(())
+    Ok(Some(message.offset()))
 }
 
 /// Going on without it would read everything again in silence.
