@@ -22,7 +22,7 @@ pub(super) async fn beat(writer: Arc<Writer>, session: Duration, lost: watch::Se
             continue;
         }
         match writer.beat().await {
-            Ok(()) => {}
+            Ok(()) => writer.seen(),
             Err(error @ (LogError::Fenced(_) | LogError::Standby(_) | LogError::Fatal(_))) => {
                 drop(lost.send_replace(Some(error)));
                 return;

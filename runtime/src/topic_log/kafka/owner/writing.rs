@@ -29,11 +29,13 @@ pub(super) struct Writer {
     stamp: Stamp,
     way: Way,
     last: Mutex<Instant>,
+    /// The claim was given back. Held while a beat is written: none may come after.
+    released: tokio::sync::Mutex<bool>,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, identity: SourceOwner, stamp: Stamp, way: Way) -> Self {
-        Self { shared, identity, stamp, way, last: Mutex::new(Instant::now()) }
+        Self { shared, identity, stamp, way, last: Mutex::new(Instant::now()), released: tokio::sync::Mutex::new(false) }
     }
 
     /// Nothing more is waited for.
@@ -65,12 +67,18 @@ impl Writer {
 
     /// Gives the claim back: who stands by need not wait for silence.
     pub(super) async fn release(&self) -> Result<(), LogError> {
+        let mut released = self.released.lock().await;
+        *released = true;
         self.check_newer().await?;
         self.write_entries(vec![positions::claim_entry(&self.identity, self.identity.task, None)?]).await
     }
 
     /// A sign of life.
     pub(super) async fn beat(&self) -> Result<(), LogError> {
+        let released = self.released.lock().await;
+        if *released {
+            return Ok(());
+        }
         self.check_newer().await?;
         self.claim(&[]).await
     }
@@ -98,8 +106,13 @@ impl Writer {
 
     async fn write(&self, records: &Batch, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
         let written = self.write_now(records, entries).await?;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.seen();
         Ok(written)
+    }
+
+    /// It has given a sign of life, or need not give any more.
+    pub(super) fn seen(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     async fn write_now(&self, records: &Batch, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
