@@ -21,6 +21,9 @@ use super::client::Voice;
 use crate::topic_log::partitioner::partition_of_key;
 use crate::topic_log::{Assignment, LogError, TopicPartition};
 
+/// Where a partition stands until its lane has placed it: beyond any log.
+const NOWHERE: Offset = Offset::Offset(1 << 62);
+
 /// The consumer of a sink, and one partition's records.
 pub(super) type SinkConsumer = BaseConsumer<Member>;
 pub(super) type Queue = PartitionQueue<Member>;
@@ -308,7 +311,8 @@ impl Group {
             let list = std::slice::from_ref(&at);
             let place = positions(list, Offset::Offset(offset));
             let gone = consumer.incremental_unassign(&positions(list, Offset::Invalid));
-            let back = gone.and_then(|()| consumer.incremental_assign(&place)).and_then(|()| consumer.resume(&place));
+            // Resumed before it is assigned: only that wakes librdkafka's broker thread.
+            let back = gone.and_then(|()| consumer.resume(&place)).and_then(|()| consumer.incremental_assign(&place));
             self.answered("reading on", back);
         }
     }
@@ -342,9 +346,10 @@ impl Group {
             list.iter().for_each(|at| self.adopt(&mut state, &shared, at));
         }
         // Where to read is for the lane to say, by a seek. Until then nothing is fetched: a broker that waits at a partition's end
-        // for half a second answers nothing else on that connection.
-        let at_end = positions(list, Offset::End);
-        let taken = consumer.incremental_assign(&at_end).and_then(|()| consumer.pause(&at_end));
+        // for half a second answers nothing else on that connection. The place is one that librdkafka asks nobody about: an
+        // answer that comes after the seek would lead away from it.
+        let nowhere = positions(list, NOWHERE);
+        let taken = consumer.pause(&nowhere).and_then(|()| consumer.incremental_assign(&nowhere));
         self.answered("taking partitions", taken);
     }
 

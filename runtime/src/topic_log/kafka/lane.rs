@@ -35,6 +35,8 @@ pub(super) struct Slot {
     high: i64,
     pub(super) at_end: bool,
     pub(super) state: Phase,
+    /// It does not fetch: it was not placed yet.
+    pub(super) paused: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +113,7 @@ impl Lane {
             high: assignment.high,
             at_end: false,
             state: Phase::Waiting,
+            paused: true,
         });
         assignment
     }
@@ -200,9 +203,13 @@ impl SinkLog for Lane {
             if linger.is_none()
                 && let Some((at, offset)) = self.stops.front().cloned()
             {
-                let event = self.out_of_range(at, offset).await;
+                let event = self.out_of_range(at.clone(), offset).await;
                 self.stops.pop_front();
-                return Ok(event);
+                if let Some(event) = event {
+                    return Ok(event);
+                }
+                self.slots.iter_mut().filter(|slot| slot.at == at).for_each(|slot| slot.state = Phase::Flowing);
+                continue;
             }
             let now = Instant::now();
             let due = linger.unwrap_or(until);

@@ -39,12 +39,16 @@ impl Lane {
         let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
         self.drop_read(&partitions);
         let mut list = TopicPartitionList::with_capacity(places.len());
+        let mut paused = TopicPartitionList::new();
         for (at, offset) in places {
             let Some(slot) = self.slots.iter_mut().find(|slot| slot.at == *at) else { continue };
             (slot.delivered, slot.at_end) = (*offset, false);
             let flows = slot.state != Phase::Stopped;
             // Nothing is taken from the queue before the seek has emptied it.
             slot.state = Phase::Waiting;
+            if std::mem::take(&mut slot.paused) {
+                paused.add_partition(&at.topic, at.partition);
+            }
             if flows {
                 list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset))
                     .map_err(|e| LogError::Fatal(format!("{at} at offset {offset}: {e}")))?;
@@ -52,22 +56,27 @@ impl Lane {
                 self.group.restart_at(at, *offset);
             }
         }
-        self.seek_all(list).await?;
+        self.seek_all(list, paused).await?;
         for slot in self.slots.iter_mut().filter(|slot| slot.state == Phase::Waiting && partitions.contains(&slot.at)) {
             slot.state = Phase::Flowing;
         }
         Ok(())
     }
 
-    async fn seek_all(&self, list: TopicPartitionList) -> Result<(), LogError> {
+    async fn seek_all(&self, list: TopicPartitionList, paused: TopicPartitionList) -> Result<(), LogError> {
         if list.count() == 0 {
             return Ok(());
         }
         let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
         blocking(move || {
-            // A partition that is new does not fetch yet. Before the seek: only that wakes librdkafka's broker thread.
-            consumer.resume(&list).map_err(|e| fault("reading on", &e))?;
-            let answer = consumer.seek_partitions(list, SEEK).map_err(|e| fault("seeking", &e))?;
+            let seek = || consumer.seek_partitions(list.clone(), SEEK).map_err(|e| fault("seeking", &e));
+            let mut answer = seek()?;
+            if paused.count() > 0 {
+                // Placed before it is resumed, so that it never fetches elsewhere; and once more, as only a seek wakes librdkafka's
+                // broker thread, which else sleeps for up to a second.
+                consumer.resume(&paused).map_err(|e| fault("reading on", &e))?;
+                answer = seek()?;
+            }
             for element in answer.elements() {
                 let at = TopicPartition { topic: element.topic().into(), partition: element.partition() };
                 match (element.error().map_err(|e| e.rdkafka_error_code()), element.offset()) {
@@ -106,8 +115,8 @@ impl Lane {
         .await
     }
 
-    /// Why a partition stopped, with what the log has now.
-    pub(super) async fn out_of_range(&self, at: TopicPartition, offset: Option<i64>) -> SinkEvent {
+    /// Why a partition stopped, with what the log has now. `None`: the log has its place after all, and it is read on there.
+    pub(super) async fn out_of_range(&self, at: TopicPartition, offset: Option<i64>) -> Option<SinkEvent> {
         let delivered = self.slots.iter().find(|slot| slot.at == at).map_or(0, |slot| slot.delivered);
         let (offset, group) = (offset.unwrap_or(delivered), &self.group.name);
         let (consumer, asked) = (Arc::clone(&self.consumer), vec![at.clone()]);
@@ -121,6 +130,11 @@ impl Lane {
                 );
                 Lost::Removed { low, text }
             }
+            // What librdkafka had asked for before the log was as it is now.
+            Ok(Some((_, high))) if offset <= high => {
+                self.group.restart_at(&at, offset);
+                return None;
+            }
             Ok(Some((_, high))) => Lost::PastTheEnd(format!(
                 "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: records were lost there, or the topic \
                  was created anew. Decide where this sink goes on"
@@ -129,7 +143,7 @@ impl Lane {
                 Lost::PastTheEnd(format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"))
             }
         };
-        SinkEvent::OutOfRange(at, lost)
+        Some(SinkEvent::OutOfRange(at, lost))
     }
 }
 
