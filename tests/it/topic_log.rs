@@ -5,31 +5,48 @@ mod append;
 mod bench;
 mod kafka;
 mod lost;
+mod members;
 mod reader;
 mod sink;
 mod source;
 
-/// Makes of each rule, an async function of a `Bench`, one test for each log.
-macro_rules! on_both_logs {
-    ($($module:ident: $($rule:ident),+ $(,)?;)+) => {
-        mod on_the_embedded_log {
+/// Makes of each rule, an async function of a `Bench`, a test on one log.
+macro_rules! rules {
+    ($log:ident, $open:path; $($module:ident: $($rule:ident),+ $(,)?;)+) => {
+        mod $log {
             $($(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $rule() {
-                    super::$module::$rule(super::bench::Bench::embedded()).await;
-                }
-            )+)+
-        }
-        mod on_kafka {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $rule() {
-                    if let Some(bench) = super::bench::Bench::kafka(stringify!($rule)) {
+                    if let Some(bench) = $open(stringify!($rule)) {
                         super::$module::$rule(bench).await;
                     }
                 }
             )+)+
         }
+    };
+}
+
+macro_rules! on_both_logs {
+    ($($rules:tt)+) => {
+        rules! { on_the_embedded_log, super::bench::Bench::embedded; $($rules)+ }
+        rules! { on_kafka, super::bench::Bench::kafka; $($rules)+ }
+    };
+}
+
+/// What a group's protocol has a say in: on the embedded log, by the classic protocol, and by that of KIP-848.
+macro_rules! by_each_protocol {
+    ($($rules:tt)+) => {
+        rules! { group_on_the_embedded_log, super::bench::Bench::embedded; $($rules)+ }
+        rules! { group_by_the_classic_protocol, super::bench::Bench::kafka; $($rules)+ }
+        rules! { group_by_the_consumer_protocol, super::bench::Bench::kafka_848; $($rules)+ }
+    };
+}
+
+/// Of several members, which only Kafka has.
+macro_rules! by_both_protocols {
+    ($($rules:tt)+) => {
+        rules! { members_by_the_classic_protocol, super::bench::Bench::kafka; $($rules)+ }
+        rules! { members_by_the_consumer_protocol, super::bench::Bench::kafka_848; $($rules)+ }
     };
 }
 
@@ -51,6 +68,12 @@ on_both_logs! {
         every_task_reads_the_positions_of_the_whole_source,
         an_oversize_record_is_refused_and_nothing_is_written,
         a_source_that_is_not_exactly_once_keeps_its_positions;
+    reader:
+        a_reader_sees_all_from_its_start,
+        a_reader_of_a_missing_topic_is_told_what_there_is;
+}
+
+by_each_protocol! {
     sink:
         start_earliest_reads_all,
         start_latest_reads_what_comes_later,
@@ -72,7 +95,14 @@ on_both_logs! {
         a_place_that_retention_removed_is_out_of_range,
         a_place_past_the_end_is_out_of_range,
         offsets_of_a_topic_that_was_created_anew_are_not_used;
-    reader:
-        a_reader_sees_all_from_its_start,
-        a_reader_of_a_missing_topic_is_told_what_there_is;
+}
+
+by_both_protocols! {
+    members:
+        a_partition_is_handed_over_only_when_its_lane_lets_go,
+        a_partition_is_given_back_at_the_deadline,
+        dropping_lanes_leaves_the_group_even_with_a_revocation_pending,
+        a_partition_that_is_added_at_run_time_is_taken_up,
+        a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one,
+        a_member_with_a_fixed_name_comes_back_to_its_partitions;
 }

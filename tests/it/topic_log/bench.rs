@@ -22,12 +22,21 @@ use wharf_runtime::topic_log::{
 };
 
 /// Nothing that is expected takes this long.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(75);
 pub const LIMITS: BatchLimits = BatchLimits { records: 1000, bytes: 1 << 20, linger: Duration::from_millis(20) };
 
 enum Home {
     Embedded(TempDir),
-    Kafka(String),
+    /// Bootstrap servers, and how groups are joined.
+    Kafka(String, Protocol),
+}
+
+/// How a group is joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Classic,
+    /// KIP-848: the broker assigns.
+    Consumer,
 }
 
 pub struct Bench {
@@ -66,10 +75,13 @@ fn open_embedded(folder: &Path) -> Arc<dyn TopicLog> {
     Arc::new(EmbeddedLog::open(folder, None, None).unwrap())
 }
 
-fn open_kafka(bootstrap: &str) -> Arc<dyn TopicLog> {
+fn open_kafka(bootstrap: &str, protocol: Protocol) -> Arc<dyn TopicLog> {
     let property = |name: &str, value: &str| (name.to_owned(), Secret::new(value.to_owned()));
-    let properties = [property("bootstrap.servers", bootstrap), property("topic.metadata.refresh.interval.ms", "500")];
-    Arc::new(KafkaLog::new(&BTreeMap::from(properties)).unwrap())
+    let mut properties = vec![property("bootstrap.servers", bootstrap), property("topic.metadata.refresh.interval.ms", "500")];
+    if protocol == Protocol::Consumer {
+        properties.push(property("group.protocol", "consumer"));
+    }
+    Arc::new(KafkaLog::new(&properties.into_iter().collect()).unwrap())
 }
 
 fn tag() -> String {
@@ -79,21 +91,36 @@ fn tag() -> String {
 }
 
 impl Bench {
-    pub fn embedded() -> Self {
+    pub fn embedded(_test: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let log = open_embedded(folder.path());
-        Self { home: Home::Embedded(folder), log: Some(log), tag: tag() }
+        Some(Self { home: Home::Embedded(folder), log: Some(log), tag: tag() })
     }
 
     pub fn kafka(test: &str) -> Option<Self> {
+        Self::kafka_by(Protocol::Classic, test)
+    }
+
+    pub fn kafka_848(test: &str) -> Option<Self> {
+        Self::kafka_by(Protocol::Consumer, test)
+    }
+
+    fn kafka_by(protocol: Protocol, test: &str) -> Option<Self> {
         let bootstrap = Server::Kafka.address(test)?;
-        let log = open_kafka(&bootstrap);
-        Some(Self { home: Home::Kafka(bootstrap), log: Some(log), tag: tag() })
+        let log = open_kafka(&bootstrap, protocol);
+        Some(Self { home: Home::Kafka(bootstrap, protocol), log: Some(log), tag: tag() })
+    }
+
+    /// A session of six seconds where the member has a say in it: by KIP-848 it is the broker's.
+    pub fn short_session(&self, spec: &mut SinkSpec) {
+        if matches!(self.home, Home::Kafka(_, Protocol::Classic)) {
+            spec.properties.insert("session.timeout.ms".to_owned(), "6000".to_owned());
+        }
     }
 
     pub fn bootstrap(&self) -> &str {
         match &self.home {
-            Home::Kafka(bootstrap) => bootstrap,
+            Home::Kafka(bootstrap, _) => bootstrap,
             Home::Embedded(_) => panic!("not on Kafka"),
         }
     }
@@ -101,7 +128,7 @@ impl Bench {
     /// A second process on the same log. On the embedded one there is none: the same log.
     pub fn another(&self) -> Arc<dyn TopicLog> {
         match &self.home {
-            Home::Kafka(bootstrap) => open_kafka(bootstrap),
+            Home::Kafka(bootstrap, protocol) => open_kafka(bootstrap, *protocol),
             Home::Embedded(_) => Arc::clone(self.log.as_ref().unwrap()),
         }
     }
@@ -113,7 +140,7 @@ impl Bench {
         change().await;
         self.log = Some(match &self.home {
             Home::Embedded(folder) => open_embedded(folder.path()),
-            Home::Kafka(bootstrap) => open_kafka(bootstrap),
+            Home::Kafka(bootstrap, protocol) => open_kafka(bootstrap, *protocol),
         });
     }
 
@@ -161,7 +188,7 @@ impl Bench {
     /// Makes the log forget the records of partition 0 before `offset`.
     pub async fn lose_records(&mut self, topic: &str, offset: i64) {
         let bootstrap = match &self.home {
-            Home::Kafka(bootstrap) => bootstrap.clone(),
+            Home::Kafka(bootstrap, _) => bootstrap.clone(),
             Home::Embedded(folder) => {
                 let path = folder.path().join(embedded::FILE);
                 let topic = topic.to_owned();
@@ -185,7 +212,7 @@ impl Bench {
 
     pub async fn delete_topic(&mut self, topic: &str) {
         let bootstrap = match &self.home {
-            Home::Kafka(bootstrap) => bootstrap.clone(),
+            Home::Kafka(bootstrap, _) => bootstrap.clone(),
             Home::Embedded(folder) => {
                 let path = folder.path().join(embedded::FILE);
                 let topic = topic.to_owned();

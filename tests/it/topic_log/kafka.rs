@@ -1,19 +1,15 @@
-//! What only Kafka can get wrong: predecessors that are still there, other members, a cluster that is not.
+//! What only Kafka can get wrong: predecessors that are still there, a cluster that is not.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::admin::{AdminOptions, NewPartitions};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use wharf_runtime::capability::secret::Secret;
 use wharf_runtime::topic_log::kafka::KafkaLog;
-use wharf_runtime::topic_log::{LogError, Position, SinkEvent, SourceLog, SourceOwner, TopicLog};
+use wharf_runtime::topic_log::{LogError, Position, SourceLog, SourceOwner, TopicLog};
 
-use super::bench::{
-    Bench, LIMITS, PATIENCE, admin, assigned, at, batch, begin, catch_up, event, numbers, read_rows, record, texts, write_numbers,
-};
+use super::bench::{Bench, PATIENCE, assigned, batch, catch_up, read_rows, record, texts, write_numbers};
 
 fn position(slice: &str, place: &str) -> Position {
     Position { slice: slice.to_owned(), place: place.as_bytes().to_vec() }
@@ -152,120 +148,6 @@ async fn tasks_that_are_no_more_are_fenced_too() {
     let late = two.append(&batch(&[]), &[position("c", "late")]).await;
     assert!(matches!(late, Err(LogError::Fenced(_))), "{late:?}");
     only.append(&batch(&[]), &[position("c", "3")]).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_partition_is_handed_over_only_when_its_lane_lets_go() {
-    let Some(bench) = Bench::kafka("a_partition_is_handed_over_only_when_its_lane_lets_go") else { return };
-    let topic = bench.topic("orders", 2).await;
-    write_numbers(&*bench, &topic, 0..40).await;
-    let mut spec = bench.sink_of(&topic);
-    // Whoever does not own all partitions waits for a session to end before it says that all is read.
-    spec.properties = [("session.timeout.ms", "6000")].map(|(k, v)| (k.into(), v.into())).into();
-    let mut first = bench.lane(&spec).await;
-    let read = read_rows(&mut *first, 40).await;
-    let mut second = bench.lane(&spec).await;
-    let SinkEvent::Revoked(gone) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
-    for _ in 0..8 {
-        let waiting = second.next(LIMITS, Duration::from_millis(250)).await.unwrap();
-        assert_eq!(waiting, SinkEvent::Idle { caught_up: false });
-    }
-    // What was in flight is still this lane's to commit.
-    let ends: BTreeMap<_, _> = read.iter().map(|row| (row.at.clone(), row.offset + 1)).collect();
-    let commits: Vec<_> = gone.iter().map(|at| (at.clone(), ends[at])).collect();
-    first.commit(&commits).await.unwrap();
-    first.release(&gone).await.unwrap();
-    let list = assigned(&mut *second, 1).await;
-    assert_eq!(list.iter().map(|a| (a.partition.clone(), a.committed.unwrap())).collect::<Vec<_>>(), commits);
-    begin(&mut *second, &list).await;
-    catch_up(&mut *second).await;
-    catch_up(&mut *first).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_partition_is_given_back_at_the_deadline() {
-    let Some(bench) = Bench::kafka("a_partition_is_given_back_at_the_deadline") else { return };
-    let topic = bench.topic("orders", 2).await;
-    write_numbers(&*bench, &topic, 0..40).await;
-    let mut spec = bench.sink_of(&topic);
-    // Half of the poll interval is the deadline.
-    spec.properties =
-        [("session.timeout.ms", "6000"), ("max.poll.interval.ms", "6000")].map(|(k, v)| (k.into(), v.into())).into();
-    let mut first = bench.lane(&spec).await;
-    read_rows(&mut *first, 40).await;
-    let mut second = bench.lane(&spec).await;
-    let SinkEvent::Revoked(gone) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
-    let list = assigned(&mut *second, 1).await;
-    assert_eq!(list[0].partition, gone[0]);
-    let late = first.commit(&[(gone[0].clone(), 7)]).await;
-    assert_eq!(late, Err(LogError::NotOwner(gone.clone())));
-    first.release(&gone).await.unwrap();
-    assert_eq!(list[0].committed, None);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn dropping_lanes_leaves_the_group_even_with_a_revocation_pending() {
-    let Some(bench) = Bench::kafka("dropping_lanes_leaves_the_group_even_with_a_revocation_pending") else { return };
-    let topic = bench.topic("orders", 2).await;
-    let spec = bench.sink_of(&topic);
-    let mut first = bench.lane(&spec).await;
-    assigned(&mut *first, 2).await;
-    let mut second = bench.lane(&spec).await;
-    let SinkEvent::Revoked(_) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
-    drop(first);
-    let began = Instant::now();
-    assigned(&mut *second, 2).await;
-    // It left: its session would have lasted for 45 s.
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    drop(second);
-    tokio::task::spawn_blocking(move || drop(bench)).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_partition_that_is_added_at_run_time_is_taken_up() {
-    let Some(bench) = Bench::kafka("a_partition_that_is_added_at_run_time_is_taken_up") else { return };
-    let topic = bench.topic("orders", 1).await;
-    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
-    let list = assigned(&mut *lane, 1).await;
-    begin(&mut *lane, &list).await;
-    let more = [NewPartitions::new(&topic, 2)];
-    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
-    let list = assigned(&mut *lane, 1).await;
-    assert_eq!(list[0].partition, at(&topic, 1));
-    begin(&mut *lane, &list).await;
-    write_numbers(&*bench, &topic, 0..40).await;
-    assert_eq!(read_rows(&mut *lane, 40).await.len(), 40);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one() {
-    let Some(mut bench) = Bench::kafka("a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one") else { return };
-    let topic = bench.topic("orders", 1).await;
-    write_numbers(&*bench, &topic, 0..5).await;
-    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
-    let old = assigned(&mut *lane, 1).await;
-    begin(&mut *lane, &old).await;
-    read_rows(&mut *lane, 5).await;
-    lane.commit(&[(at(&topic, 0), 5)]).await.unwrap();
-    bench.delete_topic(&topic).await;
-    bench.topic("orders", 1).await;
-    write_numbers(&*bench, &topic, 100..120).await;
-    let deadline = Instant::now() + PATIENCE;
-    let mut seen = Vec::new();
-    while seen.len() < 20 {
-        assert!(Instant::now() < deadline, "{} of 20 came", seen.len());
-        match event(&mut *lane, LIMITS).await {
-            SinkEvent::Revoked(list) => lane.release(&list).await.unwrap(),
-            SinkEvent::Assigned(list) => {
-                assert!(list.iter().all(|a| a.topic_id != old[0].topic_id && a.committed.is_none()), "{list:?}");
-                begin(&mut *lane, &list).await;
-            }
-            SinkEvent::Records(batch) => seen.extend(super::bench::rows(&batch)),
-            // Out of range: the old offset does not fit, and the new topic's id is yet to be seen.
-            SinkEvent::OutOfRange(..) | SinkEvent::Idle { .. } => {}
-        }
-    }
-    assert_eq!(texts(&seen), numbers(100..120));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,144 @@
+//! Several members of one group: who owns a partition when, by the classic protocol and by that of KIP-848.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminOptions, NewPartitions};
+use wharf_runtime::topic_log::{LogError, SinkEvent};
+
+use super::bench::{
+    Bench, LIMITS, PATIENCE, admin, assigned, at, begin, catch_up, event, numbers, read_rows, texts, write_numbers,
+};
+
+pub async fn a_partition_is_handed_over_only_when_its_lane_lets_go(bench: Bench) {
+    let topic = bench.topic("orders", 2).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    let mut spec = bench.sink_of(&topic);
+    // Whoever does not own all partitions waits for a session to end before it says that all is read.
+    bench.short_session(&mut spec);
+    let mut first = bench.lane(&spec).await;
+    let read = read_rows(&mut *first, 40).await;
+    let mut second = bench.lane(&spec).await;
+    let SinkEvent::Revoked(gone) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
+    for _ in 0..8 {
+        let waiting = second.next(LIMITS, Duration::from_millis(250)).await.unwrap();
+        assert_eq!(waiting, SinkEvent::Idle { caught_up: false });
+    }
+    // What was in flight is still this lane's to commit.
+    let ends: BTreeMap<_, _> = read.iter().map(|row| (row.at.clone(), row.offset + 1)).collect();
+    let commits: Vec<_> = gone.iter().map(|at| (at.clone(), ends[at])).collect();
+    first.commit(&commits).await.unwrap();
+    first.release(&gone).await.unwrap();
+    let list = assigned(&mut *second, 1).await;
+    assert_eq!(list.iter().map(|a| (a.partition.clone(), a.committed.unwrap())).collect::<Vec<_>>(), commits);
+    begin(&mut *second, &list).await;
+    catch_up(&mut *second).await;
+    catch_up(&mut *first).await;
+}
+
+pub async fn a_partition_is_given_back_at_the_deadline(bench: Bench) {
+    let topic = bench.topic("orders", 2).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    let mut spec = bench.sink_of(&topic);
+    // Half of the poll interval is the deadline.
+    bench.short_session(&mut spec);
+    spec.properties.insert("max.poll.interval.ms".to_owned(), "6000".to_owned());
+    let mut first = bench.lane(&spec).await;
+    read_rows(&mut *first, 40).await;
+    let mut second = bench.lane(&spec).await;
+    let SinkEvent::Revoked(gone) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
+    let list = assigned(&mut *second, 1).await;
+    assert_eq!(list[0].partition, gone[0]);
+    let late = first.commit(&[(gone[0].clone(), 7)]).await;
+    assert_eq!(late, Err(LogError::NotOwner(gone.clone())));
+    first.release(&gone).await.unwrap();
+    assert_eq!(list[0].committed, None);
+}
+
+pub async fn dropping_lanes_leaves_the_group_even_with_a_revocation_pending(bench: Bench) {
+    let topic = bench.topic("orders", 2).await;
+    let spec = bench.sink_of(&topic);
+    let mut first = bench.lane(&spec).await;
+    assigned(&mut *first, 2).await;
+    let mut second = bench.lane(&spec).await;
+    let SinkEvent::Revoked(_) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
+    drop(first);
+    let began = Instant::now();
+    assigned(&mut *second, 2).await;
+    // It left: its session would have lasted for 45 s.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    drop(second);
+    tokio::task::spawn_blocking(move || drop(bench)).await.unwrap();
+}
+
+pub async fn a_partition_that_is_added_at_run_time_is_taken_up(bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    let list = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &list).await;
+    let more = [NewPartitions::new(&topic, 2)];
+    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
+    let list = assigned(&mut *lane, 1).await;
+    assert_eq!(list[0].partition, at(&topic, 1));
+    begin(&mut *lane, &list).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    assert_eq!(read_rows(&mut *lane, 40).await.len(), 40);
+}
+
+pub async fn a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one(mut bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..5).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    let old = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &old).await;
+    read_rows(&mut *lane, 5).await;
+    lane.commit(&[(at(&topic, 0), 5)]).await.unwrap();
+    bench.delete_topic(&topic).await;
+    bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 100..120).await;
+    let deadline = Instant::now() + PATIENCE;
+    let mut seen = Vec::new();
+    while seen.len() < 20 {
+        assert!(Instant::now() < deadline, "{} of 20 came", seen.len());
+        match event(&mut *lane, LIMITS).await {
+            SinkEvent::Revoked(list) => lane.release(&list).await.unwrap(),
+            SinkEvent::Assigned(list) => {
+                assert!(list.iter().all(|a| a.topic_id != old[0].topic_id && a.committed.is_none()), "{list:?}");
+                begin(&mut *lane, &list).await;
+            }
+            SinkEvent::Records(batch) => seen.extend(super::bench::rows(&batch)),
+            // Out of range: the old offset does not fit, and the new topic's id is yet to be seen.
+            SinkEvent::OutOfRange(..) | SinkEvent::Idle { .. } => {}
+        }
+    }
+    assert_eq!(texts(&seen), numbers(100..120));
+}
+
+/// KIP-345: a restart within the session costs the other members nothing.
+pub async fn a_member_with_a_fixed_name_comes_back_to_its_partitions(bench: Bench) {
+    let topic = bench.topic("orders", 2).await;
+    let spec = |name: &str| {
+        let mut spec = bench.sink_of(&topic);
+        spec.properties.insert("group.instance.id".to_owned(), name.to_owned());
+        spec
+    };
+    let mut first = bench.lane(&spec("first")).await;
+    let list = assigned(&mut *first, 2).await;
+    begin(&mut *first, &list).await;
+    let mut second = bench.lane(&spec("second")).await;
+    let SinkEvent::Revoked(gone) = event(&mut *first, LIMITS).await else { panic!("nothing is revoked") };
+    first.release(&gone).await.unwrap();
+    let theirs = assigned(&mut *second, 1).await;
+    begin(&mut *second, &theirs).await;
+    drop(second);
+    // Away for a moment: nobody takes its partition.
+    for _ in 0..8 {
+        let event = first.next(LIMITS, Duration::from_millis(250)).await.unwrap();
+        assert!(matches!(event, SinkEvent::Idle { .. }), "{event:?}");
+    }
+    let mut back = bench.lane(&spec("second")).await;
+    let again = assigned(&mut *back, 1).await;
+    assert_eq!(again[0].partition, theirs[0].partition);
+    let event = first.next(LIMITS, Duration::from_millis(500)).await.unwrap();
+    assert!(matches!(event, SinkEvent::Idle { .. }), "{event:?}");
+}
