@@ -21,6 +21,7 @@ pub mod embedded;
 pub mod kafka;
 pub mod open;
 pub mod partitioner;
+pub mod places;
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -203,7 +204,7 @@ pub enum LogError {
 
 /// A log of topics.
 #[async_trait]
-pub trait TopicLog: Send + Sync {
+pub trait TopicLog: places::Places {
     /// Identity of the log: Kafka's cluster id, or the UUID of the embedded file. Stored offsets of another log are never used.
     async fn id(&self) -> Result<String, LogError>;
     /// Creates those that do not exist; one that exists is left as it is.

@@ -5,6 +5,7 @@ mod append;
 mod bench;
 mod kafka;
 mod lost;
+mod places;
 mod reader;
 mod sink;
 mod source;
@@ -72,6 +73,13 @@ on_both_logs! {
         a_place_that_retention_removed_is_out_of_range,
         a_place_past_the_end_is_out_of_range,
         offsets_of_a_topic_that_was_created_anew_are_not_used;
+    places:
+        a_sink_goes_on_where_an_operator_put_its_offsets,
+        offsets_of_a_group_in_use_are_not_moved_and_the_member_is_named,
+        forgetting_offsets_that_no_group_has_is_no_error,
+        an_offset_of_a_topic_that_was_created_anew_is_never_the_own_one,
+        a_start_means_an_offset_for_each_partition,
+        positions_are_seen_without_taking_the_source_over;
     reader:
         a_reader_sees_all_from_its_start,
         a_reader_of_a_missing_topic_is_told_what_there_is;
