@@ -8,6 +8,7 @@ pub mod dead_letter;
 pub mod format;
 pub mod guest;
 pub mod listen;
+pub mod offsets;
 pub mod outcome;
 pub mod pipeline;
 pub mod retry;

@@ -88,6 +88,22 @@ pub enum TopicSelection {
     Pattern(String),
 }
 
+impl TopicSelection {
+    /// Whether a topic of this name is taken.
+    ///
+    /// # Errors
+    /// [`LogError::Fatal`] for a pattern that is none.
+    pub fn takes(&self, topic: &str) -> Result<bool, LogError> {
+        let pattern = match self {
+            Self::Names(names) => return Ok(names.iter().any(|name| name == topic)),
+            Self::Pattern(pattern) => pattern,
+        };
+        let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
+        let whole = whole.map_err(|error| LogError::Fatal(format!("`{pattern}` is not a pattern of topics: {error}")))?;
+        Ok(whole.is_match(topic))
+    }
+}
+
 /// One task of a source as an owner of its positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceOwner {
