@@ -13,6 +13,7 @@ mod check;
 mod demo;
 mod inspect;
 mod log;
+mod offsets;
 mod output;
 mod progress;
 mod run;
@@ -46,6 +47,9 @@ enum Command {
     /// Look into topics.
     #[command(subcommand)]
     Topic(topic::Command),
+    /// Where connectors stand, and putting a stopped one somewhere else.
+    #[command(subcommand)]
+    Offsets(offsets::Command),
 }
 
 /// The configuration file of a deployment.
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
             Command::Inspect(args) => inspect::inspect(args).await,
             Command::Status(args) => status::status(args).await,
             Command::Topic(command) => topic::topic(command).await,
+            Command::Offsets(command) => offsets::offsets(command).await,
         }
     });
     // Work that a drain deadline gave up may still block a thread: it comes again at the next start.
