@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod bundle;
 mod check;
 mod demo;
+mod dlq;
 mod inspect;
 mod log;
 mod offsets;
@@ -47,6 +48,9 @@ enum Command {
     /// Look into topics.
     #[command(subcommand)]
     Topic(topic::Command),
+    /// Dead letters: counts, contents, and sending them back.
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// Where connectors stand, and putting a stopped one somewhere else.
     #[command(subcommand)]
     Offsets(offsets::Command),
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
             Command::Inspect(args) => inspect::inspect(args).await,
             Command::Status(args) => status::status(args).await,
             Command::Topic(command) => topic::topic(command).await,
+            Command::Dlq(command) => dlq::dlq(command).await,
             Command::Offsets(command) => offsets::offsets(command).await,
         }
     });

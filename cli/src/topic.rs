@@ -13,7 +13,7 @@ use crate::{ConfigFile, bundle};
 
 mod show;
 
-pub use show::{json, text};
+pub use show::{json, text, time};
 
 /// Wait for new records once the end was reached.
 const WAIT: Duration = Duration::from_secs(1);
@@ -108,7 +108,7 @@ fn show(cat: &Cat, record: &Record<'_>) {
         say!("{}", json(record));
         return;
     }
-    let time = show::time(record.timestamp);
+    let time = time(record.timestamp);
     say!("{}/{}  {time}  {}  {}", record.partition, record.offset, text(record.key), text(record.value));
     if cat.headers {
         for (name, value) in &record.headers {

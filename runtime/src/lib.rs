@@ -11,6 +11,7 @@ pub mod listen;
 pub mod offsets;
 pub mod outcome;
 pub mod pipeline;
+pub mod redrive;
 pub mod retry;
 pub mod supervisor;
 pub mod telemetry;
