@@ -1,13 +1,14 @@
 //! `wharf offsets`: where connectors stand, and setting them back or ahead while they are stopped. Every change is shown as
 //! from -> to and asked for, or allowed by `--yes`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use wharf_runtime::config::{Config, SinkConfig, SourceConfig};
 
 use crate::output::unusable;
-use crate::{ConfigFile, bundle};
+use crate::{ConfigFile, bundle, check};
 
 mod change;
 mod confirm;
@@ -40,7 +41,8 @@ pub struct Ls {
 pub struct Set {
     #[command(flatten)]
     which: Which,
-    /// For a sink: an offset, earliest, latest or a time (RFC 3339). For a source: the place of the slice, as `ls` shows it
+    /// For a sink: an offset, earliest, latest, a time (RFC 3339), or group (where the group stands in the log, for a sink whose
+    /// offsets are kept in a database). For a source: the place of the slice, as `ls` shows it
     /// (text, or base64:…).
     #[arg(allow_hyphen_values = true)]
     to: String,
@@ -106,6 +108,12 @@ pub async fn offsets(command: Command) -> Result<ExitCode> {
         Command::Set(set) => change::change(&config, &set.which.connector, &set.part, (Some(&set.to), set.yes)).await,
         Command::Reset(reset) => change::change(&config, &reset.which.connector, &reset.part, (None, reset.yes)).await,
     }
+}
+
+/// Compiled components of the deployment's worker, where it has run here.
+fn component_cache(config: &Config) -> PathBuf {
+    let own = config.state_dir.join("components");
+    if own.is_dir() { own } else { check::component_cache() }
 }
 
 fn find<'a>(config: &'a Config, name: &str) -> Result<Found<'a>, String> {

@@ -7,6 +7,7 @@ mod kafka;
 mod lost;
 mod places;
 mod reader;
+mod redrive;
 mod sink;
 mod source;
 
@@ -80,6 +81,10 @@ on_both_logs! {
         an_offset_of_a_topic_that_was_created_anew_is_never_the_own_one,
         a_start_means_an_offset_for_each_partition,
         positions_are_seen_without_taking_the_source_over;
+    redrive:
+        of_two_redrives_the_later_one_sends_and_nothing_goes_twice,
+        what_was_sent_is_remembered_letter_by_letter_over_reopening,
+        a_record_that_was_buried_twice_goes_back_once;
     reader:
         a_reader_sees_all_from_its_start,
         a_reader_of_a_missing_topic_is_told_what_there_is;

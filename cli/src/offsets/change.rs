@@ -10,10 +10,10 @@ use wharf_runtime::supervisor::StateDir;
 use wharf_runtime::topic_log::{TopicLog, open};
 
 use super::confirm::confirmed;
-use super::{Found, Part, find, select};
+use super::{Found, Part, component_cache, find, select};
 use crate::output::{FAILED, OK, say, unusable};
 use crate::topic::text;
-use crate::{bundle, check};
+use crate::bundle;
 
 /// Runs the command: `to` as given (`None`: forget), and whether not to ask.
 pub async fn change(config: &Config, connector: &str, part: &Part, (to, yes): (Option<&str>, bool)) -> Result<ExitCode> {
@@ -57,7 +57,7 @@ async fn change_sink(
         Ok(to) => to,
         Err(text) => return Ok(unusable(&text)),
     };
-    let mut offsets = SinkOffsets::open(Arc::clone(log), config, sink, bundle::BUNDLE, &check::component_cache()).await?;
+    let mut offsets = SinkOffsets::open(Arc::clone(log), config, sink, bundle::BUNDLE, &component_cache(config)).await?;
     let partitions = match select::partitions(offsets.list().await?, part) {
         Ok(partitions) => partitions,
         Err(text) => return Ok(unusable(&text)),

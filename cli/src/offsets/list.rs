@@ -12,10 +12,10 @@ use wharf_runtime::offsets::{PartitionOffset, SinkOffsets, SourcePlaces};
 use wharf_runtime::topic_log::places::StoredPositions;
 use wharf_runtime::topic_log::{TopicLog, open};
 
-use super::{Found, find};
+use super::{Found, component_cache, find};
 use crate::output::{OK, say, unusable};
 use crate::topic::text;
-use crate::{bundle, check};
+use crate::bundle;
 
 /// A sink with all that is known of its place.
 struct Sink {
@@ -61,7 +61,7 @@ async fn read_source(log: &Arc<dyn TopicLog>, config: &Config, source: &SourceCo
 async fn read_sink(log: &Arc<dyn TopicLog>, config: &Config, sink: &SinkConfig) -> Result<Sink> {
     let name = sink.connector.name.clone();
     let read = async {
-        let mut offsets = SinkOffsets::open(Arc::clone(log), config, sink, bundle::BUNDLE, &check::component_cache()).await?;
+        let mut offsets = SinkOffsets::open(Arc::clone(log), config, sink, bundle::BUNDLE, &component_cache(config)).await?;
         let (members, partitions) = (offsets.members().await?, offsets.list().await?);
         anyhow::Ok(Sink { name: name.clone(), kept: offsets.kept().to_string(), members, partitions })
     };

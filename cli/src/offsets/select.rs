@@ -15,9 +15,12 @@ pub fn target(text: Option<&str>) -> Result<To, String> {
     if let Ok(offset) = text.parse::<i64>() {
         return Ok(To::Offset(offset));
     }
+    if text == "group" {
+        return Ok(To::Group);
+    }
     let start = parse_start(text).map(To::Place);
     start.ok_or_else(|| {
-        format!("error: `{text}` is no place: expected an offset, earliest, latest or a time such as 2026-01-31T00:00:00Z")
+        format!("error: `{text}` is no place: expected an offset, earliest, latest, group or a time such as 2026-01-31T00:00:00Z")
     })
 }
 

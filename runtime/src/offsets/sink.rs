@@ -64,6 +64,8 @@ impl PartitionOffset {
 pub enum To {
     Offset(i64),
     Place(Start),
+    /// Where the group stands in the log: what an exactly-once sink's database is to take over.
+    Group,
     /// `start` of the configuration decides.
     Forgotten,
 }
@@ -177,6 +179,13 @@ impl SinkOffsets {
         let places: Vec<_> = partitions.iter().map(|p| p.partition.clone()).collect();
         let targets: Vec<Option<i64>> = match (to, partitions) {
             (To::Forgotten, _) => vec![None; partitions.len()],
+            (To::Group, _) => {
+                let own = |p: &PartitionOffset| {
+                    let none = || OffsetsError::Refused(format!("the group has no offset of {} to go by", p.partition));
+                    p.group.own.map(Some).ok_or_else(none)
+                };
+                partitions.iter().map(own).collect::<Result<_, _>>()?
+            }
             (To::Place(start), _) => self.log.offsets_at(&places, start).await?.into_iter().map(Some).collect(),
             (To::Offset(offset), [one]) => {
                 if !(one.low..=one.high).contains(&offset) {
