@@ -162,6 +162,26 @@ fn letters_without_their_whole_content_and_raw_input_are_counted_and_stay() {
 }
 
 #[test]
+fn what_the_log_refused_of_a_source_goes_to_its_topic_as_it_is() {
+    let site = Site::embedded();
+    let small = "[topic.\"{t}\"]\nconfig = { \"max.message.bytes\" = \"60\" }\n[topic.large]\n";
+    site.configure(&format!("{small}{}", sinks("")));
+    let long = "L".repeat(80);
+    site.feed("a.csv", &["A,1", &format!("{long},2")]);
+    site.run();
+    assert_eq!(stock(&site), ["A|1"]);
+    let again = site.wharf(&["dlq", "redrive", "wharf.toml", "feed"]);
+    assert_eq!(again.status.code(), Some(1), "{}", shown(&again));
+    let said = stdout(&again);
+    assert!(said.starts_with("0 of 1") && said.contains("1  stay: refused by the log"), "{said}");
+    let said = site.said(&["dlq", "redrive", "wharf.toml", "feed", "--to", "large"]);
+    assert!(said.starts_with("1 of 1 letters sent back"), "{said}");
+    let record = site.json(&["topic", "cat", "wharf.toml", "large", "--json"]);
+    assert_eq!((&record["key"]["sku"], &record["value"]["quantity"]), (&json!(long), &json!(2)));
+    assert_eq!(record["headers"].as_array().unwrap().last(), Some(&json!({ "name": "wharf.attempt", "value": "1" })));
+}
+
+#[test]
 fn letters_can_go_to_another_topic_where_everybody_takes_them() {
     let site = Site::embedded();
     site.configure(&sinks(""));
