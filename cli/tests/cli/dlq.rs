@@ -164,9 +164,9 @@ fn letters_without_their_whole_content_and_raw_input_are_counted_and_stay() {
 #[test]
 fn what_the_log_refused_of_a_source_goes_to_its_topic_as_it_is() {
     let site = Site::embedded();
-    let small = "[topic.\"{t}\"]\nconfig = { \"max.message.bytes\" = \"60\" }\n[topic.large]\n";
+    let small = "[topic.\"{t}\"]\nconfig = { \"max.message.bytes\" = \"200\" }\n[topic.large]\n";
     site.configure(&format!("{small}{}", sinks("")));
-    let long = "L".repeat(80);
+    let long = "L".repeat(200);
     site.feed("a.csv", &["A,1", &format!("{long},2")]);
     site.run();
     assert_eq!(stock(&site), ["A|1"]);
