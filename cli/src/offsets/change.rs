@@ -11,9 +11,9 @@ use wharf_runtime::topic_log::{TopicLog, open};
 
 use super::confirm::confirmed;
 use super::{Found, Part, component_cache, find, select};
+use crate::bundle;
 use crate::output::{FAILED, OK, say, unusable};
 use crate::topic::text;
-use crate::bundle;
 
 /// Runs the command: `to` as given (`None`: forget), and whether not to ask.
 pub async fn change(config: &Config, connector: &str, part: &Part, (to, yes): (Option<&str>, bool)) -> Result<ExitCode> {
@@ -105,7 +105,8 @@ async fn change_source(
         return Ok(ExitCode::from(OK));
     }
     say!("source {name}");
-    let shown = |place: &[u8]| if place.is_empty() { "none, it is read from the beginning".to_owned() } else { text(Some(place)) };
+    let shown =
+        |place: &[u8]| if place.is_empty() { "none, it is read from the beginning".to_owned() } else { text(Some(place)) };
     for position in &positions {
         let from = stored.positions.iter().find(|p| p.slice == position.slice).map_or(&[][..], |p| &p.place);
         say!("  {}  {} -> {}", position.slice, shown(from), shown(&position.place));

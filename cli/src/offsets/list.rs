@@ -13,9 +13,9 @@ use wharf_runtime::topic_log::places::StoredPositions;
 use wharf_runtime::topic_log::{TopicLog, open};
 
 use super::{Found, component_cache, find};
+use crate::bundle;
 use crate::output::{OK, say, unusable};
 use crate::topic::text;
-use crate::bundle;
 
 /// A sink with all that is known of its place.
 struct Sink {
@@ -88,7 +88,8 @@ fn show_sources(sources: &[(&SourceConfig, StoredPositions)]) {
 
 fn show_sinks(sinks: &[Sink]) {
     for sink in sinks {
-        let running = if sink.members.is_empty() { "nobody reads".to_owned() } else { format!("read by {}", sink.members.join(", ")) };
+        let running =
+            if sink.members.is_empty() { "nobody reads".to_owned() } else { format!("read by {}", sink.members.join(", ")) };
         say!("sink {}: offsets are kept in {}; {running}", sink.name, sink.kept);
         let width = sink.partitions.iter().map(|p| p.partition.topic.len()).max().unwrap_or(0).max(5);
         say!("  {:width$}  {:>9}  {:>10}  {:>10}  {:>10}  {:>10}", "TOPIC", "PARTITION", "OFFSET", "LOW", "HIGH", "LAG");

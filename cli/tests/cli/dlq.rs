@@ -57,7 +57,9 @@ fn records_come_back_once_after_the_cause_is_mended(site: &Site) {
     assert_eq!(counts(site), json!([["store", "sql.check", "TASK_PUT", 3, 0]]));
 
     let said = site.said(&["dlq", "show", "wharf.toml", "store", "--place", &format!("{}/0/1", site.topic())]);
-    for words in [&format!("of {}/0/1", site.topic()), "sql.check: ", "time 1 of this record", r#"{"sku":"B"}"#, r#""quantity":500"#] {
+    for words in
+        [&format!("of {}/0/1", site.topic()), "sql.check: ", "time 1 of this record", r#"{"sku":"B"}"#, r#""quantity":500"#]
+    {
         assert!(said.contains(words), "`{words}` is not in {said}");
     }
     assert_eq!(said.matches("reason").count(), 1, "{said}");

@@ -230,14 +230,17 @@ fn offsets_do_not_move_while_a_worker_runs() {
             std::thread::sleep(Duration::from_millis(100));
         }
         let before = place(&site);
-        for order in [&["set", "wharf.toml", "store", "0"][..], &["reset", "wharf.toml", "store"], &["reset", "wharf.toml", "feed"]] {
+        for order in
+            [&["set", "wharf.toml", "store", "0"][..], &["reset", "wharf.toml", "store"], &["reset", "wharf.toml", "feed"]]
+        {
             let args = [&["offsets"], order, &["--yes"]].concat();
             site.refused(&args, 1, &["only while the worker is stopped", "is in use by wharf, process"]);
         }
         if site.is_kafka() {
             // From another machine: another state-dir, the same group.
             let toml = std::fs::read_to_string(site.path("wharf.toml")).unwrap();
-            std::fs::write(site.path("elsewhere.toml"), toml.replace("state-dir = \"state\"", "state-dir = \"elsewhere\"")).unwrap();
+            std::fs::write(site.path("elsewhere.toml"), toml.replace("state-dir = \"state\"", "state-dir = \"elsewhere\""))
+                .unwrap();
             let read_by = || site.json(&["offsets", "ls", "elsewhere.toml", "store", "--json"])["sinks"][0]["members"].clone();
             while read_by().as_array().unwrap().is_empty() {
                 assert!(Instant::now() < deadline, "the worker does not join");

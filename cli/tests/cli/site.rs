@@ -57,7 +57,8 @@ impl Site {
 
     /// The feed into the topic, and the sinks (TOML; `{t}` stands for the topic).
     pub fn configure(&self, sinks: &str) {
-        let kafka = self.kafka.as_ref().map(|servers| format!("[kafka]\nbootstrap.servers = \"{servers}\"\nsession.timeout.ms = 6000\n"));
+        let kafka =
+            self.kafka.as_ref().map(|servers| format!("[kafka]\nbootstrap.servers = \"{servers}\"\nsession.timeout.ms = 6000\n"));
         let text = format!(
             r#"name = "{}"
 state-dir = "state"

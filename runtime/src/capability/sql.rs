@@ -277,11 +277,7 @@ impl Session {
     }
 
     /// All that is stored for partitions (each with its topic's id), in their order, with what is not used. Creates nothing.
-    pub async fn stored_offsets(
-        &mut self,
-        scope: &OffsetScope,
-        partitions: &[(TopicPartition, String)],
-    ) -> R<Vec<StoredOffset>> {
+    pub async fn stored_offsets(&mut self, scope: &OffsetScope, partitions: &[(TopicPartition, String)]) -> R<Vec<StoredOffset>> {
         on_backend!(self, stored_offsets(scope, partitions))
     }
 

@@ -45,7 +45,10 @@ impl Memory {
             if stored.topic_id == topic_id {
                 memory.done.insert(partition, stored.done.into_iter().collect());
             } else {
-                tracing::warn!(topic, "the dead-letter topic was created anew: what was redriven out of the old one does not count");
+                tracing::warn!(
+                    topic,
+                    "the dead-letter topic was created anew: what was redriven out of the old one does not count"
+                );
             }
         }
         Ok(memory)

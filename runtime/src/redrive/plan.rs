@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
+use super::RedriveError;
 use super::filter::Filter;
 use super::letter::Letter;
 use super::memory::Memory;
 use super::newer::{Places, overtaken};
 use super::scan::Scan;
-use super::RedriveError;
 use crate::config::{Config, Connector, Format};
 use crate::dead_letter::Stage;
 use crate::topic_log::{Start, TopicLog};

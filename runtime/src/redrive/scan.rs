@@ -36,8 +36,7 @@ impl Scan {
     /// [`LogError`] of the log.
     pub async fn open(log: &dyn TopicLog, topic: &str, from: Start) -> Result<Option<(Self, String)>, LogError> {
         let Some(info) = log.topics().await?.into_iter().find(|info| info.name == topic) else { return Ok(None) };
-        let at: Vec<_> =
-            info.partitions.iter().map(|p| TopicPartition { topic: topic.into(), partition: p.partition }).collect();
+        let at: Vec<_> = info.partitions.iter().map(|p| TopicPartition { topic: topic.into(), partition: p.partition }).collect();
         let starts = log.offsets_at(&at, from).await?;
         let ends: BTreeMap<_, _> = info.partitions.iter().map(|p| (p.partition, p.high)).collect();
         let open = info.partitions.iter().zip(starts).filter(|(p, start)| *start < p.high);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::RedriveError;
 use super::letter::Letter;
 use super::memory::Memory;
 use super::plan::{Held, Plan, Request};
 use super::scan::Scan;
-use super::RedriveError;
 use crate::batch::{Batch, Header, Record};
 use crate::dead_letter::headers::{ATTEMPT, REDRIVE_FOR};
 use crate::topic_log::{LogError, SourceLog, SourceOwner, Start, TopicLog};
@@ -122,7 +122,10 @@ impl Redrive {
             let refused = match self.owner.append(batch, &positions).await {
                 Ok(refused) => refused,
                 Err(LogError::Fenced(_)) => {
-                    let text = format!("another redrive of `{}` has taken over; {} records were sent", self.request.connector, sent.records);
+                    let text = format!(
+                        "another redrive of `{}` has taken over; {} records were sent",
+                        self.request.connector, sent.records
+                    );
                     return Err(RedriveError::Refused(text));
                 }
                 Err(error) => return Err(error.into()),

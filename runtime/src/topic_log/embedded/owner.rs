@@ -50,7 +50,8 @@ fn claim(tx: &Tx<'_>, owner: &SourceOwner) -> Result<i64, Fault> {
 
 /// Positions of a source as they are stored.
 pub(super) fn positions(db: &Connection, deployment: &str, source: &str) -> Result<Vec<Position>, Fault> {
-    let mut query = db.prepare_cached("SELECT slice, place FROM positions WHERE deployment = ?1 AND source = ?2 ORDER BY slice")?;
+    let mut query =
+        db.prepare_cached("SELECT slice, place FROM positions WHERE deployment = ?1 AND source = ?2 ORDER BY slice")?;
     let columns = |row: &Row<'_>| Ok(Position { slice: row.get(0)?, place: row.get(1)? });
     let positions = query.query_map((deployment, source), columns)?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(positions)

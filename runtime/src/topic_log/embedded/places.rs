@@ -41,9 +41,8 @@ impl Places for EmbeddedLog {
         let (group, changes) = (group.to_owned(), changes.to_vec());
         let work = move |tx: &super::writer::Tx<'_>| {
             let mut set = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5)")?;
-            let mut forget = tx
-                .db
-                .prepare_cached("DELETE FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
+            let mut forget =
+                tx.db.prepare_cached("DELETE FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
             for OffsetChange { partition: at, topic_id, next } in &changes {
                 match next {
                     Some(next) => set.execute((&group, &*at.topic, topic_id, at.partition, next))?,

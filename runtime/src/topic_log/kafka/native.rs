@@ -6,12 +6,12 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
-use rdkafka::TopicPartitionList;
 use rdkafka::util::IntoOpaque;
 
 use crate::batch::{Batch, Header, Record};

@@ -52,7 +52,7 @@ fn list<'a>(all: impl IntoIterator<Item = (&'a TopicPartition, Offset)>) -> Resu
 fn members(shared: &Shared, group: &str) -> Result<Vec<String>, LogError> {
     let what = format!("asking who is in group `{group}`");
     let found = shared.admin.client().fetch_group_list(Some(group), ASK).map_err(|e| fault(&what, &e))?;
-    let members = found.groups().iter().filter(|g| g.name() == group).flat_map(|g| g.members());
+    let members = found.groups().iter().filter(|g| g.name() == group).flat_map(rdkafka::groups::GroupInfo::members);
     Ok(members.map(|m| format!("{} ({} at {})", m.id(), m.client_id(), m.client_host().trim_start_matches('/'))).collect())
 }
 
@@ -89,7 +89,10 @@ fn move_group(shared: &Shared, group: &str, changes: &[OffsetChange]) -> Result<
     }
     let what = format!("moving offsets of group `{group}`");
     let refused = |code: Option<Code>| {
-        matches!(code, Some(Code::UnknownMemberId | Code::NonEmptyGroup | Code::GroupSubscribedToTopic | Code::RebalanceInProgress))
+        matches!(
+            code,
+            Some(Code::UnknownMemberId | Code::NonEmptyGroup | Code::GroupSubscribedToTopic | Code::RebalanceInProgress)
+        )
     };
     let set: Vec<_> = changes.iter().filter_map(|c| Some((&c.partition, Offset::Offset(c.next?)))).collect();
     if !set.is_empty() {

@@ -93,7 +93,8 @@ pub(super) fn stored(
     if !there {
         return Ok(vec![StoredOffset::default(); partitions.len()]);
     }
-    let sql = "SELECT log_id, topic_id, next_offset FROM _wharf_offsets WHERE consumer_group = ?1 AND topic = ?2 AND partition = ?3";
+    let sql =
+        "SELECT log_id, topic_id, next_offset FROM _wharf_offsets WHERE consumer_group = ?1 AND topic = ?2 AND partition = ?3";
     let mut all = db.prepare_cached(sql)?;
     let mut found = Vec::with_capacity(partitions.len());
     for (at, topic_id) in partitions {
