@@ -48,7 +48,7 @@ fn print(letter: &Letter<'_>) {
         (origin, _) => origin,
     };
     say!("{}  of {origin}", letter.place());
-    say!("  died      {}, time {} of this record, at {}", time(letter.time), letter.attempt, letter.stage);
+    say!("  died      {}, attempt {}, at {}", time(letter.time), letter.attempt, letter.stage);
     let field = if letter.field.is_empty() { String::new() } else { format!(" (field {})", letter.field) };
     say!("  reason    {}: {}{field}", letter.code, letter.message);
     for (what, parts) in [("cut", letter.truncated), ("left out", letter.omitted)] {

@@ -58,7 +58,7 @@ fn records_come_back_once_after_the_cause_is_mended(site: &Site) {
 
     let said = site.said(&["dlq", "show", "wharf.toml", "store", "--place", &format!("{}/0/1", site.topic())]);
     for words in
-        [&format!("of {}/0/1", site.topic()), "sql.check: ", "time 1 of this record", r#"{"sku":"B"}"#, r#""quantity":500"#]
+        [&format!("of {}/0/1", site.topic()), "sql.check: ", "attempt 1, at TASK_PUT", r#"{"sku":"B"}"#, r#""quantity":500"#]
     {
         assert!(said.contains(words), "`{words}` is not in {said}");
     }

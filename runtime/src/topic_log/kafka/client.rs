@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::capability::secret::Secret;
 use crate::topic_log::LogError;
@@ -147,6 +147,10 @@ impl Voice {
     }
 
     pub(super) fn error(&self, error: &KafkaError, reason: &str) {
+        // The end of a partition is an event of the consumer, and no fault.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let text = error.to_string();
         if last.as_ref().is_some_and(|(at, told)| *told == text && at.elapsed() < QUIET) {
