@@ -11,8 +11,10 @@ use clap::{Parser, Subcommand};
 mod bundle;
 mod check;
 mod demo;
+mod dlq;
 mod inspect;
 mod log;
+mod offsets;
 mod output;
 mod progress;
 mod run;
@@ -46,6 +48,12 @@ enum Command {
     /// Look into topics.
     #[command(subcommand)]
     Topic(topic::Command),
+    /// Dead letters: counts, contents, and sending them back.
+    #[command(subcommand)]
+    Dlq(dlq::Command),
+    /// Where connectors stand, and putting a stopped one somewhere else.
+    #[command(subcommand)]
+    Offsets(offsets::Command),
 }
 
 /// The configuration file of a deployment.
@@ -71,6 +79,8 @@ fn main() -> ExitCode {
             Command::Inspect(args) => inspect::inspect(args).await,
             Command::Status(args) => status::status(args).await,
             Command::Topic(command) => topic::topic(command).await,
+            Command::Dlq(command) => dlq::dlq(command).await,
+            Command::Offsets(command) => offsets::offsets(command).await,
         }
     });
     // Work that a drain deadline gave up may still block a thread: it comes again at the next start.

@@ -13,6 +13,8 @@ use crate::{ConfigFile, bundle};
 
 mod show;
 
+pub use show::{json, text, time};
+
 /// Wait for new records once the end was reached.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -103,14 +105,14 @@ async fn print(config: &Config, cat: &Cat) -> Result<ExitCode> {
 
 fn show(cat: &Cat, record: &Record<'_>) {
     if cat.json {
-        say!("{}", show::json(record));
+        say!("{}", json(record));
         return;
     }
-    let time = show::time(record.timestamp);
-    say!("{}/{}  {time}  {}  {}", record.partition, record.offset, show::text(record.key), show::text(record.value));
+    let time = time(record.timestamp);
+    say!("{}/{}  {time}  {}  {}", record.partition, record.offset, text(record.key), text(record.value));
     if cat.headers {
         for (name, value) in &record.headers {
-            say!("    {}: {}", String::from_utf8_lossy(name), show::text(*value));
+            say!("    {}: {}", String::from_utf8_lossy(name), text(*value));
         }
     }
 }

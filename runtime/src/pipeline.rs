@@ -11,6 +11,7 @@ use crate::topic_log::LogError;
 
 pub use crate::telemetry::Tally;
 
+pub mod addressed;
 mod assign;
 mod attempt;
 pub mod awaiting;

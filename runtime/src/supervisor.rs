@@ -14,6 +14,7 @@ use crate::topic_log::LogError;
 
 mod components;
 mod fit;
+mod kept;
 mod plan;
 mod prepare;
 mod restart;
@@ -24,6 +25,7 @@ mod topics;
 
 pub use components::{Bundle, Components, Unusable};
 pub use fit::{Misfit, manifest};
+pub use kept::database_of;
 pub use plan::Plan;
 pub use prepare::Prepared;
 pub use state_dir::StateDir;

@@ -21,6 +21,7 @@ pub mod embedded;
 pub mod kafka;
 pub mod open;
 pub mod partitioner;
+pub mod places;
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,6 +86,22 @@ pub enum TopicSelection {
     Names(Vec<String>),
     /// A regular expression over whole topic names; new topics that match are taken up at run time.
     Pattern(String),
+}
+
+impl TopicSelection {
+    /// Whether a topic of this name is taken.
+    ///
+    /// # Errors
+    /// [`LogError::Fatal`] for a pattern that is none.
+    pub fn takes(&self, topic: &str) -> Result<bool, LogError> {
+        let pattern = match self {
+            Self::Names(names) => return Ok(names.iter().any(|name| name == topic)),
+            Self::Pattern(pattern) => pattern,
+        };
+        let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
+        let whole = whole.map_err(|error| LogError::Fatal(format!("`{pattern}` is not a pattern of topics: {error}")))?;
+        Ok(whole.is_match(topic))
+    }
 }
 
 /// One task of a source as an owner of its positions.
@@ -206,7 +223,7 @@ pub enum LogError {
 
 /// A log of topics.
 #[async_trait]
-pub trait TopicLog: Send + Sync {
+pub trait TopicLog: places::Places {
     /// Identity of the log: Kafka's cluster id, or the UUID of the embedded file. Stored offsets of another log are never used.
     async fn id(&self) -> Result<String, LogError>;
     /// Creates those that do not exist; one that exists is left as it is.

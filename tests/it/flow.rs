@@ -10,6 +10,7 @@ mod on_kafka;
 mod partitions;
 mod restart;
 mod steps;
+mod switch;
 mod webhook;
 
 use deployment::{Deployment, counts, reason, row, task, texts};

@@ -16,6 +16,7 @@ mod tls;
 mod api {
     pub use wharf_runtime::capability::sql::*;
     pub use wharf_runtime::topic_log::TopicPartition;
+    pub use wharf_runtime::topic_log::places::{Foreign, OffsetChange, StoredOffset};
 }
 
 macro_rules! on_postgres {

@@ -6,7 +6,9 @@ mod bench;
 mod kafka;
 mod lost;
 mod members;
+mod places;
 mod reader;
+mod redrive;
 mod sink;
 mod source;
 
@@ -68,6 +70,17 @@ on_both_logs! {
         every_task_reads_the_positions_of_the_whole_source,
         an_oversize_record_is_refused_and_nothing_is_written,
         a_source_that_is_not_exactly_once_keeps_its_positions;
+    places:
+        a_sink_goes_on_where_an_operator_put_its_offsets,
+        offsets_of_a_group_in_use_are_not_moved_and_the_member_is_named,
+        forgetting_offsets_that_no_group_has_is_no_error,
+        an_offset_of_a_topic_that_was_created_anew_is_never_the_own_one,
+        a_start_means_an_offset_for_each_partition,
+        positions_are_seen_without_taking_the_source_over;
+    redrive:
+        of_two_redrives_the_later_one_sends_and_nothing_goes_twice,
+        what_was_sent_is_remembered_letter_by_letter_over_reopening,
+        a_record_that_was_buried_twice_goes_back_once;
     reader:
         a_reader_sees_all_from_its_start,
         a_reader_of_a_missing_topic_is_told_what_there_is;

@@ -7,8 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 mod bad_input;
 mod demo;
+mod dlq;
 mod kafka;
+mod offsets;
 mod sap;
+mod site;
 
 /// Demos choose their ports before they listen on them: one at a time.
 static DEMO: Mutex<()> = Mutex::new(());

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crate::config::Connection;
 use crate::topic_log::TopicPartition;
+use crate::topic_log::places::{Foreign, OffsetChange, StoredOffset};
 use target::Target;
 
 /// SQL type of a column, as guests know it. What it becomes is the dialect's; `wit/v0.1/sql.wit` has the list.
@@ -274,6 +275,17 @@ impl Session {
     pub async fn advance_offsets(&mut self, scope: &OffsetScope, moves: &[OffsetMove]) -> R<bool> {
         on_backend!(self, advance_offsets(scope, moves))
     }
+
+    /// All that is stored for partitions (each with its topic's id), in their order, with what is not used. Creates nothing.
+    pub async fn stored_offsets(&mut self, scope: &OffsetScope, partitions: &[(TopicPartition, String)]) -> R<Vec<StoredOffset>> {
+        on_backend!(self, stored_offsets(scope, partitions))
+    }
+
+    /// Sets or forgets stored offsets whatever they were, all or none: for an operator, while the sink is stopped. A sink that
+    /// runs all the same finds by its next compare-and-set that they moved, and goes on from there.
+    pub async fn change_offsets(&mut self, scope: &OffsetScope, changes: &[OffsetChange]) -> R<()> {
+        on_backend!(self, change_offsets(scope, changes))
+    }
 }
 
 impl std::fmt::Display for Kind {
@@ -306,6 +318,17 @@ impl Kind {
             || (self.is_numeric() && existing.is_numeric())
             || (self == Self::Date && existing == Self::TimestampUs)
             || (existing == Self::Json && matches!(self, Self::Boolean | Self::Int64 | Self::Float64 | Self::Decimal))
+    }
+}
+
+/// Adds a row of `_wharf_offsets`, as log id, topic id and offset, to what is stored for its partition.
+fn place(stored: &mut StoredOffset, scope: &OffsetScope, topic_id: &str, (log_id, id, next): (String, String, i64)) {
+    if log_id != scope.log_id {
+        stored.others.push((Foreign::Log(log_id), next));
+    } else if id != topic_id {
+        stored.others.push((Foreign::Topic(id), next));
+    } else {
+        stored.own = Some(next);
     }
 }
 

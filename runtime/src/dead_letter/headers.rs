@@ -25,7 +25,7 @@ pub const DEPLOYMENT: &str = "wharf.deployment";
 pub const CODE: &str = "wharf.code";
 /// JSON pointer of the field at fault, where one is.
 pub const FIELD: &str = "wharf.field";
-/// How often this record became a dead letter, from 1.
+/// How often this record became a dead letter, from 1. A redriven record carries that of its letter, so that it counts on.
 pub const ATTEMPT: &str = "wharf.attempt";
 /// When it did: RFC 3339 UTC. The letter's own timestamp is the record's.
 pub const TIME: &str = "wharf.time";
@@ -36,13 +36,16 @@ pub const SHA256: &str = "wharf.sha256";
 /// Parts that were left out because the operator wants no content in dead letters.
 pub const OMITTED: &str = "wharf.omitted";
 
+/// On a redriven record, not on a letter: the group (`wharf.<deployment>.<sink>`) of the one sink that it is meant for.
+pub const REDRIVE_FOR: &str = "wharf.redrive-for";
+
 /// Bytes of a message that are kept: headers count towards the log's limit of a record.
 const MESSAGE_LIMIT: usize = 4096;
 
 /// Whether a header comes from an earlier dead letter, ours or Kafka Connect's.
 #[must_use]
 pub fn is_ours(name: &[u8]) -> bool {
-    let ours = [DEPLOYMENT, CODE, FIELD, ATTEMPT, TIME, TRUNCATED, SIZE, SHA256, OMITTED];
+    let ours = [DEPLOYMENT, CODE, FIELD, ATTEMPT, TIME, TRUNCATED, SIZE, SHA256, OMITTED, REDRIVE_FOR];
     name.starts_with(b"__connect.errors.") || ours.iter().any(|own| own.as_bytes() == name)
 }
 

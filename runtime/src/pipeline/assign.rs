@@ -23,6 +23,15 @@ impl Running<'_> {
         for (index, assignment) in list.iter().enumerate() {
             let target = kept_by_target.get(index).copied().flatten();
             let stored = stored.get(index).copied().flatten();
+            if let (Some(own), Some(group)) = (stored, assignment.committed.filter(|group| stored < Some(*group))) {
+                tracing::warn!(
+                    connector = self.task.grants.connector,
+                    partition = %assignment.partition,
+                    database = own,
+                    group,
+                    "the group is ahead of the offset in the database, which counts: records between the two are delivered again"
+                );
+            }
             let offset = match target.or(stored).or(assignment.committed) {
                 Some(offset) => offset,
                 None => self.lane.resolve_start(&assignment.partition).await?,

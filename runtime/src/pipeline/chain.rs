@@ -6,6 +6,7 @@ use crate::config::{Format, Predicate, TransformConfig, TransformStep};
 use crate::dead_letter::Stage;
 use crate::guest::{Component, Context, Grants, GuestError, TransformGuest};
 use crate::outcome::Rejection;
+use crate::pipeline::addressed::addressed;
 use crate::pipeline::{TaskError, poison};
 use crate::transform::{Applied, BuiltIns, Reject, delta::apply_delta, select};
 
@@ -15,6 +16,8 @@ pub struct Chain(Vec<Segment>);
 
 #[derive(Debug)]
 enum Segment {
+    /// The group of the sink.
+    Addressed(String),
     BuiltIns(BuiltIns),
     Wasm(Box<WasmStep>),
 }
@@ -56,6 +59,10 @@ impl Chain {
         Ok(Self(segments))
     }
 
+    pub(super) fn address(&mut self, group: String) {
+        self.0.insert(0, Segment::Addressed(group));
+    }
+
     /// Applies all steps. Rejections name the stage; indices are those of `input`. The children of a split may end apart: their
     /// index is then in `origin` and in `rejects`, or there more than once.
     ///
@@ -65,6 +72,7 @@ impl Chain {
         let mut all = Applied::unchanged(input);
         for segment in &mut self.0 {
             let step = match segment {
+                Segment::Addressed(group) => addressed(group, all.records),
                 Segment::BuiltIns(steps) => steps.apply(all.records),
                 Segment::Wasm(step) => step.apply(all.records).await?,
             };

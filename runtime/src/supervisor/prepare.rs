@@ -129,7 +129,7 @@ impl Prepared {
         let grants = self.grants(connector, Kind::Sink, task)?;
         let offsets = if exactly_once(config, &loaded.component) { Some(self.offsets(index, &grants)?) } else { None };
         Ok(SinkTask {
-            chain: chain(connector, loaded, &grants, Edge::Sink)?,
+            chain: chain(connector, loaded, &grants, Edge::Sink)?.of_group(self.sink_spec(index)?.group()),
             dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
             context: context(connector, task),
             component: loaded.component.clone(),

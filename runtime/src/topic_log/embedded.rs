@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +32,7 @@ mod fault;
 mod fetch;
 mod lane;
 mod owner;
+mod places;
 mod reader;
 mod readers;
 mod retention;
@@ -72,22 +73,35 @@ impl fmt::Debug for Shared {
 
 /// Which join of each group is the newest: lanes of an older one no longer own anything.
 #[derive(Debug, Default)]
-struct Groups(Mutex<BTreeMap<String, u64>>);
+struct Groups(Mutex<BTreeMap<String, Join>>);
+
+/// The newest join of a group; its lanes hold `alive`.
+#[derive(Debug, Default)]
+struct Join {
+    number: u64,
+    alive: Weak<()>,
+}
 
 impl Groups {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Join>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(&self, group: &str) -> u64 {
+    fn join(&self, group: &str) -> (u64, Arc<()>) {
+        let alive = Arc::new(());
         let mut groups = self.lock();
         let newest = groups.entry(group.to_owned()).or_default();
-        *newest += 1;
-        *newest
+        *newest = Join { number: newest.number + 1, alive: Arc::downgrade(&alive) };
+        (newest.number, alive)
+    }
+
+    /// The newest join has lanes that are not all gone.
+    fn is_joined(&self, group: &str) -> bool {
+        self.lock().get(group).is_some_and(|newest| newest.alive.strong_count() > 0)
     }
 
     fn is_newest(&self, group: &str, join: u64) -> bool {
-        self.lock().get(group) == Some(&join)
+        self.lock().get(group).is_some_and(|newest| newest.number == join)
     }
 }
 

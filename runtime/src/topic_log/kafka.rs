@@ -9,6 +9,7 @@
 //! | one source task | `owner.rs`, `transaction.rs`, `positions.rs` |
 //! | one sink | `group.rs` (membership), `driver.rs` (its thread), `lane.rs`, `place.rs`, `filling.rs` |
 //! | `topic cat` | `reader.rs` |
+//! | offsets and positions from outside | `places.rs` |
 //! | unsafe calls | `native.rs` |
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ mod lane;
 mod native;
 mod owner;
 mod place;
+mod places;
 mod positions;
 mod produce;
 mod reader;

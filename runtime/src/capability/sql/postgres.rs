@@ -19,6 +19,7 @@ use super::pool::{Lease, Pool};
 use super::target::PostgresTarget;
 use super::{Column, ColumnDef, OffsetMove, OffsetScope, R, RejectedRow, Rows, SqlError, Table};
 use crate::topic_log::TopicPartition;
+use crate::topic_log::places::{OffsetChange, StoredOffset};
 use fault::Fault;
 use wire::{Scope, Wire};
 
@@ -182,6 +183,18 @@ impl Session {
             if all { Ok(()) } else { Err(Fault::Undo) }
         });
         if all { moved.map(|()| true) } else { Ok(false) }
+    }
+
+    pub(super) async fn stored_offsets(
+        &mut self,
+        scope: &OffsetScope,
+        partitions: &[(TopicPartition, String)],
+    ) -> R<Vec<StoredOffset>> {
+        call!(self, Scope::Read, wire => offsets::stored(wire, scope, partitions))
+    }
+
+    pub(super) async fn change_offsets(&mut self, scope: &OffsetScope, changes: &[OffsetChange]) -> R<()> {
+        call!(self, Scope::Write, wire => offsets::change(wire, scope, changes))
     }
 
     async fn take(&mut self) -> R<(Lease<Box<Wire>>, bool)> {

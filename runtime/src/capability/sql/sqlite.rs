@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::pool::{self, Lease, Pool};
 use super::{Column, ColumnDef, OffsetMove, OffsetScope, R, RejectedRow, Rows, SqlError, Table};
 use crate::topic_log::TopicPartition;
+use crate::topic_log::places::{OffsetChange, StoredOffset};
 use fault::Fault;
 
 /// Longest time of one call.
@@ -225,6 +226,24 @@ impl Session {
     pub(super) async fn advance_offsets(&mut self, scope: &OffsetScope, moves: &[OffsetMove]) -> R<bool> {
         let (scope, moves) = (scope.clone(), moves.to_vec());
         self.run(Access::Write, move |db| offsets::advance(db, &scope, &moves)).await
+    }
+
+    /// A file that is missing stays so.
+    pub(super) async fn stored_offsets(
+        &mut self,
+        scope: &OffsetScope,
+        partitions: &[(TopicPartition, String)],
+    ) -> R<Vec<StoredOffset>> {
+        if !self.store.path.exists() {
+            return Ok(vec![StoredOffset::default(); partitions.len()]);
+        }
+        let (scope, partitions) = (scope.clone(), partitions.to_vec());
+        self.run(Access::Read, move |db| offsets::stored(db, &scope, &partitions)).await
+    }
+
+    pub(super) async fn change_offsets(&mut self, scope: &OffsetScope, changes: &[OffsetChange]) -> R<()> {
+        let (scope, changes) = (scope.clone(), changes.to_vec());
+        self.run(Access::Write, move |db| offsets::change(db, &scope, &changes)).await
     }
 
     /// Work within the open transaction; without one, writing has a transaction of its own.

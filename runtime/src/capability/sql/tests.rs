@@ -12,4 +12,5 @@ mod target;
 mod api {
     pub use crate::capability::sql::*;
     pub use crate::topic_log::TopicPartition;
+    pub use crate::topic_log::places::{Foreign, OffsetChange, StoredOffset};
 }

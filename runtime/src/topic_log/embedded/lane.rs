@@ -79,6 +79,8 @@ pub(super) struct Lane {
     seen: watch::Receiver<Arc<Catalog>>,
     group: String,
     join: u64,
+    /// The group has a member as long as a lane holds this.
+    _alive: Arc<()>,
     wanted: Wanted,
     start: Start,
     lane: u32,
@@ -95,7 +97,7 @@ pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn 
     shared.writer()?;
     let wanted = Wanted::parse(&spec.topics)?;
     let group = spec.group();
-    let join = shared.groups.join(&group);
+    let (join, alive) = shared.groups.join(&group);
     // Wakes the lanes of an earlier join.
     shared.catalog.send_modify(|_| ());
     let tasks = spec.tasks.max(1);
@@ -105,6 +107,7 @@ pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn 
             seen: shared.catalog.subscribe(),
             group: group.clone(),
             join,
+            _alive: Arc::clone(&alive),
             wanted: wanted.clone(),
             start: spec.start,
             lane,

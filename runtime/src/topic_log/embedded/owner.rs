@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Shared;
 use super::append::AppendJob;
@@ -29,7 +29,7 @@ impl Owner {
             .writer()?
             .run({
                 let identity = identity.clone();
-                move |tx| Ok((claim(tx, &identity)?, positions(tx, &identity)?))
+                move |tx| Ok((claim(tx, &identity)?, positions(tx.db, &identity.deployment, &identity.source)?))
             })
             .await?;
         Ok(Self { shared, identity, epoch, positions })
@@ -48,11 +48,12 @@ fn claim(tx: &Tx<'_>, owner: &SourceOwner) -> Result<i64, Fault> {
     Ok(epoch)
 }
 
-fn positions(tx: &Tx<'_>, owner: &SourceOwner) -> Result<Vec<Position>, Fault> {
+/// Positions of a source as they are stored.
+pub(super) fn positions(db: &Connection, deployment: &str, source: &str) -> Result<Vec<Position>, Fault> {
     let mut query =
-        tx.db.prepare_cached("SELECT slice, place FROM positions WHERE deployment = ?1 AND source = ?2 ORDER BY slice")?;
+        db.prepare_cached("SELECT slice, place FROM positions WHERE deployment = ?1 AND source = ?2 ORDER BY slice")?;
     let columns = |row: &Row<'_>| Ok(Position { slice: row.get(0)?, place: row.get(1)? });
-    let positions = query.query_map((&owner.deployment, &owner.source), columns)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let positions = query.query_map((deployment, source), columns)?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(positions)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
@@ -33,6 +34,16 @@ impl Admin {
         config.set("isolation.level", "read_uncommitted");
         let client = config.create_with_context(voice("metadata")).map_err(|e| misconfigured(&e))?;
         Ok(Self { admin, client })
+    }
+
+    /// For questions; it is in no group.
+    pub(super) fn client(&self) -> &Client<Plain> {
+        self.client.client()
+    }
+
+    /// For orders.
+    pub(super) fn order_client(&self) -> &Client<Plain> {
+        self.admin.inner()
     }
 
     pub(super) async fn cluster_id(self: &Arc<Self>) -> Result<String, LogError> {

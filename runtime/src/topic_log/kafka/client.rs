@@ -149,7 +149,7 @@ impl Voice {
     }
 
     pub(super) fn error(&self, error: &KafkaError, reason: &str) {
-        // News of a consumer that reads to an end, told by its queue too.
+        // The end of a partition is an event of the consumer, and no fault.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }

@@ -1,11 +1,12 @@
 //! The few calls of librdkafka that the safe wrapper lacks: headers byte for byte (its own panic on a name that is not UTF-8),
-//! topic ids, and the end of a partition as last fetched. All unsafe code of this log stands here; no policy does.
+//! topic ids, forgetting offsets of a group, and the end of a partition as last fetched. All unsafe code of this log stands here; no policy does.
 #![expect(unsafe_code, reason = "librdkafka's C interface, where the safe wrapper has no access to it")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -182,6 +183,71 @@ unsafe fn described(event: *mut c::rd_kafka_event_t) -> Result<Vec<TopicId>, Kaf
             (name, Ok(text(c::rd_kafka_Uuid_base64str(c::rd_kafka_TopicDescription_topic_id(*topic)))))
         };
         Ok(std::slice::from_raw_parts(found, count).iter().map(one).collect())
+    }
+}
+
+/// Forgets a group's offsets of the partitions in the list. Blocks.
+pub(super) fn delete_offsets<C: ClientContext>(
+    client: &Client<C>,
+    group: &str,
+    partitions: &TopicPartitionList,
+    timeout: Duration,
+) -> Result<(), Code> {
+    let group = CString::new(group).map_err(|_| Code::InvalidGroupId)?;
+    let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+    let rk = client.native_ptr();
+    let op = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS;
+    // SAFETY: the list outlives the call, which copies it; everything made here is destroyed here, in reverse.
+    unsafe {
+        let mut text = [0; 256];
+        let options = c::rd_kafka_AdminOptions_new(rk, op);
+        c::rd_kafka_AdminOptions_set_request_timeout(options, millis, text.as_mut_ptr(), text.len());
+        let mut order = c::rd_kafka_DeleteConsumerGroupOffsets_new(group.as_ptr(), partitions.ptr());
+        let queue = c::rd_kafka_queue_new(rk);
+        c::rd_kafka_DeleteConsumerGroupOffsets(rk, &raw mut order, 1, options, queue);
+        // The request has a timeout of its own: the event always comes.
+        let event = c::rd_kafka_queue_poll(queue, millis.saturating_add(5000));
+        let answer = deleted(event);
+        if !event.is_null() {
+            c::rd_kafka_event_destroy(event);
+        }
+        c::rd_kafka_queue_destroy(queue);
+        c::rd_kafka_DeleteConsumerGroupOffsets_destroy(order);
+        c::rd_kafka_AdminOptions_destroy(options);
+        answer
+    }
+}
+
+/// The first error: of the request, the group, or a partition.
+///
+/// # Safety
+/// `event` is null or an event that is not yet destroyed.
+unsafe fn deleted(event: *mut c::rd_kafka_event_t) -> Result<(), Code> {
+    let known = |code: c::rd_kafka_resp_err_t| if code == OK { Ok(()) } else { Err(Code::from(code)) };
+    if event.is_null() {
+        return Err(Code::OperationTimedOut);
+    }
+    // SAFETY: as promised by the caller; results and their lists live as long as the event.
+    unsafe {
+        known(c::rd_kafka_event_error(event))?;
+        let result = c::rd_kafka_event_DeleteConsumerGroupOffsets_result(event);
+        if result.is_null() {
+            return Err(Code::BadMessage);
+        }
+        let mut count = 0;
+        let groups = c::rd_kafka_DeleteConsumerGroupOffsets_result_groups(result, &raw mut count);
+        for group in std::slice::from_raw_parts(groups, count) {
+            known(c::rd_kafka_error_code(c::rd_kafka_group_result_error(*group)))?;
+            let list = c::rd_kafka_group_result_partitions(*group);
+            if list.is_null() {
+                continue;
+            }
+            let size = usize::try_from((*list).cnt).unwrap_or(0);
+            for partition in std::slice::from_raw_parts((*list).elems, size) {
+                known(partition.err)?;
+            }
+        }
+        Ok(())
     }
 }
 

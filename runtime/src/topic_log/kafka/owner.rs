@@ -133,7 +133,7 @@ async fn ensure_topic(shared: &Shared, owner: &SourceOwner) -> Result<(), LogErr
 
 async fn read(shared: &Arc<Shared>, owner: &SourceOwner, log: &str) -> Result<Stored, LogError> {
     let (shared, owner, log) = (Arc::clone(shared), owner.clone(), log.to_owned());
-    blocking(move || positions::read(&shared.admin, &shared.properties, &owner, &log)).await
+    blocking(move || positions::read(&shared.admin, &shared.properties, &owner.deployment, &owner.source, &log)).await
 }
 
 async fn init(shared: &Arc<Shared>, owner: &SourceOwner, task: u32) -> Result<Transactions, LogError> {

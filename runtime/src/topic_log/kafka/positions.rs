@@ -95,8 +95,14 @@ fn entry(key: &Key, value: Option<&Value>) -> Result<Entry, LogError> {
 
 /// Reads the topic up to what its end is now. Call it after the transactions of predecessors are over: an open one of another
 /// source hides what was committed behind it, so this waits until no open one is left below the end. Blocks.
-pub(super) fn read(admin: &Admin, properties: &Properties, owner: &SourceOwner, log: &str) -> Result<Stored, LogError> {
-    let topic = topic(&owner.deployment);
+pub(super) fn read(
+    admin: &Admin,
+    properties: &Properties,
+    deployment: &str,
+    source: &str,
+    log: &str,
+) -> Result<Stored, LogError> {
+    let topic = topic(deployment);
     let at = TopicPartition { topic: topic.as_str().into(), partition: 0 };
     let end = admin.ends(std::slice::from_ref(&at))?.first().map_or(0, |(_, high)| *high);
     let mut stored = Stored { positions: Vec::new(), claims: BTreeMap::new(), last: -1, foreign: Vec::new() };
@@ -105,7 +111,7 @@ pub(super) fn read(admin: &Admin, properties: &Properties, owner: &SourceOwner, 
     }
     let mut config = properties.consumer(&topic, &Overrides::new());
     config.set("fetch.wait.max.ms", "10");
-    let voice = Plain(Voice::new(format!("positions of {}", owner.source)));
+    let voice = Plain(Voice::new(format!("positions of {source}")));
     let consumer: BaseConsumer<Plain> = config.create_with_context(voice).map_err(|e| misconfigured(&e))?;
     let deadline = Instant::now() + PATIENCE;
     await_stable(&consumer, &at, end, deadline)?;
@@ -116,7 +122,7 @@ pub(super) fn read(admin: &Admin, properties: &Properties, owner: &SourceOwner, 
     let mut latest = BTreeMap::new();
     loop {
         match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => stored.last = note(&mut latest, &message, owner)?.unwrap_or(stored.last),
+            Some(Ok(message)) => stored.last = note(&mut latest, &message, source)?.unwrap_or(stored.last),
             // What was stable before the assignment lies below this end.
             Some(Err(KafkaError::PartitionEOF(_))) => break,
             Some(Err(error @ (KafkaError::MessageConsumptionFatal(_) | KafkaError::MessageConsumption(_)))) => {
@@ -152,12 +158,12 @@ fn await_stable(consumer: &BaseConsumer<Plain>, at: &TopicPartition, end: i64, d
 }
 
 /// Its offset, where it is one of the source.
-fn note(latest: &mut BTreeMap<Key, Value>, message: &BorrowedMessage<'_>, owner: &SourceOwner) -> Result<Option<i64>, LogError> {
+fn note(latest: &mut BTreeMap<Key, Value>, message: &BorrowedMessage<'_>, source: &str) -> Result<Option<i64>, LogError> {
     let Ok(key) = serde_json::from_slice::<Key>(message.key().unwrap_or_default()) else {
         tracing::warn!(topic = message.topic(), offset = message.offset(), "not an entry of Wharf's positions; it is left alone");
         return Ok(None);
     };
-    if key.source != owner.source {
+    if key.source != source {
         return Ok(None);
     }
     let Some(value) = message.payload() else {

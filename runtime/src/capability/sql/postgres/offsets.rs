@@ -3,8 +3,9 @@
 use super::fault::Fault;
 use super::schema::ensure_own;
 use super::wire::Wire;
-use crate::capability::sql::{OffsetMove, OffsetScope, claimed, tell_foreign};
+use crate::capability::sql::{OffsetMove, OffsetScope, claimed, place, tell_foreign};
 use crate::topic_log::TopicPartition;
+use crate::topic_log::places::{OffsetChange, StoredOffset};
 
 const TABLE: &str = "_wharf_offsets";
 const DDL: &str = "CREATE TABLE _wharf_offsets (log_id text NOT NULL, consumer_group text NOT NULL, topic text NOT NULL, \
@@ -89,4 +90,46 @@ pub(super) async fn advance(wire: &mut Wire, scope: &OffsetScope, moves: &[Offse
     let moved =
         wire.client.execute(&statement, &[&scope.log_id, &scope.group, &topics, &ids, &partitions, &expected, &next]).await?;
     Ok(usize::try_from(moved).is_ok_and(|moved| moved == moves.len()))
+}
+
+/// Everything that is stored for these partitions, also for other logs and earlier topics.
+pub(super) async fn stored(
+    wire: &mut Wire,
+    scope: &OffsetScope,
+    partitions: &[(TopicPartition, String)],
+) -> Result<Vec<StoredOffset>, Fault> {
+    let mut found = vec![StoredOffset::default(); partitions.len()];
+    let there: bool = wire.client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await?.try_get(0)?;
+    if !there {
+        return Ok(found);
+    }
+    let sql = "SELECT log_id, topic, topic_id, partition, next_offset FROM _wharf_offsets WHERE consumer_group = $1";
+    for row in wire.client.query(sql, &[&scope.group]).await? {
+        let (topic, partition): (String, i32) = (row.try_get(1)?, row.try_get(3)?);
+        let asked = partitions.iter().zip(&mut found).filter(|((at, _), _)| *at.topic == *topic && at.partition == partition);
+        for ((_, topic_id), stored) in asked {
+            place(stored, scope, topic_id, (row.try_get(0)?, row.try_get(2)?, row.try_get(4)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Within the caller's transaction.
+pub(super) async fn change(wire: &mut Wire, scope: &OffsetScope, changes: &[OffsetChange]) -> Result<(), Fault> {
+    ensure(wire).await?;
+    let set = "INSERT INTO _wharf_offsets VALUES ($1, $2, $3, $4, $5, $6, now()) \
+               ON CONFLICT (log_id, consumer_group, topic, topic_id, partition) DO UPDATE SET next_offset = $6, updated_at = now()";
+    let forget = "DELETE FROM _wharf_offsets \
+                  WHERE log_id = $1 AND consumer_group = $2 AND topic = $3 AND topic_id = $4 AND partition = $5";
+    let (set, forget) = (wire.prepare(set).await?, wire.prepare(forget).await?);
+    for OffsetChange { partition: at, topic_id, next } in changes {
+        let topic = &*at.topic;
+        match next {
+            Some(next) => {
+                wire.client.execute(&set, &[&scope.log_id, &scope.group, &topic, topic_id, &at.partition, next]).await?
+            }
+            None => wire.client.execute(&forget, &[&scope.log_id, &scope.group, &topic, topic_id, &at.partition]).await?,
+        };
+    }
+    Ok(())
 }

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::fault::Fault;
-use crate::capability::sql::{OffsetMove, OffsetScope, claimed, tell_foreign};
+use crate::capability::sql::{OffsetMove, OffsetScope, claimed, place, tell_foreign};
 use crate::topic_log::TopicPartition;
+use crate::topic_log::places::{OffsetChange, StoredOffset};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS _wharf_offsets (log_id TEXT NOT NULL, consumer_group TEXT NOT NULL, topic TEXT NOT NULL, \
     topic_id TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL, updated_at TEXT NOT NULL, \
@@ -79,4 +80,45 @@ pub(super) fn advance(db: &Connection, scope: &OffsetScope, moves: &[OffsetMove]
     let undo = if matches!(all, Ok(true)) { "" } else { "ROLLBACK TO wharf_offsets; " };
     db.execute_batch(&format!("{undo}RELEASE wharf_offsets"))?;
     Ok(all?)
+}
+
+/// Everything that is stored for these partitions, also for other logs and earlier topics.
+pub(super) fn stored(
+    db: &Connection,
+    scope: &OffsetScope,
+    partitions: &[(TopicPartition, String)],
+) -> Result<Vec<StoredOffset>, Fault> {
+    let there: bool =
+        db.query_row("SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = '_wharf_offsets')", [], |row| row.get(0))?;
+    if !there {
+        return Ok(vec![StoredOffset::default(); partitions.len()]);
+    }
+    let sql =
+        "SELECT log_id, topic_id, next_offset FROM _wharf_offsets WHERE consumer_group = ?1 AND topic = ?2 AND partition = ?3";
+    let mut all = db.prepare_cached(sql)?;
+    let mut found = Vec::with_capacity(partitions.len());
+    for (at, topic_id) in partitions {
+        let mut stored = StoredOffset::default();
+        let columns = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?));
+        for row in all.query_map((&scope.group, &*at.topic, at.partition), columns)? {
+            let (log_id, id, next) = row?;
+            place(&mut stored, scope, topic_id, (log_id, id, next));
+        }
+        found.push(stored);
+    }
+    Ok(found)
+}
+
+/// Within the caller's transaction.
+pub(super) fn change(db: &Connection, scope: &OffsetScope, changes: &[OffsetChange]) -> Result<(), Fault> {
+    db.execute_batch(TABLE)?;
+    let mut set = db.prepare_cached(&format!("INSERT OR REPLACE INTO _wharf_offsets VALUES (?1, ?2, ?3, ?4, ?5, ?6, {NOW})"))?;
+    let mut forget = db.prepare_cached(&format!("DELETE FROM _wharf_offsets WHERE {MATCHING}"))?;
+    for OffsetChange { partition: at, topic_id, next } in changes {
+        match next {
+            Some(next) => set.execute((&scope.log_id, &scope.group, &*at.topic, topic_id, at.partition, next))?,
+            None => forget.execute((&scope.log_id, &scope.group, &*at.topic, topic_id, at.partition))?,
+        };
+    }
+    Ok(())
 }

@@ -1,5 +1,5 @@
 //! What holds for stored offsets and pools in every database.
-use super::api::{OffsetMove, OffsetScope, SqlError, TopicPartition};
+use super::api::{Foreign, OffsetChange, OffsetMove, OffsetScope, SqlError, StoredOffset, TopicPartition};
 use super::columns::{ints, rows, table};
 use super::rules::Database;
 
@@ -118,4 +118,23 @@ pub async fn pool_of_one_serves_two_sessions_in_turn(db: &impl Database) {
     };
     tokio::join!(write(0), write(10));
     assert_eq!(db.read("SELECT count(*) FROM t").await, ["10"]);
+}
+
+pub async fn an_operator_sees_every_stored_offset_and_moves_only_those_of_this_log_and_topic(db: &impl Database) {
+    let mut session = db.connections().session("db").unwrap();
+    let asked: Vec<_> = [0, 1, 2].map(|p| (at(p), "t1".to_owned())).into();
+    assert_eq!(session.stored_offsets(&scope("log"), &asked).await.unwrap(), vec![StoredOffset::default(); 3]);
+    session.claim_offset(&scope("log"), &at(0), "t1", 10).await.unwrap();
+    session.claim_offset(&scope("old log"), &at(0), "t1", 77).await.unwrap();
+    session.claim_offset(&scope("log"), &at(1), "t0", 5).await.unwrap();
+    let change = |partition, next| OffsetChange { partition: at(partition), topic_id: "t1".to_owned(), next };
+    session.change_offsets(&scope("log"), &[change(0, None), change(1, Some(3)), change(2, Some(4))]).await.unwrap();
+    session.change_offsets(&scope("log"), &[change(2, Some(6))]).await.unwrap();
+    let stored = session.stored_offsets(&scope("log"), &asked).await.unwrap();
+    assert_eq!(stored[0], StoredOffset { own: None, others: vec![(Foreign::Log("old log".to_owned()), 77)] });
+    assert_eq!(stored[1], StoredOffset { own: Some(3), others: vec![(Foreign::Topic("t0".to_owned()), 5)] });
+    assert_eq!(stored[2], StoredOffset { own: Some(6), others: Vec::new() });
+    // A sink that still expects what was there before does not move it.
+    assert!(!session.advance_offsets(&scope("log"), &[moved(1, 2, 9)]).await.unwrap());
+    assert!(session.advance_offsets(&scope("log"), &[moved(1, 3, 9)]).await.unwrap());
 }

@@ -54,6 +54,7 @@ macro_rules! each {
             offsets::either_all_offsets_move_or_none,
             offsets::sessions_at_once_make_one_offsets_table,
             offsets::pool_of_one_serves_two_sessions_in_turn,
+            offsets::an_operator_sees_every_stored_offset_and_moves_only_those_of_this_log_and_topic,
         }
     };
 }

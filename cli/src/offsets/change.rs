@@ -1,0 +1,128 @@
+//! `wharf offsets set` and `reset`: shows from -> to, asks, and does it while the connector is stopped.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use wharf_runtime::config::{Config, LogConfig, SinkConfig, SourceConfig};
+use wharf_runtime::offsets::{OffsetsError, SinkOffsets, SourcePlaces};
+use wharf_runtime::supervisor::StateDir;
+use wharf_runtime::topic_log::{TopicLog, open};
+
+use super::confirm::confirmed;
+use super::{Found, Part, component_cache, find, select};
+use crate::bundle;
+use crate::output::{FAILED, OK, say, unusable};
+use crate::topic::text;
+
+/// Runs the command: `to` as given (`None`: forget), and whether not to ask.
+pub async fn change(config: &Config, connector: &str, part: &Part, (to, yes): (Option<&str>, bool)) -> Result<ExitCode> {
+    let found = match find(config, connector) {
+        Ok(found) => found,
+        Err(text) => return Ok(unusable(&text)),
+    };
+    // Held until all is done: a worker on this state-dir neither runs nor starts meanwhile.
+    let held = match StateDir::lock(&config.state_dir) {
+        Ok(held) => held,
+        Err(text) => {
+            eprintln!("error: offsets move only while the worker is stopped: {text}");
+            return Ok(ExitCode::from(FAILED));
+        }
+    };
+    let log = open::open(config)?;
+    let done = match found {
+        Found::Sink(sink) => change_sink(&log, config, sink, part, (to, yes)).await,
+        Found::Source(source) => change_source(&log, config, source, part, (to, yes)).await,
+    };
+    drop(tokio::task::spawn_blocking(move || drop(log)).await);
+    drop(held);
+    match done {
+        Err(error) => match error.downcast::<OffsetsError>() {
+            Ok(refused @ OffsetsError::Refused(_)) => Ok(unusable(&format!("error: {refused}"))),
+            Ok(error) => Err(error.into()),
+            Err(error) => Err(error),
+        },
+        done => done,
+    }
+}
+
+async fn change_sink(
+    log: &Arc<dyn TopicLog>,
+    config: &Config,
+    sink: &SinkConfig,
+    part: &Part,
+    (to, yes): (Option<&str>, bool),
+) -> Result<ExitCode> {
+    let to = match select::target(to) {
+        Ok(to) => to,
+        Err(text) => return Ok(unusable(&text)),
+    };
+    let mut offsets = SinkOffsets::open(Arc::clone(log), config, sink, bundle::BUNDLE, &component_cache(config)).await?;
+    let partitions = match select::partitions(offsets.list().await?, part) {
+        Ok(partitions) => partitions,
+        Err(text) => return Ok(unusable(&text)),
+    };
+    let members = offsets.members().await?;
+    if !members.is_empty() {
+        eprintln!(
+            "error: sink `{}` is read by {}: offsets move only while it is stopped (a worker that was killed counts until its \
+             session ends, 45 s by default)",
+            sink.connector.name,
+            members.join(", ")
+        );
+        return Ok(ExitCode::from(FAILED));
+    }
+    let moves = offsets.plan(&partitions, to).await?;
+    say!("sink {}: offsets are kept in {}", sink.connector.name, offsets.kept());
+    let shown = |offset: Option<i64>| offset.map_or_else(|| "by `start`".to_owned(), |offset| offset.to_string());
+    for (m, p) in moves.iter().zip(&partitions) {
+        say!("  {}  {} -> {}  (low {}, high {})", m.partition, shown(m.from), shown(m.to), p.low, p.high);
+    }
+    if let Err(code) = confirmed(yes) {
+        return Ok(code);
+    }
+    offsets.change(&moves).await?;
+    say!("done");
+    Ok(ExitCode::from(OK))
+}
+
+async fn change_source(
+    log: &Arc<dyn TopicLog>,
+    config: &Config,
+    source: &SourceConfig,
+    part: &Part,
+    (to, yes): (Option<&str>, bool),
+) -> Result<ExitCode> {
+    let places = SourcePlaces::new(Arc::clone(log), config, source);
+    let stored = places.list().await?;
+    let positions = match select::positions(&stored, part, to) {
+        Ok(positions) => positions,
+        Err(text) => return Ok(unusable(&text)),
+    };
+    let name = &source.connector.name;
+    if positions.is_empty() {
+        say!("source {name}: no position is stored, so there is nothing to forget");
+        return Ok(ExitCode::from(OK));
+    }
+    say!("source {name}");
+    let shown =
+        |place: &[u8]| if place.is_empty() { "none, it is read from the beginning".to_owned() } else { text(Some(place)) };
+    for position in &positions {
+        let from = stored.positions.iter().find(|p| p.slice == position.slice).map_or(&[][..], |p| &p.place);
+        say!("  {}  {} -> {}", position.slice, shown(from), shown(&position.place));
+    }
+    if matches!(config.log, LogConfig::Kafka { .. }) {
+        let then = if source.exactly_once {
+            "one that does loses its transaction by this and stands by"
+        } else {
+            "as it is not exactly once, one that does would go on and store its own position over this: make sure that none does"
+        };
+        eprintln!("Kafka does not tell whether a worker elsewhere runs this source: {then}");
+    }
+    if let Err(code) = confirmed(yes) {
+        return Ok(code);
+    }
+    places.store(&positions).await?;
+    say!("done");
+    Ok(ExitCode::from(OK))
+}

@@ -1,0 +1,87 @@
+//! Sending dead letters back, as far as it is the log's atomicity that counts.
+
+use std::path::Path;
+
+use wharf_runtime::config::Config;
+use wharf_runtime::redrive::{Redrive, RedriveError, Request, look};
+use wharf_runtime::topic_log::LogError;
+
+use super::bench::*;
+
+/// Letters of sink `warehouse` of topic `orders`, one for each key.
+async fn letters(bench: &Bench, keys: &[&str]) -> (String, Request) {
+    let (orders, dead) = (bench.topic("orders", 1).await, bench.topic("dead", 1).await);
+    let mut batch = wharf_runtime::batch::Batch::default();
+    for (offset, key) in keys.iter().enumerate() {
+        let mut letter = record(&dead, Some(key), "v");
+        let offset = offset.to_string();
+        letter.headers = vec![
+            (b"own", Some(b"1")),
+            (b"__connect.errors.topic", Some(orders.as_bytes())),
+            (b"__connect.errors.partition", Some(b"0")),
+            (b"__connect.errors.offset", Some(offset.as_bytes())),
+            (b"__connect.errors.connector.name", Some(b"warehouse")),
+            (b"wharf.code", Some(b"sql.check")),
+        ];
+        batch.push(&letter);
+    }
+    assert_eq!(bench.append(&batch).await.unwrap(), []);
+    let toml = format!(
+        "name = \"{}\"\n[[sink]]\nname = \"warehouse\"\ncomponent = \"http\"\ntopics = [\"{orders}\"]\ndead-letter = \"{dead}\"\n",
+        bench.tag
+    );
+    let config = Config::parse(&toml, Path::new("w.toml")).unwrap();
+    (orders, Request::new(&config, "warehouse").unwrap())
+}
+
+async fn begin(bench: &Bench, request: &Request) -> Redrive {
+    Redrive::begin(&**bench, request.clone()).await.unwrap().unwrap()
+}
+
+pub async fn of_two_redrives_the_later_one_sends_and_nothing_goes_twice(bench: Bench) {
+    let (orders, request) = letters(&bench, &["a", "b", "c"]).await;
+    let mut first = begin(&bench, &request).await;
+    let mut second = begin(&bench, &request).await;
+    assert_eq!((first.plan.send.len(), second.plan.send.len()), (3, 3));
+    assert_eq!(second.send(&*bench, None, |_| ()).await.unwrap().records, 3);
+    let late = first.send(&*bench, None, |_| ()).await;
+    let fenced = matches!(&late, Err(RedriveError::Refused(text)) if text.contains("has taken over"));
+    assert!(fenced || matches!(late, Err(RedriveError::Log(LogError::Fenced(_)))), "{late:?}");
+    let arrived = bench.contents(&orders).await;
+    assert_eq!(arrived.iter().map(|row| row.key.clone().unwrap()).collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+    let group = format!("wharf.{}.warehouse", bench.tag).into_bytes();
+    let headers = [("own", b"1".to_vec()), ("wharf.attempt", b"1".to_vec()), ("wharf.redrive-for", group)];
+    let headers: Vec<_> = headers.map(|(name, value)| (name.as_bytes().to_vec(), Some(value))).into();
+    assert!(arrived.iter().all(|row| row.headers == headers), "{arrived:?}");
+    assert_eq!(look(&*bench, &request).await.unwrap().send.len(), 0);
+}
+
+pub async fn what_was_sent_is_remembered_letter_by_letter_over_reopening(mut bench: Bench) {
+    let (orders, mut request) = letters(&bench, &["a", "b", "c", "d"]).await;
+    request.filter.place = Some(format!("{orders}/0/2"));
+    let mut redrive = begin(&bench, &request).await;
+    assert_eq!(redrive.send(&*bench, None, |_| ()).await.unwrap().records, 1);
+    tokio::task::spawn_blocking(move || drop(redrive)).await.unwrap();
+    bench.reopen().await;
+    request.filter.place = None;
+    // At a rate it takes several transactions.
+    let mut redrive = begin(&bench, &request).await;
+    let mut told = Vec::new();
+    let rate = std::num::NonZeroU32::new(2);
+    assert_eq!(redrive.send(&*bench, rate, |sent| told.push(sent)).await.unwrap().records, 3);
+    assert_eq!(told[0], 2);
+    let arrived = bench.contents(&orders).await;
+    assert_eq!(arrived.iter().map(|row| row.key.clone().unwrap()).collect::<Vec<_>>(), [b"c", b"a", b"b", b"d"]);
+}
+
+pub async fn a_record_that_was_buried_twice_goes_back_once(bench: Bench) {
+    let (orders, request) = letters(&bench, &["a"]).await;
+    letters(&bench, &["a", "b"]).await;
+    let plan = look(&*bench, &request).await.unwrap();
+    assert_eq!((plan.send.len(), plan.held.values().sum::<usize>()), (2, 1), "{plan:?}");
+    let mut redrive = begin(&bench, &request).await;
+    redrive.send(&*bench, None, |_| ()).await.unwrap();
+    letters(&bench, &["a", "b"]).await;
+    assert_eq!(look(&*bench, &request).await.unwrap().send.len(), 0, "also when the same records are buried once more");
+    assert_eq!(bench.contents(&orders).await.len(), 2);
+}
