@@ -26,6 +26,8 @@ pub enum Fault {
     WorkerStop,
     /// The same, and a second worker is started meanwhile: two of one name at once.
     Zombie,
+    /// The same with one `group.instance.id` for both: the group knows them as one member.
+    Twin,
     /// Another source on the same positions partition is killed in its transaction, and the worker after it.
     Neighbour,
     /// The files of the embedded log cannot grow.
@@ -45,6 +47,7 @@ impl Fault {
             Self::TargetResets => "target resets connections for 3 s",
             Self::WorkerStop => "worker stopped past its timeouts",
             Self::Zombie => "two workers at once",
+            Self::Twin => "two workers of one instance id",
             Self::Neighbour => "neighbour killed in its transaction",
             Self::DiskFull => "disk full for 3 s",
         }
@@ -56,7 +59,8 @@ impl Leg<'_> {
     pub async fn fault(&mut self, fault: Fault) -> Result<()> {
         match fault {
             Fault::WorkerStop => return self.worker_stop(fault).await,
-            Fault::Zombie => return self.zombie(fault).await,
+            Fault::Zombie => return self.zombie(fault, Role::Second).await,
+            Fault::Twin => return self.zombie(fault, Role::Twin).await,
             Fault::Neighbour => return self.neighbour(fault).await,
             _ => {}
         }
@@ -86,7 +90,7 @@ impl Leg<'_> {
                 worker.limit_files(None)?;
                 Instant::now()
             }
-            Fault::WorkerStop | Fault::Zombie | Fault::Neighbour => Instant::now(),
+            Fault::WorkerStop | Fault::Zombie | Fault::Twin | Fault::Neighbour => Instant::now(),
         };
         self.recovered(fault.name(), began, &mut worker).await?;
         self.part(worker).await
@@ -124,10 +128,10 @@ impl Leg<'_> {
     }
 
     /// The first worker is stopped past its session, a second one takes over, and the first one wakes up.
-    async fn zombie(&mut self, fault: Fault) -> Result<()> {
+    async fn zombie(&mut self, fault: Fault, other: Role) -> Result<()> {
         let mut first = self.stopped().await?;
         let began = Instant::now();
-        let mut second = self.start(Role::Second, Plan::default())?;
+        let mut second = self.start(other, Plan::default())?;
         let before = self.count().await?;
         // What the first one holds in the database may keep the second one waiting until it wakes up.
         while began.elapsed() < timeouts::PAST_ALL {

@@ -68,7 +68,7 @@ impl<'a> Leg<'a> {
         let name = format!("chaos-{}-{process}-{since}", plan.path.name());
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let path = path::prepare(plan.path, folder, &name, servers, plan.seed).await?;
-        for role in [Role::Main, Role::Second, Role::Neighbour] {
+        for role in [Role::Main, Role::Second, Role::Twin, Role::Neighbour] {
             std::fs::write(config(folder, role), path.config(role))?;
         }
         Ok(Self {

@@ -26,6 +26,8 @@ pub enum Role {
     Main,
     /// The same deployment on another machine: its own state folder and group member.
     Second,
+    /// The same, as the same member of the group.
+    Twin,
     /// Another source of the same deployment, with files of its own.
     Neighbour,
 }
@@ -35,6 +37,7 @@ impl Role {
         match self {
             Self::Main => "main",
             Self::Second => "second",
+            Self::Twin => "twin",
             Self::Neighbour => "neighbour",
         }
     }
@@ -131,7 +134,7 @@ impl Ground {
     fn member(role: Role) -> String {
         format!(
             "group.instance.id = \"{}\"\nsession.timeout.ms = {}\nheartbeat.interval.ms = 500\nmax.poll.interval.ms = {}\n",
-            role.name(),
+            if role == Role::Twin { Role::Main.name() } else { role.name() },
             timeouts::SESSION_MS,
             timeouts::MAX_POLL_MS
         )
