@@ -2,7 +2,8 @@
 # Starts one Apache Kafka broker (KRaft, one node) for tests and prints its bootstrap address.
 #   .ci/kafka.sh CACHE_DIR [RUN_DIR]
 # CACHE_DIR keeps the jars between runs. RUN_DIR (default: CACHE_DIR/run) is emptied; it then holds the data, `broker.log`
-# and `broker.pid`: end the broker with `kill "$(cat RUN_DIR/broker.pid)"`. Needs java 17 or newer, and mvn when jars are missing.
+# and `broker.pid`: end the broker with `kill "$(cat RUN_DIR/broker.pid)"`. WHARF_KAFKA_EXTRA holds further lines of
+# server.properties. Needs java 17 or newer, and mvn when jars are missing.
 set -euo pipefail
 
 cache=${1:?usage: .ci/kafka.sh CACHE_DIR [RUN_DIR]}
@@ -65,6 +66,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.cleaner.threads=1
+${WHARF_KAFKA_EXTRA:-}
 PROPERTIES
 
 export KAFKA_LOG4J_OPTS=""

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod capability;
 pub mod config;
 pub mod dead_letter;
+pub mod fault_point;
 pub mod format;
 pub mod guest;
 pub mod listen;

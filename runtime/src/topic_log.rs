@@ -19,6 +19,8 @@ use crate::batch::Batch;
 
 pub mod embedded;
 pub mod kafka;
+#[cfg(feature = "chaos")]
+mod mutant;
 pub mod open;
 pub mod partitioner;
 pub mod places;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::capability::allow::{Endpoint, HostGrants, Reach};
 use crate::config::{AllowedHost, Auth};
+use crate::fault_point::{self, Phase};
 use credentials::Credentials;
 use gate::Gate;
 
@@ -99,6 +100,7 @@ impl HttpAccess {
         credentials.put_on(&endpoint, request.headers_mut());
         gate.pass(&endpoint).await;
         let answer = exchange(clients.pool(reach), request, &endpoint, timeouts).await?;
+        fault_point::pass(Phase::Write, 1);
         gate.observe(&endpoint, answer.status(), answer.headers(), Instant::now());
         Ok(answer.map(|incoming| body::Timed::new(incoming, timeouts.between_bytes).boxed_unsync()))
     }

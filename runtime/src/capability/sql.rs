@@ -164,6 +164,10 @@ macro_rules! on_backend {
     };
 }
 
+// After the macro that it uses.
+#[cfg(feature = "chaos")]
+mod mutant;
+
 impl Connections {
     /// Reads the URLs and CA files; connects to nothing. `base_dir` is what a relative SQLite path starts from.
     ///
@@ -259,6 +263,10 @@ impl Session {
     /// The stored next offsets of partitions (each with its topic's id), in their order. One that belongs to another log or
     /// to an earlier topic of that name is not answered, and that is said.
     pub async fn load_offsets(&mut self, scope: &OffsetScope, partitions: &[(TopicPartition, String)]) -> R<Vec<Option<i64>>> {
+        #[cfg(feature = "chaos")]
+        if Self::is_blind() {
+            return Ok(vec![None; partitions.len()]);
+        }
         on_backend!(self, load_offsets(scope, partitions))
     }
 
@@ -267,12 +275,23 @@ impl Session {
     /// # Errors
     /// [`SqlError::Retry`] when another one is stored: another owner was there.
     pub async fn claim_offset(&mut self, scope: &OffsetScope, partition: &TopicPartition, topic_id: &str, next: i64) -> R<()> {
+        #[cfg(feature = "chaos")]
+        if self.overwrite(scope, partition, topic_id, next).await? {
+            return Ok(());
+        }
         on_backend!(self, claim_offset(scope, partition, topic_id, next))
     }
 
     /// Moves stored offsets by compare-and-set. False when one was not as expected: the caller rolls back. Outside a
     /// transaction either all move or none.
     pub async fn advance_offsets(&mut self, scope: &OffsetScope, moves: &[OffsetMove]) -> R<bool> {
+        #[cfg(feature = "chaos")]
+        let moves = &self.whatever_is_stored(scope, moves).await?;
+        #[cfg(feature = "chaos")]
+        if self.split_transaction().await? {
+            let moved = on_backend!(self, advance_offsets(scope, moves));
+            return self.begin_again(moved).await;
+        }
         on_backend!(self, advance_offsets(scope, moves))
     }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::batch::Batch;
+use crate::fault_point::{self, Phase};
 use crate::pipeline::TaskError;
 use crate::pipeline::deliver::{Burial, Delivery, Piece};
 use crate::pipeline::sink::Running;
@@ -50,6 +51,7 @@ impl Running<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
+        fault_point::pass(Phase::Buried, fresh.len());
         piece.buried.extend(fresh.iter().map(|b| b.input));
         Ok(())
     }

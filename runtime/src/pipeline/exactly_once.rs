@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::capability::sql::{OffsetMove, OffsetScope, SqlError};
+use crate::fault_point::{self, Phase};
 use crate::guest::{GuestError, SharedSession};
 use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
@@ -87,6 +88,8 @@ impl Running<'_> {
 
     /// One database transaction: the guest's rows and the offsets; dead letters are confirmed before it commits.
     pub(super) async fn try_piece_once(&mut self, delivery: &Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
+        #[cfg(feature = "chaos")]
+        self.commit_first(delivery, piece).await?;
         let all = delivery.records(piece);
         // By output index: what is not offered to the sink again.
         let mut given_up = BTreeMap::new();
@@ -140,6 +143,7 @@ impl Running<'_> {
         piece: &mut Piece,
         refused: BTreeMap<usize, Rejection>,
     ) -> Result<Committed, TaskError> {
+        fault_point::pass(Phase::Write, piece.input_count());
         let mut burials: Vec<Burial> = delivery.rejected(piece).collect();
         burials.extend(refused.iter().map(|(output, rejection)| burial(delivery, piece, *output, rejection)));
         self.bury(delivery, piece, burials).await?;
@@ -197,13 +201,17 @@ impl Running<'_> {
         let session = offsets.session.clone();
         let mut session = session.lock().await;
         let failed = match session.advance_offsets(&offsets.scope, &moves).await {
-            Ok(true) => match session.commit().await {
-                Ok(()) => {
-                    offsets.moved(&next);
-                    return Ok(Committed::Yes);
+            Ok(true) => {
+                fault_point::pass(Phase::Write, piece.input_count());
+                match session.commit().await {
+                    Ok(()) => {
+                        fault_point::pass(Phase::Written, piece.input_count());
+                        offsets.moved(&next);
+                        return Ok(Committed::Yes);
+                    }
+                    Err(error) => error,
                 }
-                Err(error) => error,
-            },
+            }
             Ok(false) => {
                 drop(session);
                 self.rollback().await;
@@ -277,6 +285,19 @@ fn buffered() -> TaskError {
          written at once: set `exactly-once = false`"
             .to_owned(),
     )
+}
+
+#[cfg(feature = "chaos")]
+impl Running<'_> {
+    /// The mutant: offsets move in a transaction of their own, before the rows.
+    async fn commit_first(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), TaskError> {
+        if fault_point::mutant() == Some(fault_point::Mutant::CommitFirst) {
+            for (partition, offset) in delivery.next_offsets(piece) {
+                self.reset_claim(&partition, offset).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 enum Committed {

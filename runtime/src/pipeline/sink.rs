@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::batch::Batch;
 use crate::config::SinkConfig;
 use crate::dead_letter::Stage;
+use crate::fault_point::{self, Phase};
 use crate::guest::{Component, Context, Grants, GuestError, SinkGuest};
 use crate::outcome::{Outcome, Rejection, Verdict, Written};
 use crate::pipeline::attempt::Attempt;
@@ -274,6 +275,7 @@ impl Running<'_> {
 
     /// Delivery and dead letters are confirmed: count, and commit the offsets (at least once) unless some wait for a flush.
     async fn complete(&mut self, delivery: &Delivery, piece: &Piece, tally: Tally, buffered: bool) -> Result<Tried, TaskError> {
+        fault_point::pass(Phase::Written, piece.input_count());
         self.awaiting.add(&delivery.first_offsets(piece), delivery.next_offsets(piece), buffered);
         self.pending += tally;
         if !self.awaiting.is_unflushed() {

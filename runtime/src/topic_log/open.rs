@@ -12,12 +12,15 @@ use crate::config::{Config, LogConfig};
 /// # Errors
 /// [`LogError`] when it can never be opened like this. A Kafka that is down is no error here: each call says so.
 pub fn open(config: &Config) -> Result<Arc<dyn TopicLog>, LogError> {
-    match &config.log {
-        LogConfig::Kafka { properties } => Ok(Arc::new(KafkaLog::new(properties)?)),
+    let log: Arc<dyn TopicLog> = match &config.log {
+        LogConfig::Kafka { properties } => Arc::new(KafkaLog::new(properties)?),
         LogConfig::Embedded { retention, retention_bytes } => {
-            Ok(Arc::new(EmbeddedLog::open(&config.state_dir, *retention, *retention_bytes)?))
+            Arc::new(EmbeddedLog::open(&config.state_dir, *retention, *retention_bytes)?)
         }
-    }
+    };
+    #[cfg(feature = "chaos")]
+    let log = super::mutant::wrap(log);
+    Ok(log)
 }
 
 /// Opens the log to look at it, beside a worker that may be running: `id`, `topics` and `read` work.

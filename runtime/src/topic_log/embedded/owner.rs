@@ -11,6 +11,7 @@ use super::append::AppendJob;
 use super::fault::Fault;
 use super::writer::Tx;
 use crate::batch::Batch;
+use crate::fault_point::{self, Phase};
 use crate::topic_log::{LogError, Position, Refused, SourceLog, SourceOwner};
 
 #[derive(Debug)]
@@ -94,6 +95,7 @@ impl SourceLog for Owner {
             let refused = job.run(tx)?;
             if refused.is_empty() {
                 store(tx, &identity, &positions)?;
+                fault_point::pass(Phase::Transaction, job.batch.len());
             }
             Ok(refused)
         };

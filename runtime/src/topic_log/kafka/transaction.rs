@@ -15,6 +15,7 @@ use super::fault::{code_fault, fault, is_unknown_topic};
 use super::positions::Entry;
 use super::produce::{Failure, Refusal, Reports, Shipment, Shipper, refusal};
 use crate::batch::{Batch, Record};
+use crate::fault_point::{self, Phase};
 use crate::topic_log::LogError;
 
 /// Transient faults are waited out this long, then the owner is built anew.
@@ -122,6 +123,7 @@ impl Transactions {
             self.abort()?;
             return Ok(Some(failures));
         }
+        fault_point::pass(Phase::Transaction, cargo.records.len());
         if self.commit(&shipment, waited_for)? { Ok(None) } else { Ok(Some(Vec::new())) }
     }
 

@@ -1,0 +1,126 @@
+//! A log that breaks a rule on purpose (`fault_point::Mutant`), so that `tests/chaos` can show that it would be found. It
+//! exists with the feature `chaos` only, and passes everything else on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    BatchLimits, LogError, Position, Refused, SinkEvent, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog,
+    TopicPartition, TopicReader, TopicSpec,
+};
+use crate::batch::Batch;
+use crate::fault_point::{Mutant, Phase, mutant, pass};
+
+/// The log itself, or one that breaks the rule the environment names.
+pub(super) fn wrap(log: Arc<dyn TopicLog>) -> Arc<dyn TopicLog> {
+    match mutant() {
+        Some(mutant) => Arc::new(Mutated { log, mutant }),
+        None => log,
+    }
+}
+
+struct Mutated<L> {
+    log: L,
+    mutant: Mutant,
+}
+
+#[async_trait]
+impl TopicLog for Mutated<Arc<dyn TopicLog>> {
+    async fn id(&self) -> Result<String, LogError> {
+        self.log.id().await
+    }
+
+    async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), LogError> {
+        self.log.create_topics(topics).await
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        self.log.topics().await
+    }
+
+    async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError> {
+        Ok(Box::new(Mutated { log: self.log.source(owner).await?, mutant: self.mutant }))
+    }
+
+    async fn sink(&self, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
+        let lanes = self.log.sink(spec).await?;
+        Ok(lanes.into_iter().map(|log| Box::new(Mutated { log, mutant: self.mutant }) as Box<dyn SinkLog>).collect())
+    }
+
+    async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
+        self.log.append(records).await
+    }
+
+    async fn read(&self, topic: &str, from: Start) -> Result<Box<dyn TopicReader>, LogError> {
+        self.log.read(topic, from).await
+    }
+}
+
+#[async_trait]
+impl SourceLog for Mutated<Box<dyn SourceLog>> {
+    fn positions(&self) -> &[Position] {
+        self.log.positions()
+    }
+
+    async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
+        let nothing = Batch::default();
+        match self.mutant {
+            Mutant::NoCas => self.log.append(records, positions).await,
+            Mutant::CommitFirst => {
+                self.log.append(&nothing, positions).await?;
+                pass(Phase::Transaction, records.len());
+                self.log.append(records, &[]).await
+            }
+            Mutant::NoTransaction => {
+                let refused = self.log.append(records, &[]).await?;
+                if refused.is_empty() {
+                    pass(Phase::Transaction, records.len());
+                    self.log.append(&nothing, positions).await?;
+                }
+                Ok(refused)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl SinkLog for Mutated<Box<dyn SinkLog>> {
+    async fn next(&mut self, limits: BatchLimits, wait: Duration) -> Result<SinkEvent, LogError> {
+        let event = self.log.next(limits, wait).await?;
+        if let (Mutant::CommitFirst, SinkEvent::Records(batch)) = (self.mutant, &event) {
+            let mut next = BTreeMap::new();
+            for record in batch.records() {
+                next.insert(TopicPartition { topic: record.topic.into(), partition: record.partition }, record.offset + 1);
+            }
+            self.log.commit(&next.into_iter().collect::<Vec<_>>()).await?;
+        }
+        Ok(event)
+    }
+
+    async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.log.begin(starts).await
+    }
+
+    async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.log.commit(offsets).await
+    }
+
+    async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.log.seek(offsets).await
+    }
+
+    async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.log.release(partitions).await
+    }
+
+    async fn resolve_start(&mut self, partition: &TopicPartition) -> Result<i64, LogError> {
+        self.log.resolve_start(partition).await
+    }
+
+    fn lag(&self) -> Vec<(TopicPartition, i64)> {
+        self.log.lag()
+    }
+}
