@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::places::{OffsetChange, Places, StoredOffset, StoredPositions};
 use super::{
     BatchLimits, LogError, Position, Refused, SinkEvent, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog,
     TopicPartition, TopicReader, TopicSpec,
@@ -60,6 +61,29 @@ impl TopicLog for Mutated<Arc<dyn TopicLog>> {
 }
 
 #[async_trait]
+impl Places for Mutated<Arc<dyn TopicLog>> {
+    async fn members(&self, group: &str) -> Result<Vec<String>, LogError> {
+        self.log.members(group).await
+    }
+
+    async fn group_offsets(&self, group: &str, of: &[(TopicPartition, String)]) -> Result<Vec<StoredOffset>, LogError> {
+        self.log.group_offsets(group, of).await
+    }
+
+    async fn move_group(&self, group: &str, changes: &[OffsetChange]) -> Result<(), LogError> {
+        self.log.move_group(group, changes).await
+    }
+
+    async fn offsets_at(&self, partitions: &[TopicPartition], start: Start) -> Result<Vec<i64>, LogError> {
+        self.log.offsets_at(partitions, start).await
+    }
+
+    async fn positions(&self, deployment: &str, source: &str) -> Result<StoredPositions, LogError> {
+        self.log.positions(deployment, source).await
+    }
+}
+
+#[async_trait]
 impl SourceLog for Mutated<Box<dyn SourceLog>> {
     fn positions(&self) -> &[Position] {
         self.log.positions()
@@ -83,6 +107,14 @@ impl SourceLog for Mutated<Box<dyn SourceLog>> {
                 Ok(refused)
             }
         }
+    }
+
+    async fn lost(&mut self) -> LogError {
+        self.log.lost().await
+    }
+
+    async fn release(&mut self) -> Result<(), LogError> {
+        self.log.release().await
     }
 }
 
