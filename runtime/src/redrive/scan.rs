@@ -2,16 +2,13 @@
 //! example, is not met.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::topic_log::{LogError, Start, TopicLog, TopicPartition, TopicReader};
 
-/// Longest wait for the first records, and for further ones: what lies before an end may be no record (markers of
-/// transactions, records that were compacted away).
-const FIRST: Duration = Duration::from_secs(15);
-const NEXT: Duration = Duration::from_secs(3);
-const WAIT: Duration = Duration::from_millis(250);
+/// The reader says by itself where the end is: nothing is to be waited for there.
+const WAIT: Duration = Duration::ZERO;
 
 /// A reading with an end.
 pub struct Scan {
@@ -19,8 +16,6 @@ pub struct Scan {
     /// By partition: the end, where it is not reached yet.
     left: BTreeMap<i32, i64>,
     ends: BTreeMap<i32, i64>,
-    begun: bool,
-    heard: Instant,
 }
 
 impl std::fmt::Debug for Scan {
@@ -42,7 +37,7 @@ impl Scan {
         let open = info.partitions.iter().zip(starts).filter(|(p, start)| *start < p.high);
         let left = open.map(|(p, _)| (p.partition, p.high)).collect();
         let reader = log.read(topic, from).await?;
-        Ok(Some((Self { reader, left, ends, begun: false, heard: Instant::now() }, info.id)))
+        Ok(Some((Self { reader, left, ends }, info.id)))
     }
 
     /// The next records; `None` at the end.
@@ -52,13 +47,10 @@ impl Scan {
     pub async fn next(&mut self) -> Result<Option<Batch>, LogError> {
         while !self.left.is_empty() {
             let batch = self.reader.next(WAIT).await?;
+            // What lies before an end may be no record: markers of transactions, what was compacted away.
             if batch.is_empty() {
-                if self.heard.elapsed() > if self.begun { NEXT } else { FIRST } {
-                    break;
-                }
-                continue;
+                break;
             }
-            (self.begun, self.heard) = (true, Instant::now());
             let mut within = Vec::with_capacity(batch.len());
             for (partition, offset) in batch.partitions.iter().zip(&batch.offsets) {
                 let end = self.ends.get(partition).copied().unwrap_or(0);
