@@ -52,12 +52,13 @@ impl Owner {
     pub(super) async fn take_over(shared: &Arc<Shared>, owner: &SourceOwner) -> Result<Self, LogError> {
         let log = shared.id().await?;
         ensure_topic(shared, owner).await?;
+        let session = session(shared, owner);
         let turn = shared.sources.of(owner);
         let mut turn = turn.lock().await;
         if let Some(stamp) = turn.stamp.clone() {
             let found = read(shared, owner, &log).await?;
             if let Some(claim) = newer(owner, &stamp, &found) {
-                turn.stand_by(owner, claim, (found.last, session(shared, owner)))?;
+                turn.stand_by(owner, claim, (found.last, session))?;
             }
         }
         let first = turn.stamp.is_none();
@@ -75,7 +76,7 @@ impl Owner {
         // From here on a later call knows that this process has been here.
         turn.stamp = Some(stamp.clone());
         if let Some(claim) = newer(owner, &stamp, &found) {
-            turn.stand_by(owner, claim, (found.last, session(shared, owner)))?;
+            turn.stand_by(owner, claim, (found.last, session))?;
         }
         if !found.foreign.is_empty() {
             let slices = found.foreign.join(", ");
@@ -93,7 +94,7 @@ impl Owner {
         drop(turn);
         let (tell, lost) = watch::channel(None);
         let mut beats = JoinSet::new();
-        beats.spawn(beat::beat(Arc::clone(&writer), session(shared, owner), tell));
+        beats.spawn(beat::beat(Arc::clone(&writer), session, tell));
         Ok(Self { writer, positions: found.positions, lost, beats })
     }
 }

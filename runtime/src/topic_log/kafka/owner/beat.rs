@@ -12,7 +12,7 @@ use crate::topic_log::LogError;
 /// Beats in a session: one may come late, another fail.
 const BEATS: u32 = 4;
 
-/// Runs until the owner is dropped, or has lost the source: that is told once.
+/// Runs until the owner is dropped, has given the source up, or has lost it: that is told once.
 pub(super) async fn beat(writer: Arc<Writer>, session: Duration, lost: watch::Sender<Option<LogError>>) {
     let interval = session / BEATS;
     loop {
@@ -22,8 +22,9 @@ pub(super) async fn beat(writer: Arc<Writer>, session: Duration, lost: watch::Se
             continue;
         }
         match writer.beat().await {
-            Ok(()) => writer.seen(),
-            Err(error @ (LogError::Fenced(_) | LogError::Standby(_) | LogError::Fatal(_))) => {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error @ (LogError::Fenced(_) | LogError::Fatal(_))) => {
                 drop(lost.send_replace(Some(error)));
                 return;
             }

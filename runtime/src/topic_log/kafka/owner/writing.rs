@@ -73,14 +73,14 @@ impl Writer {
         self.write_entries(vec![positions::claim_entry(&self.identity, self.identity.task, None)?]).await
     }
 
-    /// A sign of life.
-    pub(super) async fn beat(&self) -> Result<(), LogError> {
+    /// A sign of life; false once the claim was given back.
+    pub(super) async fn beat(&self) -> Result<bool, LogError> {
         let released = self.released.lock().await;
-        if *released {
-            return Ok(());
+        if !*released {
+            self.check_newer().await?;
+            self.claim(&[]).await?;
         }
-        self.check_newer().await?;
-        self.claim(&[]).await
+        Ok(!*released)
     }
 
     /// Where nobody is fenced, the claims tell whether another has taken over.
@@ -106,13 +106,8 @@ impl Writer {
 
     async fn write(&self, records: &Batch, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
         let written = self.write_now(records, entries).await?;
-        self.seen();
-        Ok(written)
-    }
-
-    /// It has given a sign of life, or need not give any more.
-    pub(super) fn seen(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        Ok(written)
     }
 
     async fn write_now(&self, records: &Batch, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
