@@ -1,5 +1,5 @@
-//! Who owns which partition of a sink's group, within this process. Owns the rebalance callback, deferred revocation and the
-//! gate that keeps a commit and a loss of partitions apart; reads no records.
+//! Who owns which partition of a sink's group, within this process. Owns deferred revocation and the gate that keeps a commit
+//! and a loss of partitions apart (`group/rebalance.rs`: the callback); reads no records.
 //!
 //! A partition goes: assigned by the group (`Fresh`) -> looked up by the driver and told to its lane (`Told`) -> revoked: its
 //! lane has until the deadline to release it. Only then it is given back. Losing the membership skips the wait.
@@ -8,12 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
 
@@ -21,8 +18,7 @@ use super::client::Voice;
 use crate::topic_log::partitioner::partition_of_key;
 use crate::topic_log::{Assignment, LogError, TopicPartition};
 
-/// Where a partition stands until its lane has placed it: beyond any log.
-const NOWHERE: Offset = Offset::Offset(1 << 62);
+mod rebalance;
 
 /// The consumer of a sink, and one partition's records.
 pub(super) type SinkConsumer = BaseConsumer<Member>;
@@ -337,37 +333,6 @@ impl Group {
     pub(super) fn without_topics(&self) {
         self.state().changed.get_or_insert_with(Instant::now);
     }
-
-    fn assigned(&self, consumer: &SinkConsumer, list: &[TopicPartition]) {
-        if let Some(shared) = self.consumer.get().and_then(Weak::upgrade) {
-            let mut state = self.state();
-            state.changed = Some(Instant::now());
-            // Split before they are assigned: no record takes the way of the common queue.
-            list.iter().for_each(|at| self.adopt(&mut state, &shared, at));
-        }
-        // Where to read is for the lane to say, by a seek. Until then nothing is fetched: a broker that waits at a partition's end
-        // for half a second answers nothing else on that connection. The place is one that librdkafka asks nobody about: an
-        // answer that comes after the seek would lead away from it.
-        let nowhere = positions(list, NOWHERE);
-        let taken = consumer.pause(&nowhere).and_then(|()| consumer.incremental_assign(&nowhere));
-        self.answered("taking partitions", taken);
-    }
-
-    fn revoked(&self, consumer: &SinkConsumer, list: Vec<TopicPartition>) {
-        let lost = consumer.assignment_lost();
-        let mut state = self.state();
-        state.changed = Some(Instant::now());
-        let closing = state.closing;
-        let left = self.tell_revoked(&mut state, &list);
-        if !closing && !lost && !left.is_empty() {
-            state.revocation = Some(Revocation { list, left, deadline: Instant::now() + self.defer });
-            return;
-        }
-        drop(state);
-        let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        self.give_back(consumer, &list);
-        drop(gate);
-    }
 }
 
 fn positions(list: &[TopicPartition], offset: Offset) -> TopicPartitionList {
@@ -378,29 +343,4 @@ fn positions(list: &[TopicPartition], offset: Offset) -> TopicPartitionList {
         }
     }
     positions
-}
-
-impl ClientContext for Member {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.voice.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.voice.error(&error, reason);
-    }
-}
-
-impl ConsumerContext for Member {
-    fn rebalance(&self, consumer: &SinkConsumer, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let at = |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| TopicPartition {
-            topic: e.topic().into(),
-            partition: e.partition(),
-        };
-        let partitions: Vec<_> = list.elements().iter().map(at).collect();
-        tracing::debug!(group = self.0.name, ?err, ?partitions, "rebalance");
-        match err {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.0.assigned(consumer, &partitions),
-            _ => self.0.revoked(consumer, partitions),
-        }
-    }
 }
