@@ -90,7 +90,8 @@ impl Listener {
         if let Some(listen) = config {
             let tls = listen.tls.as_ref().map(tls::acceptor).transpose()?;
             let listener = bind(&listen.address).await?;
-            address = listener.local_addr().ok();
+            let own = listener.local_addr();
+            address = Some(own.map_err(|source| ListenError::Bind { address: listen.address.clone(), source })?);
             let site = Site {
                 telemetry: Arc::clone(&telemetry),
                 routes: routes.into_iter().map(|route| (route.listen.path.clone(), route)).collect(),
