@@ -7,7 +7,7 @@ use wharf_runtime::config::Config;
 use wharf_runtime::redrive::Filter;
 
 use crate::output::unusable;
-use crate::{ConfigFile, bundle};
+use crate::{ConfigFile, Listing, bundle};
 
 mod list;
 mod redrive;
@@ -17,22 +17,11 @@ mod show;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// How many dead letters there are, by connector, code and stage.
-    Ls(Ls),
+    Ls(Listing),
     /// The dead letters of a connector: place, reason, headers, key and value.
     Show(Show),
     /// Send the records in dead letters back to where they came from, each once.
     Redrive(Redrive),
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Ls {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Name of a source or sink; left out: all.
-    connector: Option<String>,
-    /// One JSON array.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -64,6 +64,18 @@ struct ConfigFile {
     config: PathBuf,
 }
 
+/// What commands that list something take.
+#[derive(Debug, clap::Args)]
+struct Listing {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Name of a source or sink; left out: all.
+    connector: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log::start(cli.log);

@@ -8,7 +8,7 @@ use anyhow::Result;
 use wharf_runtime::config::{Config, SinkConfig, SourceConfig};
 
 use crate::output::unusable;
-use crate::{ConfigFile, bundle, check};
+use crate::{ConfigFile, Listing, bundle, check};
 
 mod change;
 mod confirm;
@@ -19,22 +19,11 @@ mod select;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Where each connector stands: a sink by topic and partition with its lag, a source by slice. Also while it runs.
-    Ls(Ls),
+    Ls(Listing),
     /// Put a stopped connector somewhere else.
     Set(Set),
     /// Forget where a stopped connector stands: a sink begins by its `start`, a source reads its system again.
     Reset(Reset),
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Ls {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Name of a source or sink; left out: all.
-    connector: Option<String>,
-    /// One JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -123,12 +112,5 @@ fn find<'a>(config: &'a Config, name: &str) -> Result<Found<'a>, String> {
     if let Some(sink) = config.sinks.iter().find(|s| s.connector.name == name) {
         return Ok(Found::Sink(sink));
     }
-    Err(unknown(config, name))
-}
-
-/// There is no connector of that name: which there are.
-pub fn unknown(config: &Config, name: &str) -> String {
-    let sources = config.sources.iter().map(|s| s.connector.name.as_str());
-    let names: Vec<_> = sources.chain(config.sinks.iter().map(|s| s.connector.name.as_str())).collect();
-    format!("error: there is no connector `{name}`; there are: {}", names.join(", "))
+    Err(format!("error: {}", config.no_connector(name)))
 }

@@ -34,3 +34,9 @@ pub enum RedriveError {
     #[error("{0}")]
     Refused(String),
 }
+
+/// The name under which positions of a connector's redrives are kept; `/` stands in no connector's name.
+#[must_use]
+pub fn owner_of(connector: &str) -> String {
+    format!("{connector}/redrive")
+}

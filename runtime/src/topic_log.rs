@@ -16,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::batch::Batch;
+use crate::config::SourceConfig;
 
 pub mod embedded;
 pub mod kafka;
@@ -24,6 +25,9 @@ mod mutant;
 pub mod open;
 pub mod partitioner;
 pub mod places;
+mod wanted;
+
+pub use wanted::Wanted;
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,22 +94,6 @@ pub enum TopicSelection {
     Pattern(String),
 }
 
-impl TopicSelection {
-    /// Whether a topic of this name is taken.
-    ///
-    /// # Errors
-    /// [`LogError::Fatal`] for a pattern that is none.
-    pub fn takes(&self, topic: &str) -> Result<bool, LogError> {
-        let pattern = match self {
-            Self::Names(names) => return Ok(names.iter().any(|name| name == topic)),
-            Self::Pattern(pattern) => pattern,
-        };
-        let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
-        let whole = whole.map_err(|error| LogError::Fatal(format!("`{pattern}` is not a pattern of topics: {error}")))?;
-        Ok(whole.is_match(topic))
-    }
-}
-
 /// One task of a source as an owner of its positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceOwner {
@@ -118,6 +106,21 @@ pub struct SourceOwner {
     pub exactly_once: bool,
     /// librdkafka properties of this connector (over those of `[kafka]`).
     pub properties: BTreeMap<String, String>,
+}
+
+impl SourceOwner {
+    /// A task of a configured source.
+    #[must_use]
+    pub fn of(deployment: &str, source: &SourceConfig, task: u32) -> Self {
+        Self {
+            deployment: deployment.to_owned(),
+            source: source.connector.name.clone(),
+            task,
+            tasks: source.connector.tasks,
+            exactly_once: source.exactly_once,
+            properties: source.connector.kafka_properties(),
+        }
+    }
 }
 
 /// A sink as a consumer group.
@@ -133,11 +136,17 @@ pub struct SinkSpec {
 }
 
 impl SinkSpec {
-    /// The consumer group, `wharf.<name>.<sink>`.
+    /// Its [`group_of`].
     #[must_use]
     pub fn group(&self) -> String {
-        format!("wharf.{}.{}", self.deployment, self.sink)
+        group_of(&self.deployment, &self.sink)
     }
+}
+
+/// The consumer group of a sink, `wharf.<name>.<sink>`.
+#[must_use]
+pub fn group_of(deployment: &str, sink: &str) -> String {
+    format!("wharf.{deployment}.{sink}")
 }
 
 /// Bounds of one batch: whichever is reached first closes it.

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use wharf_runtime::config::Config;
-use wharf_runtime::redrive::{Letter, Memory, Scan};
+use wharf_runtime::redrive::{Letter, Memory, Scan, owner_of};
 use wharf_runtime::topic_log::{Start, TopicLog, open};
 
-use crate::offsets::unknown;
 use crate::output::{OK, say, unusable};
 use crate::topic::time;
 
@@ -26,11 +25,11 @@ struct Count {
 
 /// Runs the command.
 pub async fn list(config: &Config, connector: Option<&str>, as_json: bool) -> Result<ExitCode> {
-    let connectors = config.sources.iter().map(|s| &s.connector).chain(config.sinks.iter().map(|s| &s.connector));
-    let chosen: Vec<_> = connectors.filter(|c| connector.is_none_or(|name| c.name == name)).collect();
-    if let (true, Some(name)) = (chosen.is_empty(), connector) {
-        return Ok(unusable(&unknown(config, name)));
-    }
+    let chosen: Vec<_> = match connector.map(|name| config.connector(name)).transpose() {
+        Ok(Some(one)) => vec![one],
+        Ok(None) => config.connectors().collect(),
+        Err(text) => return Ok(unusable(&format!("error: {text}"))),
+    };
     // Several connectors may share one topic.
     let topics: BTreeSet<&String> = chosen.iter().filter_map(|c| c.dead_letter.topic.as_ref()).collect();
     let log = open::open_read_only(config)?;
@@ -68,7 +67,7 @@ async fn count(
                 continue;
             }
             if !memories.contains_key(letter.connector) {
-                let stored = log.positions(&config.name, &format!("{}/redrive", letter.connector)).await?;
+                let stored = log.positions(&config.name, &owner_of(letter.connector)).await?;
                 memories.insert(letter.connector.to_owned(), Memory::load(topic, &topic_id, &stored.positions)?);
             }
             let redriven = memories.get(letter.connector).is_some_and(|memory| memory.contains(record.partition, record.offset));

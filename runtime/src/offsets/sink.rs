@@ -9,7 +9,7 @@ use crate::capability::sql::{Connections, OffsetScope, Session, SqlError};
 use crate::config::{Config, LogConfig, SinkConfig};
 use crate::supervisor::{Bundle, database_of};
 use crate::topic_log::places::{OffsetChange, StoredOffset};
-use crate::topic_log::{Start, TopicLog, TopicPartition, TopicSelection};
+use crate::topic_log::{Start, TopicLog, TopicPartition, Wanted, group_of};
 
 /// Where the offset that counts is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub struct Move {
 pub struct SinkOffsets {
     log: Arc<dyn TopicLog>,
     scope: OffsetScope,
-    topics: TopicSelection,
+    topics: Wanted,
     kept: Kept,
     database: Option<Session>,
 }
@@ -106,8 +106,8 @@ impl SinkOffsets {
         bundle: Bundle,
         component_cache: &Path,
     ) -> Result<Self, OffsetsError> {
-        let group = format!("wharf.{}.{}", config.name, sink.connector.name);
-        let connection = database_of(config, sink, bundle, component_cache).await?;
+        let group = group_of(&config.name, &sink.connector.name);
+        let connection = database_of(sink, bundle, component_cache).await?;
         let (kept, database) = match connection {
             Some(name) => {
                 let only = config.connections.iter().filter(|(known, _)| **known == name);
@@ -119,7 +119,7 @@ impl SinkOffsets {
             None => (Kept::EmbeddedLog, None),
         };
         let scope = OffsetScope { log_id: log.id().await?, group };
-        Ok(Self { log, scope, topics: sink.topics.clone(), kept, database })
+        Ok(Self { log, scope, topics: Wanted::parse(&sink.topics)?, kept, database })
     }
 
     #[must_use]
@@ -148,7 +148,7 @@ impl SinkOffsets {
     pub async fn list(&mut self) -> Result<Vec<PartitionOffset>, OffsetsError> {
         let mut found = Vec::new();
         for topic in self.log.topics().await? {
-            if !self.topics.takes(&topic.name)? {
+            if !self.topics.takes(&topic.name) {
                 continue;
             }
             let name: Arc<str> = topic.name.as_str().into();

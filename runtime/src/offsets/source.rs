@@ -24,16 +24,7 @@ impl std::fmt::Debug for SourcePlaces {
 impl SourcePlaces {
     #[must_use]
     pub fn new(log: Arc<dyn TopicLog>, config: &Config, source: &SourceConfig) -> Self {
-        let connector = &source.connector;
-        let properties = connector.kafka.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
-        let owner = SourceOwner {
-            deployment: config.name.clone(),
-            source: connector.name.clone(),
-            task: 0,
-            tasks: connector.tasks,
-            exactly_once: source.exactly_once,
-            properties,
-        };
+        let owner = SourceOwner::of(&config.name, source, 0);
         Self { log, owner }
     }
 

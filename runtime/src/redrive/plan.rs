@@ -9,9 +9,9 @@ use super::letter::Letter;
 use super::memory::Memory;
 use super::newer::{Places, overtaken};
 use super::scan::Scan;
-use crate::config::{Config, Connector, Format};
+use crate::config::{Config, Format};
 use crate::dead_letter::Stage;
-use crate::topic_log::{Start, TopicLog};
+use crate::topic_log::{Start, TopicLog, group_of};
 
 /// Whose letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,15 +44,12 @@ impl Request {
     /// # Errors
     /// [`RedriveError::Refused`] where there is none, or where it has no dead letters.
     pub fn new(config: &Config, name: &str) -> Result<Self, RedriveError> {
-        let source = config.sources.iter().map(|s| &s.connector).find(|c| c.name == name);
-        let sink = config.sinks.iter().map(|s| &s.connector).find(|c| c.name == name);
-        let (connector, side): (&Connector, Side) = match (source, sink) {
-            (Some(c), _) => {
-                let as_is = c.transforms.is_empty() && matches!(c.format, Format::Json | Format::Bytes);
-                (c, Side::Source { as_is })
-            }
-            (None, Some(c)) => (c, Side::Sink { group: format!("wharf.{}.{name}", config.name) }),
-            (None, None) => return Err(RedriveError::Refused(format!("there is no connector `{name}`"))),
+        let connector = config.connector(name).map_err(RedriveError::Refused)?;
+        let side = if config.sinks.iter().any(|sink| sink.connector.name == name) {
+            Side::Sink { group: group_of(&config.name, name) }
+        } else {
+            let as_is = connector.transforms.is_empty() && matches!(connector.format, Format::Json | Format::Bytes);
+            Side::Source { as_is }
         };
         let Some(topic) = &connector.dead_letter.topic else {
             return Err(RedriveError::Refused(format!("dead letters of `{name}` are switched off")));
@@ -74,12 +71,6 @@ impl Request {
             Side::Sink { group } => Some(group),
             Side::Source { .. } => None,
         }
-    }
-
-    /// The name under which positions of the redrive are kept; `/` stands in no connector's name.
-    #[must_use]
-    pub fn owner(&self) -> String {
-        format!("{}/redrive", self.connector)
     }
 
     /// Whether it is a letter of this connector.

@@ -32,7 +32,7 @@ pub struct Sent {
 /// [`RedriveError`] where the log does not answer.
 pub async fn look(log: &dyn TopicLog, request: &Request) -> Result<Plan, RedriveError> {
     let Some((_, topic_id)) = Scan::open(log, &request.dead_letters, Start::Latest).await? else { return Ok(Plan::default()) };
-    let stored = log.positions(&request.deployment, &request.owner()).await?;
+    let stored = log.positions(&request.deployment, &super::owner_of(&request.connector)).await?;
     let memory = Memory::load(&request.dead_letters, &topic_id, &stored.positions)?;
     Plan::new(log, request, &memory).await
 }
@@ -60,7 +60,7 @@ impl Redrive {
         let Some((_, topic_id)) = Scan::open(log, &request.dead_letters, Start::Latest).await? else { return Ok(None) };
         let owner = SourceOwner {
             deployment: request.deployment.clone(),
-            source: request.owner(),
+            source: super::owner_of(&request.connector),
             task: 0,
             tasks: 1,
             exactly_once: true,

@@ -4,7 +4,7 @@
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use super::prepare::exactly_once;
+use super::kept::exactly_once;
 use crate::config::{Config, Connector, suggest};
 use crate::guest::Component;
 
@@ -33,7 +33,8 @@ pub fn manifest(component: &Component) -> Value {
 /// Everything in the section of one connector that does not fit its component.
 #[must_use]
 pub fn connector(config: &Config, connector: &Connector, component: &Component) -> Vec<Misfit> {
-    let mut found = schema(connector, component);
+    let schema = manifest(component).get("config").cloned();
+    let mut found = schema.as_ref().map(|schema| against_schema(connector, schema)).unwrap_or_default();
     let misfit = |pointer: &str, message: String, help: &str| Misfit {
         connector: connector.name.clone(),
         pointer: pointer.to_owned(),
@@ -56,10 +57,8 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
             found.push(misfit(&pointer, message, "remove it"));
         }
     }
-    let schema = manifest(component).get("config").cloned().unwrap_or_default();
-    for found_here in grant::ungranted(&schema, &connector.config, &connector.allow) {
-        let pointer = format!("/config/{}", found_here.property);
-        found.push(misfit(&pointer, found_here.message, &found_here.help));
+    for ungranted in schema.iter().flat_map(|schema| grant::ungranted(schema, &connector.config, &connector.allow)) {
+        found.push(misfit(&format!("/config/{}", ungranted.property), ungranted.message, &ungranted.help));
     }
     let sink = config.sinks.iter().find(|s| s.connector.name == connector.name);
     let once = sink.is_some_and(|sink| exactly_once(sink, component));
@@ -70,8 +69,7 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
     found
 }
 
-fn schema(connector: &Connector, component: &Component) -> Vec<Misfit> {
-    let Some(schema) = manifest(component).get("config").cloned() else { return Vec::new() };
+fn against_schema(connector: &Connector, schema: &Value) -> Vec<Misfit> {
     let inspect = format!("`wharf inspect {}` shows what it takes", connector.component.to_string().trim_matches('`'));
     let misfit = |pointer: String, message: String, help: String| Misfit {
         connector: connector.name.clone(),
@@ -79,7 +77,7 @@ fn schema(connector: &Connector, component: &Component) -> Vec<Misfit> {
         message,
         help: Some(help),
     };
-    let validator = match jsonschema::validator_for(&schema) {
+    let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
         Err(error) => {
             let message = format!("the component's configuration schema is not valid: {error}");

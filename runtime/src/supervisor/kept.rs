@@ -5,22 +5,16 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::components::{Bundle, Components};
-use super::prepare::exactly_once;
-use crate::config::{Config, SinkConfig};
-use crate::guest::{ComponentKind, Guests};
+use crate::config::SinkConfig;
+use crate::guest::{Component, ComponentKind, Guests};
 
 /// The connection whose database keeps a sink's offsets beside its rows; `None`: the log's group keeps them.
 ///
 /// # Errors
 /// [`StartError`] where the component cannot be used, or where it is not clear which connection is meant.
-pub async fn database_of(
-    config: &Config,
-    sink: &SinkConfig,
-    bundle: Bundle,
-    component_cache: &Path,
-) -> Result<Option<String>, StartError> {
+pub async fn database_of(sink: &SinkConfig, bundle: Bundle, component_cache: &Path) -> Result<Option<String>, StartError> {
     let connector = &sink.connector;
-    if sink.exactly_once == Some(false) || (sink.exactly_once.is_none() && connector.allow.sql.is_empty()) {
+    if !asks_for_once(sink) {
         return Ok(None);
     }
     let guests = Guests::new(component_cache).map_err(|e| StartError::Config(e.to_string()))?;
@@ -29,11 +23,27 @@ pub async fn database_of(
     if !exactly_once(sink, &component) {
         return Ok(None);
     }
-    match connector.allow.sql.as_slice() {
-        [name] if config.connections.contains_key(name) => Ok(Some(name.clone())),
-        _ => Err(StartError::Config(format!(
-            "`{}` keeps its offsets in the one connection under `allow.sql`: list exactly one, or set `exactly-once = false`",
-            connector.name
-        ))),
+    offsets_connection(sink).map(|name| Some(name.to_owned())).map_err(StartError::Config)
+}
+
+/// Whether a sink's offsets live in the database it writes to: the default for one that writes through `sql`.
+pub(super) fn exactly_once(sink: &SinkConfig, component: &Component) -> bool {
+    component.wants("sql") && asks_for_once(sink)
+}
+
+/// What its section says; the component has to be able to.
+fn asks_for_once(sink: &SinkConfig) -> bool {
+    sink.exactly_once.unwrap_or(!sink.connector.allow.sql.is_empty())
+}
+
+/// The one connection where rows and offsets of an exactly-once sink move together.
+pub(super) fn offsets_connection(sink: &SinkConfig) -> Result<&str, String> {
+    match sink.connector.allow.sql.as_slice() {
+        [name] => Ok(name),
+        _ => Err(format!(
+            "`{}` is exactly once and keeps its offsets in the one connection under `allow.sql`: list exactly one, or set \
+             `exactly-once = false`",
+            sink.connector.name
+        )),
     }
 }

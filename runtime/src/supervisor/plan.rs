@@ -85,8 +85,7 @@ async fn load(components: &mut Components, connector: &Connector, kind: Componen
 /// HTTP access of every connector that was granted hosts, over pools that all share.
 fn http(config: &Config) -> Result<BTreeMap<String, HttpAccess>, StartError> {
     let clients = SharedClients::new(&ClientOptions::default()).map_err(|e| StartError::Config(e.to_string()))?;
-    let sources = config.sources.iter().map(|s| &s.connector);
-    let connectors = sources.chain(config.sinks.iter().map(|s| &s.connector)).filter(|c| !c.allow.http.is_empty());
+    let connectors = config.connectors().filter(|c| !c.allow.http.is_empty());
     let access = connectors.map(|c| {
         let access = HttpAccess::new(&clients, &c.name, &c.allow.http, &c.auth);
         Ok((c.name.clone(), access.map_err(|e| StartError::Config(format!("`{}`: {e}", c.name)))?))

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::kept::{exactly_once, offsets_connection};
 use super::plan::{Loaded, Plan};
 use super::{StartError, topics};
 use crate::capability::inbox::Inbox;
 use crate::capability::sql::{OffsetScope, SqlError};
-use crate::config::{Config, Connector, SinkConfig, SourceConfig, TransformConfig, TransformStep};
-use crate::guest::{Component, Context, Grants};
+use crate::config::{Config, Connector, SourceConfig, TransformConfig, TransformStep};
+use crate::guest::{Context, Grants};
 use crate::listen::Route;
 use crate::pipeline::chain::{Chain, WasmStep};
 use crate::pipeline::dead::Dead;
@@ -83,14 +84,7 @@ impl Prepared {
         let connector = &config.connector;
         let mut grants = self.grants(connector, Kind::Source, task)?;
         grants.inbox = self.plan.intakes.get(&connector.name).map(|intake| Arc::new(Inbox::new(intake)));
-        let owner = SourceOwner {
-            deployment: self.plan.config.name.clone(),
-            source: connector.name.clone(),
-            task,
-            tasks: connector.tasks,
-            exactly_once: config.exactly_once,
-            properties: properties(connector),
-        };
+        let owner = SourceOwner::of(&self.plan.config.name, config, task);
         Ok(SourceTask {
             chain: chain(connector, loaded, &grants, Edge::Source)?,
             dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
@@ -113,7 +107,7 @@ impl Prepared {
             topics: config.topics.clone(),
             tasks: config.connector.tasks,
             start: config.start,
-            properties: properties(&config.connector),
+            properties: config.connector.kafka_properties(),
         })
     }
 
@@ -142,12 +136,9 @@ impl Prepared {
     }
 
     fn offsets(&self, index: usize, grants: &Grants) -> Result<Offsets, TaskError> {
-        let mut sessions = grants.sql.values();
-        let (Some(session), None) = (sessions.next(), sessions.next()) else {
-            return Err(TaskError::Failed(
-                "an exactly-once sink keeps its offsets in the one connection under `allow.sql`: list exactly one, or set `exactly-once = false`".to_owned(),
-            ));
-        };
+        let (config, _) = pair(&self.plan.config.sinks, &self.plan.sinks, index)?;
+        let name = offsets_connection(config).map_err(TaskError::Failed)?;
+        let session = grants.sql.get(name).ok_or_else(|| TaskError::Failed(format!("connection `{name}` was not opened")))?;
         let group = self.sink_spec(index)?.group();
         Ok(Offsets::new(Arc::clone(session), OffsetScope { log_id: self.log_id.clone(), group }))
     }
@@ -186,11 +177,6 @@ enum Edge {
     Sink,
 }
 
-/// Whether a sink's offsets live in the database it writes to: the default for one that writes through `sql`.
-pub(super) fn exactly_once(config: &SinkConfig, component: &Component) -> bool {
-    component.wants("sql") && config.exactly_once.unwrap_or(!config.connector.allow.sql.is_empty())
-}
-
 /// A Wasm transform reaches nothing but the clock and the log.
 fn wasm_step(
     connector: &Connector,
@@ -212,10 +198,6 @@ fn wasm_step(
 
 fn context(connector: &Connector, task: u32) -> Context {
     Context { name: connector.name.clone(), task, tasks: connector.tasks, config: connector.config.to_string() }
-}
-
-fn properties(connector: &Connector) -> BTreeMap<String, String> {
-    connector.kafka.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
 }
 
 fn pair<'a, A, B>(configs: &'a [A], loaded: &'a [B], index: usize) -> Result<(&'a A, &'a B), TaskError> {

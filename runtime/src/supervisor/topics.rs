@@ -52,7 +52,6 @@ async fn tell_missing(config: &Config, log: &dyn TopicLog) -> Result<(), LogErro
 /// Topics of sources, of constant routes, of dead letters and those listed under `[topic]`.
 fn specs(config: &Config) -> Vec<TopicSpec> {
     let mut names: BTreeSet<&str> = config.topics.keys().map(String::as_str).collect();
-    let connectors = config.sources.iter().map(|s| &s.connector).chain(config.sinks.iter().map(|s| &s.connector));
     for source in &config.sources {
         names.insert(&source.topic);
         for transform in &source.connector.transforms {
@@ -61,7 +60,7 @@ fn specs(config: &Config) -> Vec<TopicSpec> {
             }
         }
     }
-    for connector in connectors {
+    for connector in config.connectors() {
         if let Some(topic) = &connector.dead_letter.topic {
             names.insert(topic);
         }

@@ -24,10 +24,12 @@ use tokio::sync::OnceCell;
 use self::admin::Admin;
 use self::append::Appender;
 use self::client::{Overrides, Properties, blocking, misconfigured};
-use self::driver::{Alive, Driver, Wanted};
+use self::driver::{Alive, Driver};
 use self::group::{Group, Member, SinkConsumer};
 use self::lane::{Common, Lane};
-use super::{LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicReader, TopicSpec};
+use super::{
+    LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicReader, TopicSpec, Wanted,
+};
 use crate::batch::Batch;
 use crate::capability::secret::Secret;
 
@@ -124,7 +126,7 @@ impl Shared {
     /// Partitions of all topics that a sink takes. Blocks.
     fn partitions_of(&self, wanted: &Wanted) -> Result<usize, LogError> {
         let count = |name: &String| Ok(self.admin.partitions(name)?.map_or(0, |partitions| partitions.len()));
-        wanted.names(&self.admin)?.iter().map(count).sum()
+        driver::names(wanted, &self.admin)?.iter().map(count).sum()
     }
 
     /// Waits for consumers of this group that are on their way out: else the group would wait for them. Blocks.

@@ -15,34 +15,7 @@ use super::catalog::{Catalog, Partition};
 use super::fault::Fault;
 use super::fetch::{self, Fetched, Gap, Span};
 use crate::batch::Batch;
-use crate::topic_log::{
-    Assignment, BatchLimits, LogError, Lost, SinkEvent, SinkLog, SinkSpec, Start, TopicPartition, TopicSelection,
-};
-
-/// Which topics a sink takes.
-#[derive(Debug, Clone)]
-enum Wanted {
-    Names(BTreeSet<String>),
-    Pattern(regex::Regex),
-}
-
-impl Wanted {
-    fn parse(selection: &TopicSelection) -> Result<Self, LogError> {
-        let pattern = match selection {
-            TopicSelection::Names(names) => return Ok(Self::Names(names.iter().cloned().collect())),
-            TopicSelection::Pattern(pattern) => pattern,
-        };
-        let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
-        whole.map(Self::Pattern).map_err(|error| LogError::Fatal(format!("`{pattern}` is not a pattern of topics: {error}")))
-    }
-
-    fn takes(&self, topic: &str) -> bool {
-        match self {
-            Self::Names(names) => names.contains(topic),
-            Self::Pattern(pattern) => pattern.is_match(topic),
-        }
-    }
-}
+use crate::topic_log::{Assignment, BatchLimits, LogError, Lost, SinkEvent, SinkLog, SinkSpec, Start, TopicPartition, Wanted};
 
 /// A partition of this lane.
 #[derive(Debug)]

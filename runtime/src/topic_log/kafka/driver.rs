@@ -13,7 +13,7 @@ use super::admin::{Admin, ends};
 use super::client::ASK;
 use super::fault::fault;
 use super::group::{Group, SinkConsumer};
-use crate::topic_log::{Assignment, LogError, TopicPartition, TopicSelection};
+use crate::topic_log::{Assignment, LogError, TopicPartition, Wanted};
 
 const POLL: Duration = Duration::from_millis(100);
 /// Until the group has answered first: a poll that runs its callbacks still waits to its end.
@@ -24,28 +24,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Held by each lane: the thread ends with the last one.
 pub(super) struct Alive;
 
-/// Which topics a sink takes.
-pub(super) enum Wanted {
-    Names(Vec<String>),
-    Pattern(regex::Regex),
-}
-
-impl Wanted {
-    pub(super) fn parse(selection: &TopicSelection) -> Result<Self, LogError> {
-        let pattern = match selection {
-            TopicSelection::Names(names) => return Ok(Self::Names(names.clone())),
-            TopicSelection::Pattern(pattern) => pattern,
-        };
-        let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
-        whole.map(Self::Pattern).map_err(|error| LogError::Fatal(format!("`{pattern}` is not a pattern of topics: {error}")))
-    }
-
-    /// The topics as of now. Blocks.
-    pub(super) fn names(&self, admin: &Admin) -> Result<Vec<String>, LogError> {
-        match self {
-            Self::Names(names) => Ok(names.clone()),
-            Self::Pattern(pattern) => Ok(admin.topic_names()?.into_iter().filter(|name| pattern.is_match(name)).collect()),
-        }
+/// The topics that a sink takes as of now. Blocks.
+pub(super) fn names(wanted: &Wanted, admin: &Admin) -> Result<Vec<String>, LogError> {
+    match wanted {
+        Wanted::Names(names) => Ok(names.iter().cloned().collect()),
+        Wanted::Pattern(_) => Ok(admin.topic_names()?.into_iter().filter(|name| wanted.takes(name)).collect()),
     }
 }
 
@@ -90,7 +73,7 @@ impl Driver {
         if matches!(&*self.wanted, Wanted::Names(_)) && subscribed.is_some() {
             return Ok(());
         }
-        let names = self.wanted.names(&self.admin)?;
+        let names = names(&self.wanted, &self.admin)?;
         if names.is_empty() {
             self.group.without_topics();
         } else if subscribed.as_ref() != Some(&names) {

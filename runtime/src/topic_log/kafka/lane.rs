@@ -13,13 +13,13 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::client::blocking;
-use super::driver::{Alive, Wanted};
+use super::driver::Alive;
 use super::fault::fault;
 use super::filling::Filling;
 use super::group::{Group, New, Notice, Queue, SinkConsumer};
 use super::native;
 use super::place::{no_answer, resolve};
-use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, Start, TopicPartition};
+use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, Start, TopicPartition, Wanted};
 
 /// Queues are looked at this often even where nothing woke the lane.
 const LOOK: Duration = Duration::from_millis(100);
