@@ -1,7 +1,5 @@
 //! The rules that depend most on the log, once more on Kafka: rows go to SQLite, so that only the log differs.
 
-use std::collections::BTreeMap;
-
 use wharf_runtime::supervisor::Outcome;
 
 use super::*;
@@ -64,45 +62,11 @@ async fn a_partition_whose_offset_is_past_the_end_stops_and_the_run_ends_as_fail
 #[tokio::test]
 async fn three_tasks_over_six_partitions_keep_the_order_of_each_key() {
     let Some(deployment) = Deployment::kafka("flow_three_tasks") else { return };
-    let keys: Vec<_> = (0..300).map(|n| format!("key{}", n % 17)).collect();
-    let values: Vec<_> = (0..300).map(|n| format!("key{} {n}", n % 17)).collect();
-    let records: Vec<_> = keys.iter().zip(&values).map(|(key, value)| (Some(key.as_str()), Some(value.as_bytes()))).collect();
-    deployment.produce("orders", 6, &records).await;
-    let ended = deployment.until_done(&ledger("", "tasks = 3\nbatch = { records = 7 }")).await;
-    assert_eq!(ended.outcome, Outcome::Clean);
-    let arrived = entered(&deployment, "ledger");
-    assert_eq!(arrived.len(), 300);
-    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in &arrived {
-        let (key, number) = line.split_once(' ').unwrap();
-        let number = number.parse().unwrap();
-        assert!(last.insert(key, number).is_none_or(|before| before < number), "{key}: {number} came late");
-    }
-    assert_eq!(counts(&ended.snapshot, "ledger"), [300, 0, 300, 0, 0]);
+    partitions::three_tasks_keep_the_order_of_each_key(&deployment).await;
 }
 
 #[tokio::test]
 async fn a_record_alone_is_buried_when_it_is_routed_to_a_topic_that_is_not_there() {
     let Some(deployment) = Deployment::kafka("flow_route") else { return };
-    deployment
-        .write("in/a.jsonl", "{\"id\":1,\"kind\":\"orders\"}\n{\"id\":2,\"kind\":\"nowhere\"}\n{\"id\":3,\"kind\":\"orders\"}\n");
-    let body = r#"
-[[source]]
-name = "files"
-component = "csv"
-topic = "{t}orders"
-allow.files = ["in"]
-config = { path = "in" }
-[[source.transform]]
-route = { field = "kind", to = "{t}{}" }
-"#;
-    let ended = deployment.until_done(body).await;
-    assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
-    assert_eq!(deployment.read("orders").await.len(), 2);
-    let dead = deployment.read_dead("files").await;
-    assert_eq!(
-        dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(),
-        [("topic.unknown", r#"{"id":2,"kind":"nowhere"}"#.to_owned())]
-    );
-    assert_eq!(counts(&ended.snapshot, "files"), [3, 0, 2, 0, 1]);
+    steps::a_record_routed_to_no_topic_is_buried_alone(&deployment, r#"{ field = "kind", to = "{t}{}" }"#).await;
 }

@@ -112,14 +112,17 @@ config = { path = "in", key = ["k"], interval = "100ms" }
 
 #[tokio::test]
 async fn three_tasks_over_six_partitions_keep_the_order_of_each_key() {
-    let deployment = Deployment::embedded();
+    three_tasks_keep_the_order_of_each_key(&Deployment::embedded()).await;
+}
+
+pub async fn three_tasks_keep_the_order_of_each_key(deployment: &Deployment) {
     let keys: Vec<_> = (0..300).map(|n| format!("key{}", n % 17)).collect();
     let values: Vec<_> = (0..300).map(|n| format!("key{} {n}", n % 17)).collect();
     let records: Vec<_> = keys.iter().zip(&values).map(|(key, value)| (Some(key.as_str()), Some(value.as_bytes()))).collect();
     deployment.produce("orders", 6, &records).await;
     let ended = deployment.until_done(&ledger("", "tasks = 3\nbatch = { records = 7 }")).await;
     assert_eq!(ended.outcome, Outcome::Clean);
-    let arrived = entered(&deployment, "ledger");
+    let arrived = entered(deployment, "ledger");
     assert_eq!(arrived.len(), 300);
     let mut last: BTreeMap<&str, usize> = BTreeMap::new();
     for line in &arrived {

@@ -125,28 +125,30 @@ config = { connection = "warehouse", table = "orders", key = ["id"], columns = {
 
 #[tokio::test]
 async fn a_record_alone_is_buried_when_it_is_routed_to_a_topic_that_is_not_there() {
-    let deployment = Deployment::embedded();
+    a_record_routed_to_no_topic_is_buried_alone(&Deployment::embedded(), r#"{ field = "kind" }"#).await;
+}
+
+pub async fn a_record_routed_to_no_topic_is_buried_alone(deployment: &Deployment, route: &str) {
     deployment
         .write("in/a.jsonl", "{\"id\":1,\"kind\":\"orders\"}\n{\"id\":2,\"kind\":\"nowhere\"}\n{\"id\":3,\"kind\":\"orders\"}\n");
     let body = r#"
 [[source]]
 name = "files"
 component = "csv"
-topic = "orders"
+topic = "{t}orders"
 allow.files = ["in"]
 config = { path = "in" }
 [[source.transform]]
-route = { field = "kind" }
 "#;
-    let ended = deployment.until_done(body).await;
+    let ended = deployment.until_done(&format!("{body}route = {route}\n")).await;
     assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
     let orders = texts(&deployment.read("orders").await);
     assert_eq!(orders, [r#"{"id":1,"kind":"orders"}"#, r#"{"id":3,"kind":"orders"}"#]);
-    let dead = deployment.read("dlq.flow.files").await;
+    let dead = deployment.read_dead("files").await;
     assert_eq!(
         dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(),
         [("topic.unknown", r#"{"id":2,"kind":"nowhere"}"#.to_owned())]
     );
-    assert!(dead[0].header("__connect.errors.exception.message").contains("`nowhere`"));
+    assert!(dead[0].header("__connect.errors.exception.message").contains(&format!("`{}`", deployment.topic("nowhere"))));
     assert_eq!(counts(&ended.snapshot, "files"), [3, 0, 2, 0, 1]);
 }
