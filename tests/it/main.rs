@@ -7,5 +7,6 @@ mod flow;
 mod http_sink;
 mod odata;
 mod sandbox;
+mod skipped;
 mod sql;
 mod topic_log;

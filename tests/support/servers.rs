@@ -1,7 +1,14 @@
-//! Where the real servers are. A test asks for one; without it the test says in one line what it skips, and in CI
+//! Where the real servers are. A test asks for one; without it a run of tests says in one line what it skips, and in CI
 //! (`WHARF_TEST_SERVERS=required`) a missing server is a failure.
 //!
-//! The environment names them: `.ci/servers` starts what it needs and sets these.
+//! The environment names them: `.ci/servers.sh` starts them and prints it.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+/// Servers that were said to be missing: many tests want each.
+static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
 /// A server that tests can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +32,28 @@ impl Server {
         }
     }
 
-    /// Its address; `None` after a line that says what is skipped and how to enable it.
+    /// Its address; `None` where it is missing, and once a process a line says what is skipped and how to enable it.
     ///
     /// # Panics
-    /// When servers are required and this one is missing.
+    /// When servers are required and this one is missing, or where stderr cannot be written.
     #[must_use]
     pub fn address(self, test: &str) -> Option<String> {
         let found = std::env::var(self.variable()).ok().filter(|address| !address.is_empty());
         if found.is_none() {
             let required = std::env::var("WHARF_TEST_SERVERS").is_ok_and(|v| v == "required");
             assert!(!required, "{test} needs {self:?}: {} is not set", self.variable());
-            eprintln!("skipped: {test} needs {self:?}; `.ci/servers` starts it, or set {}", self.variable());
+            self.tell();
         }
         found
+    }
+
+    /// Straight to stderr: what the print macros say in a test that passes is never seen.
+    #[expect(clippy::expect_used, reason = "a skip that nobody hears of is worse than a failed test")]
+    fn tell(self) {
+        if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(self.variable()) {
+            let name = self.variable();
+            let how = "`eval \"$(.ci/servers.sh /tmp/wharf-servers)\"` starts it";
+            writeln!(std::io::stderr(), "skipped: all tests that need {self:?}, as {name} is not set; {how}").expect("stderr");
+        }
     }
 }
