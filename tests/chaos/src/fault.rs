@@ -10,7 +10,7 @@ use crate::path::{Role, timeouts};
 use crate::process::{At, Plan, Worker};
 use crate::servers::Server;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Fault {
     /// kill -9 of the broker, and a start.
     BrokerRestart,

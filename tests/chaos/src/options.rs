@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use wharf_runtime::fault_point::Mutant;
 
+use crate::fault::Fault;
+
 /// Proves that nothing is lost and nothing comes twice, by crashes. The last line of the output is the result.
 #[derive(Debug, clap::Parser)]
 #[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
@@ -38,6 +40,9 @@ pub struct Options {
     /// Breaks a rule on purpose: the run must find it and exit 1.
     #[arg(long, value_enum)]
     pub mutant: Option<MutantName>,
+    /// One kind of fault alone, after each kill.
+    #[arg(long, value_enum)]
+    pub fault: Option<Fault>,
     /// Folder that keeps the progress: a run that was ended goes on where it was.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,

@@ -25,7 +25,10 @@ pub struct Progress {
 impl Progress {
     /// Loads what is there, or begins.
     pub fn load(options: &Options, paths: &[PathName]) -> Result<Self> {
-        let asked = format!("kills {} seed {} paths {paths:?} mutant {:?}", options.kills, options.seed, options.mutant);
+        let asked = format!(
+            "kills {} seed {} paths {paths:?} mutant {:?} fault {:?}",
+            options.kills, options.seed, options.mutant, options.fault
+        );
         let Some(folder) = &options.state else { return Ok(Self { asked, ..Self::default() }) };
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let file = folder.join(FILE);

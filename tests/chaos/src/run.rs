@@ -109,6 +109,9 @@ fn failed(options: &Options, plan: LegPlan, work: tempfile::TempDir, servers: Se
 fn replay(options: &Options, plan: LegPlan) -> String {
     let mut command =
         format!("cargo run --release -p wharf-chaos -- --kills {} --seed {} --path {}", plan.kills, plan.seed, plan.path.name());
+    if let Some(fault) = options.fault.and_then(|fault| clap::ValueEnum::to_possible_value(&fault)) {
+        command.push_str(&format!(" --fault {}", fault.get_name()));
+    }
     if let Some(mutant) = options.mutant() {
         command.push_str(&format!(" --mutant {}", mutant.name()));
     }

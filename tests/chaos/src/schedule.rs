@@ -17,6 +17,8 @@ pub struct LegPlan {
     pub path: PathName,
     pub kills: u32,
     pub seed: u64,
+    /// Only this kind of fault, after each kill.
+    pub fault: Option<Fault>,
 }
 
 /// One step of a leg.
@@ -41,7 +43,7 @@ pub fn legs(options: &Options, paths: &[PathName]) -> Vec<LegPlan> {
         for (path, kills) in left.iter_mut().filter(|(_, kills)| *kills > 0) {
             let now = (*kills).min(LEG);
             *kills -= now;
-            legs.push(LegPlan { path: *path, kills: now, seed });
+            legs.push(LegPlan { path: *path, kills: now, seed, fault: options.fault });
         }
         seed += 1;
     }
@@ -51,6 +53,8 @@ pub fn legs(options: &Options, paths: &[PathName]) -> Vec<LegPlan> {
 /// What happens in a leg. Each phase is met about as often as any other.
 pub fn rounds(leg: LegPlan, phases: &[&'static str], faults: &[Fault]) -> Vec<Round> {
     let mut rng = Rng::with_seed(leg.seed ^ (leg.path as u64) << 32);
+    let faults: Vec<Fault> = faults.iter().copied().filter(|fault| leg.fault.is_none_or(|one| one == *fault)).collect();
+    let kills_a_fault = if leg.fault.is_some() { 1 } else { KILLS_A_FAULT };
     let (mut deck, mut faults_deck) = (Vec::new(), Vec::new());
     let mut rounds = Vec::new();
     for kill in 1..=leg.kills as usize {
@@ -60,9 +64,9 @@ pub fn rounds(leg: LegPlan, phases: &[&'static str], faults: &[Fault]) -> Vec<Ro
         }
         let Some(phase) = deck.pop() else { break };
         rounds.push(Round::Kill(at(&mut rng, phase)));
-        if kill % KILLS_A_FAULT == 0 {
+        if kill % kills_a_fault == 0 {
             if faults_deck.is_empty() {
-                faults_deck = faults.to_vec();
+                faults_deck.clone_from(&faults);
                 rng.shuffle(&mut faults_deck);
             }
             rounds.extend(faults_deck.pop().map(Round::Fault));

@@ -37,7 +37,7 @@ impl Path for Http {
     }
 
     fn faults(&self) -> &'static [Fault] {
-        &[Fault::BrokerRestart, Fault::BrokerPause, Fault::TargetResets, Fault::WorkerStop, Fault::Zombie]
+        &[Fault::BrokerRestart, Fault::BrokerPause, Fault::BrokerPauseLong, Fault::TargetResets, Fault::WorkerStop, Fault::Zombie]
     }
 
     fn refused(&self) -> u32 {

@@ -67,7 +67,15 @@ impl Path for Sink {
     }
 
     fn faults(&self) -> &'static [Fault] {
-        &[Fault::BrokerRestart, Fault::BrokerPause, Fault::DatabaseRestart, Fault::WorkerStop, Fault::Zombie, Fault::Twin]
+        &[
+            Fault::BrokerRestart,
+            Fault::BrokerPause,
+            Fault::BrokerPauseLong,
+            Fault::DatabaseRestart,
+            Fault::WorkerStop,
+            Fault::Zombie,
+            Fault::Twin,
+        ]
     }
 
     fn refused(&self) -> u32 {
