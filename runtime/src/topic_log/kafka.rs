@@ -10,6 +10,7 @@
 //! | one sink | `group.rs` (membership), `driver.rs` (its thread), `lane.rs`, `place.rs`, `filling.rs` |
 //! | `topic cat` | `reader.rs` |
 //! | offsets and positions from outside | `places.rs` |
+//! | clients that lost all brokers | `lifeline.rs` |
 //! | unsafe calls | `native.rs` |
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use self::client::{Overrides, Properties, blocking, misconfigured};
 use self::driver::{Alive, Driver};
 use self::group::{Group, Member, SinkConsumer};
 use self::lane::{Common, Lane};
+use self::lifeline::Lifelines;
 use super::{
     LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicReader, TopicSpec, Wanted,
 };
@@ -41,6 +43,7 @@ mod fault;
 mod filling;
 mod group;
 mod lane;
+mod lifeline;
 mod native;
 mod owner;
 mod place;
@@ -72,6 +75,7 @@ pub(crate) struct Shared {
     /// Dead letters of all sinks.
     appender: Appender,
     sources: owner::Sources,
+    lifelines: Arc<Lifelines>,
     drivers: Mutex<Vec<Running>>,
     /// This process, as claims name it, and when it began (milliseconds since the epoch).
     worker: String,
@@ -98,12 +102,16 @@ impl KafkaLog {
     /// [`LogError::Fatal`] where librdkafka does not know a property or its value. A Kafka that is down is no error.
     pub fn new(properties: &BTreeMap<String, Secret>) -> Result<Self, LogError> {
         let properties = Properties::new(properties.clone());
-        let admin = Arc::new(Admin::new(&properties)?);
+        let lifelines =
+            Lifelines::start().map_err(|e| LogError::Fatal(format!("a thread of the Kafka clients did not start: {e}")))?;
+        let lifelines = Arc::new(lifelines);
+        let admin = Arc::new(Admin::new(&properties, &lifelines)?);
         let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let shared = Shared {
             admin,
             id: OnceCell::new(),
-            appender: Appender::new(properties.clone(), Overrides::new(), "dead letters"),
+            appender: Appender::new(properties.clone(), Overrides::new(), "dead letters".to_owned(), Arc::clone(&lifelines)),
+            lifelines,
             sources: owner::Sources::default(),
             drivers: Mutex::default(),
             worker: format!("{}-{:x}", std::process::id(), started.as_nanos()),
@@ -205,6 +213,7 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     let group = Arc::new(Group::new(name.clone(), spec.tasks, max_poll_interval, session));
     let consumer: SinkConsumer = config.create_with_context(Member(Arc::clone(&group))).map_err(|e| misconfigured(&e))?;
     let consumer = Arc::new(consumer);
+    shared.lifelines.hold(&consumer, &config);
     group.set_consumer(&consumer);
     let alive = Arc::new(Alive);
     let driver = Driver {

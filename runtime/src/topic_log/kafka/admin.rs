@@ -13,6 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{ASK, Plain, Properties, Voice, blocking, misconfigured};
 use super::fault::{code_fault, fault, is_unknown_topic};
+use super::lifeline::Lifelines;
 use super::native;
 use crate::topic_log::{LogError, PartitionInfo, TopicInfo, TopicPartition, TopicSpec};
 
@@ -22,17 +23,19 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The shared clients. `client` sees uncommitted records too: it tells where a partition really ends.
 pub(super) struct Admin {
-    admin: AdminClient<Plain>,
-    client: BaseConsumer<Plain>,
+    admin: Arc<AdminClient<Plain>>,
+    client: Arc<BaseConsumer<Plain>>,
 }
 
 impl Admin {
-    pub(super) fn new(properties: &Properties) -> Result<Self, LogError> {
+    pub(super) fn new(properties: &Properties, lifelines: &Lifelines) -> Result<Self, LogError> {
         let voice = |name| Plain(Voice::new(name));
         let mut config = properties.plain();
-        let admin = config.create_with_context(voice("admin")).map_err(|e| misconfigured(&e))?;
+        let admin = Arc::new(config.create_with_context(voice("admin")).map_err(|e| misconfigured(&e))?);
+        lifelines.hold(&admin, &config);
         config.set("isolation.level", "read_uncommitted");
-        let client = config.create_with_context(voice("metadata")).map_err(|e| misconfigured(&e))?;
+        let client = Arc::new(config.create_with_context(voice("metadata")).map_err(|e| misconfigured(&e))?);
+        lifelines.hold(&client, &config);
         Ok(Self { admin, client })
     }
 

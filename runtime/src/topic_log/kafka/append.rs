@@ -8,6 +8,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::admin::Admin;
 use super::client::{Overrides, Properties, Voice, blocking, misconfigured};
+use super::lifeline::Lifelines;
 use super::produce::{Failure, Refusal, Reports, Shipment, Shipper, Waiting, refusal};
 use super::refused::refused;
 use crate::batch::Batch;
@@ -18,12 +19,13 @@ pub(super) struct Appender {
     properties: Properties,
     overrides: Overrides,
     name: String,
+    lifelines: Arc<Lifelines>,
     producer: Mutex<Option<Arc<Shipper>>>,
 }
 
 impl Appender {
-    pub(super) fn new(properties: Properties, overrides: Overrides, name: impl Into<String>) -> Self {
-        Self { properties, overrides, name: name.into(), producer: Mutex::default() }
+    pub(super) fn new(properties: Properties, overrides: Overrides, name: String, lifelines: Arc<Lifelines>) -> Self {
+        Self { properties, overrides, name, lifelines, producer: Mutex::default() }
     }
 
     fn producer(&self) -> Result<Arc<Shipper>, LogError> {
@@ -33,8 +35,9 @@ impl Appender {
         }
         let config = self.properties.producer(None, &self.overrides);
         let reports = Reports(Voice::new(self.name.clone()));
-        let producer: Shipper = config.create_with_context(reports).map_err(|e| misconfigured(&e))?;
-        Ok(Arc::clone(slot.insert(Arc::new(producer))))
+        let producer: Arc<Shipper> = Arc::new(config.create_with_context(reports).map_err(|e| misconfigured(&e))?);
+        self.lifelines.hold(&producer, &config);
+        Ok(Arc::clone(slot.insert(producer)))
     }
 
     fn forget(&self) {

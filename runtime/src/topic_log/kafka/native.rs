@@ -260,3 +260,23 @@ pub(super) fn known_end<C: ClientContext>(client: &Client<C>, topic: &str, parti
         unsafe { c::rd_kafka_get_watermark_offsets(client.native_ptr(), topic.as_ptr(), partition, &raw mut low, &raw mut high) };
     (code == OK && high >= 0).then_some(high)
 }
+
+/// Whether some broker can be asked right now. It is asked about the topics that the client knows, and nobody waits for the answer.
+pub(super) fn has_broker<C: ClientContext>(client: &Client<C>) -> bool {
+    let mut metadata = ptr::null();
+    // SAFETY: without a topic all known ones are meant; an answer, should it come at once, is destroyed here.
+    unsafe {
+        let code = c::rd_kafka_metadata(client.native_ptr(), 0, ptr::null_mut(), &raw mut metadata, 0);
+        if code == OK {
+            c::rd_kafka_metadata_destroy(metadata);
+        }
+        code != c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TRANSPORT
+    }
+}
+
+/// Adds brokers to those that a client knows. Ones that it has already are left as they are.
+pub(super) fn add_brokers<C: ClientContext>(client: &Client<C>, servers: &str) {
+    let Ok(servers) = CString::new(servers) else { return };
+    // SAFETY: the list is copied within the call.
+    unsafe { c::rd_kafka_brokers_add(client.native_ptr(), servers.as_ptr()) };
+}

@@ -85,7 +85,12 @@ impl Owner {
         let way = own.map_or_else(
             || {
                 let name = transactional_id(owner, owner.task);
-                Way::AtLeastOnce(Appender::new(shared.properties.clone(), owner.properties.clone(), name))
+                Way::AtLeastOnce(Appender::new(
+                    shared.properties.clone(),
+                    owner.properties.clone(),
+                    name,
+                    Arc::clone(&shared.lifelines),
+                ))
             },
             |own| Way::Once(Arc::new(own)),
         );
@@ -139,7 +144,8 @@ async fn read(shared: &Arc<Shared>, owner: &SourceOwner, log: &str) -> Result<St
 
 async fn init(shared: &Arc<Shared>, owner: &SourceOwner, task: u32) -> Result<Transactions, LogError> {
     let (shared, owner) = (Arc::clone(shared), owner.clone());
-    blocking(move || Transactions::init(&shared.properties, &owner.properties, &transactional_id(&owner, task))).await
+    let id = transactional_id(&owner, task);
+    blocking(move || Transactions::init(&shared.properties, &owner.properties, &id, &shared.lifelines)).await
 }
 
 /// The own id, on the first time those of all tasks too: a transaction that a killed predecessor left open holds every reader

@@ -12,6 +12,7 @@ use rdkafka::util::Timeout;
 
 use super::client::{Overrides, Properties, Voice, misconfigured};
 use super::fault::{code_fault, fault, is_unknown_topic};
+use super::lifeline::Lifelines;
 use super::positions::Entry;
 use super::produce::{Failure, Refusal, Reports, Shipment, Shipper, refusal};
 use crate::batch::{Batch, Record};
@@ -29,7 +30,7 @@ const INITS: u32 = 3;
 /// A transactional producer that has been through `init_transactions`: whoever had its id before is fenced.
 pub(super) struct Transactions {
     id: String,
-    producer: Shipper,
+    producer: Arc<Shipper>,
     /// A transaction was left open by a call that nobody waited for. The lock also keeps such a call and its successor apart.
     open: Mutex<bool>,
     /// The owner is gone: loops end at their next look.
@@ -52,9 +53,16 @@ enum Next {
 }
 
 impl Transactions {
-    pub(super) fn init(properties: &Properties, overrides: &Overrides, id: &str) -> Result<Self, LogError> {
+    pub(super) fn init(
+        properties: &Properties,
+        overrides: &Overrides,
+        id: &str,
+        lifelines: &Lifelines,
+    ) -> Result<Self, LogError> {
         let config = properties.producer(Some(id), overrides);
         let producer: Shipper = config.create_with_context(Reports(Voice::new(id))).map_err(|e| misconfigured(&e))?;
+        let producer = Arc::new(producer);
+        lifelines.hold(&producer, &config);
         let this = Self { id: id.to_owned(), producer, open: Mutex::default(), closed: AtomicBool::new(false) };
         let mut tries = 0;
         loop {
