@@ -7,7 +7,7 @@
 //! | cluster id, topics and their ids, ends | `admin.rs` |
 //! | delivery reports and the drain | `produce.rs`, `refused.rs`, `append.rs` |
 //! | one source task | `owner.rs`, `transaction.rs`, `positions.rs` |
-//! | one sink | `group.rs` (membership), `driver.rs` (its thread), `lane.rs`, `place.rs`, `filling.rs` |
+//! | one sink | `group.rs` (membership), `driver.rs` (its thread), `scout.rs` (what it has to ask), `lane.rs`, `place.rs`, `filling.rs` |
 //! | `topic cat` | `reader.rs` |
 //! | offsets and positions from outside | `places.rs` |
 //! | clients that lost all brokers | `lifeline.rs` |
@@ -29,6 +29,7 @@ use self::driver::{Alive, Driver};
 use self::group::{Group, Member, SinkConsumer};
 use self::lane::{Common, Lane};
 use self::lifeline::Lifelines;
+use self::scout::Scout;
 use super::{
     LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicReader, TopicSpec, Wanted,
 };
@@ -52,6 +53,7 @@ mod positions;
 mod produce;
 mod reader;
 mod refused;
+mod scout;
 mod transaction;
 
 /// How often patterns, new partitions and topic ids are looked at, unless `topic.metadata.refresh.interval.ms` says otherwise.
@@ -134,7 +136,7 @@ impl Shared {
     /// Partitions of all topics that a sink takes. Blocks.
     fn partitions_of(&self, wanted: &Wanted) -> Result<usize, LogError> {
         let count = |name: &String| Ok(self.admin.partitions(name)?.map_or(0, |partitions| partitions.len()));
-        driver::names(wanted, &self.admin)?.iter().map(count).sum()
+        scout::names(wanted, &self.admin)?.iter().map(count).sum()
     }
 
     /// Waits for consumers of this group that are on their way out: else the group would wait for them. Blocks.
@@ -219,8 +221,7 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     let driver = Driver {
         group: Arc::clone(&group),
         consumer: Arc::clone(&consumer),
-        admin: Arc::clone(&shared.admin),
-        wanted: Arc::clone(&wanted),
+        scout: Arc::new(Scout::new(Arc::clone(&group), Arc::clone(&consumer), Arc::clone(&shared.admin), Arc::clone(&wanted))),
         alive: Arc::downgrade(&alive),
         refresh,
     };

@@ -1,42 +1,32 @@
-//! The thread of a sink's consumer: serves the group, looks up what lanes must know of new partitions, keeps the subscription
-//! to a pattern fresh. It reads no records: lanes do, from their partitions' own queues.
+//! The thread of a sink's consumer: serves the group, and sends its scout whenever something has to be found out. It reads no
+//! records: lanes do, from their partitions' own queues. Nothing here waits for an answer of Kafka: a consumer that is not
+//! polled leaves its group, and is late to come back after an outage.
 
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::{Offset, TopicPartitionList};
 
-use super::admin::{Admin, ends};
-use super::client::ASK;
 use super::fault::fault;
 use super::group::{Group, SinkConsumer};
-use crate::topic_log::{Assignment, LogError, TopicPartition, Wanted};
+use super::scout::Scout;
+use crate::topic_log::LogError;
 
 const POLL: Duration = Duration::from_millis(100);
 /// Until the group has answered first: a poll that runs its callbacks still waits to its end.
 const JOINING: Duration = Duration::from_millis(10);
-/// After a lookup that failed.
+/// After an errand that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Held by each lane: the thread ends with the last one.
 pub(super) struct Alive;
 
-/// The topics that a sink takes as of now. Blocks.
-pub(super) fn names(wanted: &Wanted, admin: &Admin) -> Result<Vec<String>, LogError> {
-    match wanted {
-        Wanted::Names(names) => Ok(names.iter().cloned().collect()),
-        Wanted::Pattern(_) => Ok(admin.topic_names()?.into_iter().filter(|name| wanted.takes(name)).collect()),
-    }
-}
-
 pub(super) struct Driver {
     pub(super) group: Arc<Group>,
     pub(super) consumer: Arc<SinkConsumer>,
-    pub(super) admin: Arc<Admin>,
-    pub(super) wanted: Arc<Wanted>,
+    pub(super) scout: Arc<Scout>,
     pub(super) alive: Weak<Alive>,
     /// How often patterns and topic ids are looked at.
     pub(super) refresh: Duration,
@@ -45,43 +35,22 @@ pub(super) struct Driver {
 impl Driver {
     /// Runs until the last lane is gone, then leaves the group.
     pub(super) fn run(self) {
-        let mut subscribed: Option<Vec<String>> = None;
-        let (mut look, mut lookup) = (Instant::now(), Instant::now());
+        let mut topics = Errand::new("looking for topics", self.refresh);
+        let mut partitions = Errand::new("looking up new partitions", Duration::ZERO);
         while self.alive.strong_count() > 0 {
-            let now = Instant::now();
-            if now >= look {
-                look = now + self.refresh;
-                if let Err(error) = self.subscribe(&mut subscribed).and_then(|()| self.check_ids()) {
-                    tracing::warn!(group = self.group.name, %error, "looking for topics; it is tried again");
-                    look = now + PAUSE;
-                }
+            topics.heed(&self.group);
+            if topics.is_due() {
+                topics.send(&self.scout, |scout| scout.look_for_topics());
             }
             self.serve();
-            if Instant::now() >= lookup
-                && let Err(error) = self.look_up()
-            {
-                tracing::warn!(group = self.group.name, %error, "looking up new partitions; it is tried again");
-                lookup = Instant::now() + PAUSE;
+            partitions.heed(&self.group);
+            if partitions.is_due() && !self.group.fresh().is_empty() {
+                partitions.send(&self.scout, |scout| scout.look_up());
             }
             self.group.settle(&self.consumer);
             self.group.restart(&self.consumer);
         }
         self.group.close(&self.consumer);
-    }
-
-    fn subscribe(&self, subscribed: &mut Option<Vec<String>>) -> Result<(), LogError> {
-        if matches!(&*self.wanted, Wanted::Names(_)) && subscribed.is_some() {
-            return Ok(());
-        }
-        let names = names(&self.wanted, &self.admin)?;
-        if names.is_empty() {
-            self.group.without_topics();
-        } else if subscribed.as_ref() != Some(&names) {
-            let topics: Vec<_> = names.iter().map(String::as_str).collect();
-            self.consumer.subscribe(&topics).map_err(|e| fault("subscribing", &e))?;
-        }
-        *subscribed = Some(names);
-        Ok(())
     }
 
     /// One step of the group: rebalance callbacks run in here.
@@ -102,60 +71,56 @@ impl Driver {
             },
         }
     }
+}
 
-    /// Offsets, ends and topic ids of new partitions, then their lanes are told.
-    fn look_up(&self) -> Result<(), LogError> {
-        let fresh = self.group.fresh();
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let mut names: Vec<_> = fresh.iter().map(|at| &*at.topic).collect();
-        names.dedup();
-        let ids = self.admin.topic_ids(&names)?;
-        let ends = ends(&self.consumer, &fresh)?;
-        let mut list = TopicPartitionList::with_capacity(fresh.len());
-        for at in &fresh {
-            list.add_partition(&at.topic, at.partition);
-        }
-        let committed = self.consumer.committed_offsets(list, ASK).map_err(|e| fault("reading the group's offsets", &e))?;
-        let mut assignments = Vec::with_capacity(fresh.len());
-        for (at, (low, high)) in fresh.iter().zip(ends) {
-            // A topic that has just been deleted: its partitions are about to go.
-            let Some(topic_id) = ids.get(&*at.topic) else { continue };
-            let found = committed.find_partition(&at.topic, at.partition);
-            let Some(found) = found else { continue };
-            found.error().map_err(|e| fault(&format!("reading the offset of {at}"), &e))?;
-            let offset = match found.offset() {
-                Offset::Offset(offset) => self.of_this_topic(at, offset, found.metadata(), topic_id),
-                _ => None,
-            };
-            let partition = at.clone();
-            assignments.push(Assignment { partition, topic_id: topic_id.clone(), committed: offset, low, high });
-        }
-        self.group.tell_assigned(assignments);
-        Ok(())
+/// Questions of one kind, one at a time on a thread of its own. It is waited for when dropped.
+struct Errand {
+    what: &'static str,
+    /// From the last one's begin to the next.
+    every: Duration,
+    due: Instant,
+    under_way: Option<JoinHandle<Result<(), LogError>>>,
+}
+
+impl Errand {
+    fn new(what: &'static str, every: Duration) -> Self {
+        Self { what, every, due: Instant::now(), under_way: None }
     }
 
-    /// Commits carry the topic's id: an offset of an older topic of that name is never used.
-    fn of_this_topic(&self, at: &TopicPartition, offset: i64, committed_for: &str, topic_id: &str) -> Option<i64> {
-        if committed_for.is_empty() || committed_for == topic_id {
-            return Some(offset);
-        }
-        tracing::warn!(group = self.group.name, partition = %at, "the topic was created anew: the offset of the old one is not used");
-        None
+    fn is_due(&self) -> bool {
+        self.under_way.is_none() && Instant::now() >= self.due
     }
 
-    /// Topics that were deleted and created again since their partitions came.
-    fn check_ids(&self) -> Result<(), LogError> {
-        let told = self.group.told_topics();
-        let names: Vec<_> = told.keys().map(|name| &**name).collect();
-        let ids = self.admin.topic_ids(&names)?;
-        for (topic, id) in &told {
-            if ids.get(&**topic).is_some_and(|now| now != id) {
-                tracing::warn!(group = self.group.name, topic = %topic, "the topic was created anew while it was read");
-                self.group.created_anew(topic);
+    fn send(&mut self, scout: &Arc<Scout>, ask: fn(&Scout) -> Result<(), LogError>) {
+        self.due = Instant::now() + self.every;
+        let scout = Arc::clone(scout);
+        match std::thread::Builder::new().name("kafka-scout".to_owned()).spawn(move || ask(&scout)) {
+            Ok(thread) => self.under_way = Some(thread),
+            Err(error) => {
+                tracing::warn!(%error, what = self.what, "no thread could be started; it is tried again");
+                self.due = Instant::now() + PAUSE;
             }
         }
-        Ok(())
+    }
+
+    /// Looks after one that is back.
+    fn heed(&mut self, group: &Group) {
+        let Some(thread) = self.under_way.take_if(|thread| thread.is_finished()) else { return };
+        match thread.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(group = group.name, %error, "{}; it is tried again", self.what);
+                self.due = Instant::now() + PAUSE;
+            }
+            Err(_) => group.fail(LogError::Fenced(format!("group `{}`: {} panicked", group.name, self.what))),
+        }
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        if let Some(Err(_)) = self.under_way.take().map(JoinHandle::join) {
+            tracing::error!(what = self.what, "the thread panicked");
+        }
     }
 }

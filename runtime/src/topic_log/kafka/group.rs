@@ -1,7 +1,7 @@
 //! Who owns which partition of a sink's group, within this process. Owns deferred revocation and the gate that keeps a commit
 //! and a loss of partitions apart (`group/rebalance.rs`: the callback); reads no records.
 //!
-//! A partition goes: assigned by the group (`Fresh`) -> looked up by the driver and told to its lane (`Told`) -> revoked: its
+//! A partition goes: assigned by the group (`Fresh`) -> looked up by the scout and told to its lane (`Told`) -> revoked: its
 //! lane has until the deadline to release it. Only then it is given back. Losing the membership skips the wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -233,20 +233,25 @@ impl Group {
         }
     }
 
-    /// What the driver has yet to look up.
-    pub(super) fn fresh(&self) -> Vec<TopicPartition> {
+    /// What the scout has yet to look up.
+    pub(super) fn fresh(&self) -> Vec<(TopicPartition, u64)> {
         let state = self.state();
         let going = |at: &TopicPartition| state.revocation.as_ref().is_some_and(|r| r.list.contains(at));
         let fresh = state.owned.iter().filter(|(at, part)| part.queue.is_some() && !going(at));
-        fresh.map(|(at, _)| at.clone()).collect()
+        fresh.map(|(at, part)| (at.clone(), part.generation)).collect()
     }
 
-    /// Tells lanes what was looked up.
-    pub(super) fn tell_assigned(&self, assignments: Vec<Assignment>) {
+    /// Tells lanes what was looked up for an assignment. One that has come anew since is looked up anew.
+    pub(super) fn tell_assigned(&self, assignments: Vec<(Assignment, u64)>) {
         let mut state = self.state();
         let mut told: BTreeMap<usize, Vec<New>> = BTreeMap::new();
-        for assignment in assignments {
-            let Some(part) = state.owned.get_mut(&assignment.partition) else { continue };
+        let going: Vec<_> = state.revocation.iter().flat_map(|revocation| revocation.list.clone()).collect();
+        for (assignment, generation) in assignments {
+            let part = state.owned.get_mut(&assignment.partition);
+            let Some(part) = part.filter(|part| part.generation == generation) else { continue };
+            if going.contains(&assignment.partition) {
+                continue;
+            }
             let Some(queue) = part.queue.take() else { continue };
             part.topic_id = Some(assignment.topic_id.clone());
             told.entry(part.lane).or_default().push(New { assignment, generation: part.generation, queue });
@@ -262,8 +267,8 @@ impl Group {
         state.owned.iter().filter_map(|(at, part)| Some((Arc::clone(&at.topic), part.topic_id.clone()?))).collect()
     }
 
-    /// A topic was created anew: its partitions go, and come back as those of another topic.
-    pub(super) fn created_anew(&self, topic: &str) {
+    /// A topic was created anew after lanes were told this id: its partitions go, and come back as those of another topic.
+    pub(super) fn created_anew(&self, topic: &str, told: &str) {
         let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return };
         let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
@@ -271,7 +276,8 @@ impl Group {
             // The next look finds it again.
             return;
         }
-        let list: Vec<_> = state.owned.keys().filter(|at| &*at.topic == topic).cloned().collect();
+        let old = |at: &TopicPartition, part: &Part| &*at.topic == topic && part.topic_id.as_deref() == Some(told);
+        let list: Vec<_> = state.owned.iter().filter(|(at, part)| old(at, part)).map(|(at, _)| at.clone()).collect();
         self.tell_revoked(&mut state, &list);
         for at in &list {
             self.adopt(&mut state, &consumer, at);
