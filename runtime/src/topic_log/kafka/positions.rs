@@ -22,6 +22,8 @@ use crate::topic_log::{LogError, Position, SourceOwner, TopicPartition, TopicSpe
 /// Longest wait for another source's open transaction to end, and for the end of the topic.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(20);
+/// A wait that is longer than this is told.
+const TELL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Clone)]
 struct Key {
@@ -143,15 +145,22 @@ pub(super) fn read(
 
 /// Waits until everything below `end` is committed or aborted.
 fn await_stable(consumer: &BaseConsumer<Plain>, at: &TopicPartition, end: i64, deadline: Instant) -> Result<(), LogError> {
+    let mut told = false;
     loop {
         let stable = offsets(consumer, std::slice::from_ref(at), Offset::End)?.first().copied().unwrap_or(0);
         if stable >= end {
             return Ok(());
         }
         if Instant::now() > deadline {
-            let text =
-                format!("an open transaction hides positions in `{}` from offset {stable} on; it ends by its timeout", at.topic);
-            return Err(LogError::Retry(text));
+            return Err(LogError::Retry(format!(
+                "an open transaction hides positions in `{}` from offset {stable} on, for {PATIENCE:?} by now; one that its \
+                 timeout does not end hangs: `kafka-transactions.sh find-hanging` names it, and `abort` ends it",
+                at.topic
+            )));
+        }
+        if !told && deadline.saturating_duration_since(Instant::now()) < PATIENCE - TELL {
+            told = true;
+            tracing::warn!(topic = %at.topic, from = stable, "waiting for the end of an open transaction that hides positions");
         }
         std::thread::sleep(LOOK);
     }
