@@ -8,7 +8,7 @@ chaos() { cargo run --release --locked --quiet -p wharf-chaos -- --seed "${1}" "
 seed=${1:-7}
 
 cargo test --release --locked --quiet -p wharf-chaos
-chaos "$seed" --kills 24
+chaos "$seed" --kills 30
 
 # Each rule on the path where it is dearest, and all of them without any server.
 mutants=("commit-first source" "no-transaction source" "no-cas sink" "commit-first embedded" "no-transaction embedded" "no-cas embedded")

@@ -8,7 +8,7 @@ use crate::path::Role;
 /// Keys of one sender, so that order can be told per key.
 const KEYS: u8 = 12;
 /// An oversize record has about this many bytes, above `max-record-bytes` of the deployments here.
-const OVERSIZE: usize = 90_000;
+pub const OVERSIZE: usize = 90_000;
 pub const MAX_RECORD_BYTES: &str = "60kB";
 
 /// What is special about a record.

@@ -54,6 +54,8 @@ pub struct Options {
 pub enum PathName {
     /// csv files to a topic of Kafka.
     Source,
+    /// An OData service that fails often, to a topic of Kafka.
+    Odata,
     /// A topic of Kafka to a table of PostgreSQL.
     Sink,
     /// A topic of Kafka to an HTTP target that fails often.
@@ -79,11 +81,12 @@ pub enum MutantName {
 }
 
 impl PathName {
-    pub const ALL: [Self; 4] = [Self::Source, Self::Sink, Self::Http, Self::Embedded];
+    pub const ALL: [Self; 5] = [Self::Source, Self::Odata, Self::Sink, Self::Http, Self::Embedded];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Source => "source",
+            Self::Odata => "odata",
             Self::Sink => "sink",
             Self::Http => "http",
             Self::Embedded => "embedded",

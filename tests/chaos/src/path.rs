@@ -15,6 +15,8 @@ use crate::servers::Servers;
 mod embedded;
 mod files;
 mod http;
+mod odata;
+mod service;
 mod sink;
 mod source;
 mod target;
@@ -85,6 +87,7 @@ pub async fn prepare(path: PathName, folder: &FsPath, name: &str, servers: &Serv
     };
     Ok(match path {
         PathName::Source => Box::new(source::Source::prepare(ground).await?),
+        PathName::Odata => Box::new(odata::Odata::prepare(ground, seed).await?),
         PathName::Sink => Box::new(sink::Sink::prepare(ground).await?),
         PathName::Http => Box::new(http::Http::prepare(ground, seed).await?),
         PathName::Embedded => Box::new(embedded::Embedded::prepare(ground)?),

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use super::files::Files;
 use super::topics::{self, PARTITIONS, Reader};
 use super::{Ground, Path, Role, timeouts};
-use crate::compare::{Arrival, Arrived};
+use crate::compare::Arrived;
 use crate::fault::Fault;
-use crate::numbered::{Numbered, number};
+use crate::numbered::Numbered;
 
 pub struct Source {
     ground: Ground,
@@ -69,20 +69,12 @@ impl Path for Source {
     }
 
     async fn count(&mut self) -> Result<u64> {
-        self.reader.read();
-        Ok(self.reader.rows.values().map(|rows| rows.len() as u64).sum())
+        Ok(self.reader.count())
     }
 
     async fn arrived(&mut self) -> Result<Arrived> {
-        self.reader.read();
-        let mut arrived = Arrived::default();
-        for (key, value) in self.reader.of(&self.ground.topic()) {
-            // The two sources have keys of their own.
-            let key = String::from_utf8_lossy(key.as_deref().unwrap_or_default()).into_owned();
-            if let Some(n) = number(value) {
-                arrived.records.push(Arrival { n, key, id: None });
-            }
-        }
+        // The two sources have keys of their own.
+        let mut arrived = Arrived { records: self.reader.arrivals(&self.ground.topic()), ..Arrived::default() };
         for connector in ["main", "neighbour"] {
             arrived.dead_once.extend(self.reader.numbers(&self.ground.dead_letters(connector)));
         }

@@ -87,7 +87,15 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     if shared.resetting.load(Ordering::Acquire) {
         return reset(&stream);
     }
-    let service = service_fn(|request| answer(request, &shared));
+    serve_with(stream, |request| answer(request, &shared)).await;
+}
+
+/// Answers the requests of a connection; one that is given up ends it by a reset.
+pub async fn serve_with<F>(stream: TcpStream, answer: impl Fn(Request<Incoming>) -> F)
+where
+    F: Future<Output = Result<Response<Full<Bytes>>, GivenUp>>,
+{
+    let service = service_fn(answer);
     // Kept alive between requests; a request that is to end in a reset ends the connection.
     let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let parts = serving.without_shutdown().await;
@@ -97,7 +105,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Closes with RST instead of FIN when the stream is dropped.
-fn reset(stream: &TcpStream) {
+pub fn reset(stream: &TcpStream) {
     if let Err(error) = stream.set_zero_linger() {
         eprintln!("a connection could not be reset: {error}");
     }
@@ -105,7 +113,7 @@ fn reset(stream: &TcpStream) {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is given up")]
-struct GivenUp;
+pub struct GivenUp;
 
 async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<Full<Bytes>>, GivenUp> {
     let mood = shared.mood();

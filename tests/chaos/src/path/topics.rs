@@ -14,6 +14,7 @@ use wharf_runtime::capability::secret::Secret;
 use wharf_runtime::topic_log::kafka::KafkaLog;
 use wharf_runtime::topic_log::{TopicLog as _, TopicSpec};
 
+use crate::compare::Arrival;
 use crate::numbered::{Kind, Numbered};
 
 pub const PARTITIONS: i32 = 4;
@@ -88,6 +89,25 @@ impl Reader {
                 rows.push(row);
             }
         }
+    }
+
+    /// How many have come by now.
+    pub fn count(&mut self) -> u64 {
+        self.read();
+        self.rows.values().map(|rows| rows.len() as u64).sum()
+    }
+
+    /// The records of a topic of plain rows, and those that have come by now.
+    pub fn arrivals(&mut self, topic: &str) -> Vec<Arrival> {
+        self.read();
+        let mut arrivals = Vec::new();
+        for (key, value) in self.of(topic) {
+            let key = String::from_utf8_lossy(key.as_deref().unwrap_or_default()).into_owned();
+            if let Some(n) = crate::numbered::number(value) {
+                arrivals.push(Arrival { n, key, id: None });
+            }
+        }
+        arrivals
     }
 
     pub fn of(&self, topic: &str) -> &[Row] {
