@@ -40,12 +40,12 @@ impl Driver {
         while self.alive.strong_count() > 0 {
             topics.heed(&self.group);
             if topics.is_due() {
-                topics.send(&self.scout, |scout| scout.look_for_topics());
+                topics.send(&self.scout, Scout::look_for_topics);
             }
             self.serve();
             partitions.heed(&self.group);
             if partitions.is_due() && !self.group.fresh().is_empty() {
-                partitions.send(&self.scout, |scout| scout.look_up());
+                partitions.send(&self.scout, Scout::look_up);
             }
             self.group.settle(&self.consumer);
             self.group.restart(&self.consumer);
