@@ -22,11 +22,13 @@ pub mod embedded;
 pub mod kafka;
 #[cfg(feature = "chaos")]
 mod mutant;
+mod name;
 pub mod open;
 pub mod partitioner;
 pub mod places;
 mod wanted;
 
+pub use name::is_topic_name;
 pub use wanted::Wanted;
 
 /// A partition of a topic.
@@ -241,6 +243,8 @@ pub trait TopicLog: places::Places {
     async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), LogError>;
     /// All topics whose names are not internal to Kafka, by name.
     async fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
+    /// Those of the named topics that exist.
+    async fn find_topics(&self, names: &[&str]) -> Result<Vec<TopicInfo>, LogError>;
     /// Becomes the owner of a source task: fences a predecessor and reads the positions of the whole source.
     async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError>;
     /// Joins the sink's group; one lane a task, in task order.

@@ -60,7 +60,8 @@ on_both_logs! {
         an_oversize_record_is_refused_and_the_others_are_written,
         a_topic_that_is_not_there_is_named,
         a_topic_that_exists_is_left_as_it_is,
-        a_topic_has_an_id_of_its_own_and_tells_its_ends;
+        a_topic_has_an_id_of_its_own_and_tells_its_ends,
+        of_topics_asked_for_by_name_those_that_exist_are_told;
     source:
         records_and_positions_appear_together,
         positions_survive_reopening,

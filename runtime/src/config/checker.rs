@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use crate::capability::secret::Secret;
+use crate::topic_log::is_topic_name;
 
 use super::ComponentRef;
 use super::diagnostic::{Diagnostic, Severity, suggest};
@@ -116,8 +117,7 @@ impl Checker<'_> {
     }
 
     pub fn checked_name(&mut self, name: String, span: Range<usize>, what: &str) -> String {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.len() > 249 || !name.chars().all(fits) || name == "." || name == ".." {
+        if !is_topic_name(&name) {
             let title = format!("`{name}` cannot be the name of a {what}");
             self.error(span, title, "expected 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`");
         }

@@ -44,7 +44,8 @@ impl Destinations {
     }
 
     async fn look(&mut self, named: &BTreeSet<&str>, log: &dyn TopicLog) -> Result<(), LogError> {
-        let there: HashSet<String> = log.topics().await?.into_iter().map(|topic| topic.name).collect();
+        let names: Vec<&str> = named.iter().copied().collect();
+        let there: HashSet<String> = log.find_topics(&names).await?.into_iter().map(|topic| topic.name).collect();
         if self.missing.len() + named.len() > MISSING {
             self.missing.clear();
         }

@@ -30,7 +30,7 @@ impl Scan {
     /// # Errors
     /// [`LogError`] of the log.
     pub async fn open(log: &dyn TopicLog, topic: &str, from: Start) -> Result<Option<(Self, String)>, LogError> {
-        let Some(info) = log.topics().await?.into_iter().find(|info| info.name == topic) else { return Ok(None) };
+        let Some(info) = log.find_topics(&[topic]).await?.pop() else { return Ok(None) };
         let at: Vec<_> = info.partitions.iter().map(|p| TopicPartition { topic: topic.into(), partition: p.partition }).collect();
         let starts = log.offsets_at(&at, from).await?;
         let ends: BTreeMap<_, _> = info.partitions.iter().map(|p| (p.partition, p.high)).collect();

@@ -192,6 +192,11 @@ impl TopicLog for EmbeddedLog {
         Ok(catalog.topics.values().map(|topic| topic.info()).collect())
     }
 
+    async fn find_topics(&self, names: &[&str]) -> Result<Vec<TopicInfo>, LogError> {
+        let all = self.topics().await?;
+        Ok(all.into_iter().filter(|topic| names.contains(&topic.name.as_str())).collect())
+    }
+
     async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError> {
         Ok(Box::new(owner::Owner::take_over(Arc::clone(&self.shared), owner).await?))
     }

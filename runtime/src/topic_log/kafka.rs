@@ -32,6 +32,7 @@ use self::lifeline::Lifelines;
 use self::scout::Scout;
 use super::{
     LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicReader, TopicSpec, Wanted,
+    is_topic_name,
 };
 use crate::batch::Batch;
 use crate::capability::secret::Secret;
@@ -177,7 +178,14 @@ impl TopicLog for KafkaLog {
 
     async fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
         let admin = Arc::clone(&self.shared.admin);
-        blocking(move || admin.topics()).await
+        blocking(move || admin.topics(&admin.topic_names()?)).await
+    }
+
+    async fn find_topics(&self, names: &[&str]) -> Result<Vec<TopicInfo>, LogError> {
+        // Of a name that no topic can have Kafka says that it is invalid, not that there is none.
+        let names: Vec<String> = names.iter().filter(|name| is_topic_name(name)).map(|name| (*name).to_owned()).collect();
+        let admin = Arc::clone(&self.shared.admin);
+        blocking(move || admin.topics(&names)).await
     }
 
     async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError> {

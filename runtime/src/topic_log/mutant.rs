@@ -42,6 +42,10 @@ impl TopicLog for Mutated<Arc<dyn TopicLog>> {
         self.log.topics().await
     }
 
+    async fn find_topics(&self, names: &[&str]) -> Result<Vec<TopicInfo>, LogError> {
+        self.log.find_topics(names).await
+    }
+
     async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError> {
         Ok(Box::new(Mutated { log: self.log.source(owner).await?, mutant: self.mutant }))
     }

@@ -105,6 +105,18 @@ pub async fn a_topic_that_exists_is_left_as_it_is(bench: Bench) {
     assert_eq!(find(bench.topics().await.unwrap()), find(before));
 }
 
+pub async fn of_topics_asked_for_by_name_those_that_exist_are_told(bench: Bench) {
+    let (one, two) = (bench.topic("one", 1).await, bench.topic("two", 3).await);
+    write_numbers(&*bench, &two, 0..4).await;
+    let long = "x".repeat(250);
+    let found = bench.find_topics(&[&two, "is-not-there", "cannot be", "", "..", &long]).await.unwrap();
+    let all = bench.topics().await.unwrap();
+    assert_eq!(found, all.into_iter().filter(|topic| topic.name == two).collect::<Vec<_>>());
+    assert_eq!(found[0].partitions.len(), 3);
+    assert_eq!(bench.find_topics(&[]).await.unwrap(), []);
+    assert_eq!(bench.find_topics(&[&one]).await.unwrap().len(), 1);
+}
+
 pub async fn a_topic_has_an_id_of_its_own_and_tells_its_ends(bench: Bench) {
     let (one, two) = (bench.topic("one", 1).await, bench.topic("two", 1).await);
     write_numbers(&*bench, &one, 0..7).await;

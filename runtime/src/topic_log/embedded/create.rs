@@ -6,7 +6,7 @@ use super::catalog::{Limits, load_topic};
 use super::fault::Fault;
 use super::schema::new_uuid;
 use super::writer::Tx;
-use crate::topic_log::{LogError, TopicSpec};
+use crate::topic_log::{LogError, TopicSpec, is_topic_name};
 
 /// Partitions of one topic at most.
 const MAX_PARTITIONS: i32 = 10_000;
@@ -46,10 +46,8 @@ fn create(tx: &Tx<'_>, spec: &TopicSpec) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Kafka's rule: 1 to 249 of `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`.
 fn check_name(name: &str) -> Result<(), LogError> {
-    let fits = (1..=249).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    if fits && name != "." && name != ".." {
+    if is_topic_name(name) {
         return Ok(());
     }
     Err(LogError::Fatal(format!("`{name}` is not a topic name: 1 to 249 letters, digits, dots, dashes and underscores")))

@@ -123,9 +123,8 @@ impl Admin {
         Ok(names)
     }
 
-    /// All topics that are not Kafka's own, by name. Blocks.
-    pub(super) fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
-        let names = self.topic_names()?;
+    /// Those of the named topics that exist, by name. Blocks.
+    pub(super) fn topics(&self, names: &[String]) -> Result<Vec<TopicInfo>, LogError> {
         let ids = self.topic_ids(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         let mut infos = Vec::new();
         for (name, id) in ids {
