@@ -63,7 +63,7 @@ async fn count(
     while let Some(batch) = scan.next().await? {
         for record in batch.records() {
             let Some(letter) = Letter::of(&record) else { continue };
-            if only.is_some_and(|only| only != letter.connector) {
+            if !letter.is_of(&config.name) || only.is_some_and(|only| only != letter.connector) {
                 continue;
             }
             if !memories.contains_key(letter.connector) {

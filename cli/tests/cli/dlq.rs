@@ -202,6 +202,19 @@ fn letters_can_go_to_another_topic_where_everybody_takes_them() {
 }
 
 #[test]
+fn letters_of_another_deployment_in_a_shared_topic_are_not_counted() {
+    let site = Site::embedded();
+    site.configure(&sinks("dead-letter = \"dlq.shared\""));
+    site.execute(STRICT);
+    site.feed("a.csv", &["A,1", "B,500"]);
+    site.run();
+    assert_eq!(counts(&site), json!([["store", "sql.check", "TASK_PUT", 1, 0]]));
+    let config = std::fs::read_to_string(site.path("wharf.toml")).unwrap();
+    std::fs::write(site.path("wharf.toml"), config.replace("name = \"wharf\"", "name = \"other\"")).unwrap();
+    assert_eq!(counts(&site), json!([]));
+}
+
+#[test]
 fn letters_of_a_deployment_that_never_had_one_are_none() {
     let site = Site::embedded();
     site.configure(&sinks(""));

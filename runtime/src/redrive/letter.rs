@@ -29,6 +29,12 @@ pub struct Letter<'r> {
 }
 
 impl<'r> Letter<'r> {
+    /// Whether this deployment wrote it; several may share a topic. Who wrote one without its name is not known.
+    #[must_use]
+    pub fn is_of(&self, deployment: &str) -> bool {
+        self.deployment.is_empty() || self.deployment == deployment
+    }
+
     /// `None`: the record is no dead letter.
     #[must_use]
     pub fn of(record: &'r Record<'r>) -> Option<Self> {

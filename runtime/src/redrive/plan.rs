@@ -76,7 +76,7 @@ impl Request {
     /// Whether it is a letter of this connector.
     #[must_use]
     pub fn is_of(&self, letter: &Letter<'_>) -> bool {
-        letter.connector == self.connector && (letter.deployment.is_empty() || letter.deployment == self.deployment)
+        letter.connector == self.connector && letter.is_of(&self.deployment)
     }
 }
 
