@@ -1,9 +1,9 @@
 //! Topics of a leg: made, read by a read_committed consumer, and written by a producer in the background. Knows only numbers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -18,6 +18,8 @@ use crate::compare::Arrival;
 use crate::numbered::{Kind, Numbered};
 
 pub const PARTITIONS: i32 = 4;
+/// After this long without a record a reader makes its consumer anew.
+const SILENCE: Duration = Duration::from_secs(5);
 
 fn log(bootstrap: &str) -> Result<KafkaLog> {
     let properties = [("bootstrap.servers", bootstrap), ("reconnect.backoff.max.ms", "500")];
@@ -50,7 +52,11 @@ type Row = (Option<Vec<u8>>, Vec<u8>);
 
 /// Reads topics from their beginning, and keeps what it has read.
 pub struct Reader {
+    config: ClientConfig,
     consumer: BaseConsumer,
+    /// By topic and partition, the next offset.
+    next: BTreeMap<(String, i32), i64>,
+    last: Instant,
     pub rows: HashMap<String, Vec<Row>>,
 }
 
@@ -69,21 +75,26 @@ impl Reader {
         ] {
             config.set(name, value);
         }
-        let consumer: BaseConsumer = config.create()?;
-        let mut list = TopicPartitionList::new();
-        for (topic, partitions) in topics {
-            for partition in 0..*partitions {
-                list.add_partition_offset(topic, partition, Offset::Beginning)?;
-            }
-        }
-        consumer.assign(&list)?;
-        Ok(Self { consumer, rows: topics.iter().map(|(topic, _)| ((*topic).to_owned(), Vec::new())).collect() })
+        let partitions = topics.iter().flat_map(|(topic, count)| (0..*count).map(|partition| ((*topic).to_owned(), partition)));
+        let next = partitions.map(|at| (at, 0)).collect();
+        let rows = topics.iter().map(|(topic, _)| ((*topic).to_owned(), Vec::new())).collect();
+        Ok(Self { consumer: consumer(&config, &next)?, config, next, last: Instant::now(), rows })
     }
 
-    /// Takes what has come. Faults of the connection are the client's own to deal with.
+    /// Takes what has come.
     pub fn read(&mut self) {
+        // A consumer can forget a partition's leader when the broker was away for long, and the others go on.
+        if self.last.elapsed() > SILENCE {
+            self.last = Instant::now();
+            match consumer(&self.config, &self.next) {
+                Ok(fresh) => self.consumer = fresh,
+                Err(error) => eprintln!("the harness could not make a consumer: {error:#}"),
+            }
+        }
         while let Some(message) = self.consumer.poll(Duration::ZERO) {
             let Ok(message) = message else { continue };
+            self.last = Instant::now();
+            self.next.insert((message.topic().to_owned(), message.partition()), message.offset() + 1);
             let row = (message.key().map(<[u8]>::to_vec), message.payload().unwrap_or_default().to_vec());
             if let Some(rows) = self.rows.get_mut(message.topic()) {
                 rows.push(row);
@@ -118,6 +129,16 @@ impl Reader {
     pub fn numbers(&self, topic: &str) -> Vec<u64> {
         self.of(topic).iter().filter_map(|(_, value)| crate::numbered::number(value)).collect()
     }
+}
+
+fn consumer(config: &ClientConfig, next: &BTreeMap<(String, i32), i64>) -> Result<BaseConsumer> {
+    let consumer: BaseConsumer = config.create()?;
+    let mut list = TopicPartitionList::new();
+    for ((topic, partition), offset) in next {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+    }
+    consumer.assign(&list)?;
+    Ok(consumer)
 }
 
 /// Writes numbered records into a topic, in order, from a task of its own.
