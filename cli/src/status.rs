@@ -52,26 +52,28 @@ fn show(snapshot: &Snapshot) {
     );
     let width = snapshot.tasks.iter().map(|task| task.connector.len()).max().unwrap_or(0).max(9);
     say!(
-        "{:width$}  {:<6} {:>4}  {:<9} {:>9} {:>9} {:>8} {:>13}",
+        "{:width$}  {:<6} {:>4}  {:<9} {:>9} {:>9} {:>9} {:>8} {:>13}",
         "CONNECTOR",
         "KIND",
         "TASK",
         "STATE",
         "READ",
         "DELIVERED",
+        "FILTERED",
         "LAG",
         "DEAD-LETTERED"
     );
     for task in &snapshot.tasks {
         let lag = task.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string());
         say!(
-            "{:width$}  {:<6} {:>4}  {:<9} {:>9} {:>9} {lag:>8} {:>13}",
+            "{:width$}  {:<6} {:>4}  {:<9} {:>9} {:>9} {:>9} {lag:>8} {:>13}",
             task.connector,
             task.kind.to_string(),
             task.task,
             task.state.to_string(),
             task.read,
             task.delivered,
+            task.filtered,
             task.dead_lettered
         );
         if let Some(reason) = &task.reason {

@@ -11,9 +11,10 @@ pub struct Health {
     /// No task is FAILED and none of its partitions is stopped. A process that only waits for something is healthy: starting it
     /// again would not help.
     pub healthy: bool,
-    /// The topic log was reached, every task has come up, and none has failed or was stopped.
+    /// The topic log was reached and every task has come up. What fails later does not take the process out of service: the
+    /// webhooks and the other connectors run on.
     pub ready: bool,
-    /// Why not, one line each.
+    /// What keeps it from being healthy or ready, one line each.
     pub reasons: Vec<String>,
 }
 
@@ -28,7 +29,8 @@ impl Health {
             let why = log_reason.map_or(String::new(), |reason| format!(": {reason}"));
             reasons.push(format!("the topic log is not reached yet{why}"));
         }
-        reasons.extend(tasks.iter().filter(|t| !is_ready(t)).map(|t| {
+        let ready = log_reached && !draining && tasks.iter().all(is_ready);
+        reasons.extend(tasks.iter().filter(|t| !is_ready(t) || t.state == TaskState::Failed).map(|t| {
             let why = t.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
             format!("{} {} task {} is {}{why}", t.kind, t.connector, t.task, t.state)
         }));
@@ -38,16 +40,16 @@ impl Health {
             t.stopped_partitions.values().map(line).collect::<Vec<_>>()
         };
         reasons.extend(tasks.iter().flat_map(stopped));
-        Self { healthy, ready: reasons.is_empty(), reasons }
+        Self { healthy, ready, reasons }
     }
 }
 
-/// A task that has come up once stays ready while it retries or starts again: what it waits for is not cured by taking
-/// the process out of service.
+/// A task that has come up once stays ready: what it waits for, or what someone has to change, is not cured by taking the process
+/// out of service. One that never came up is to hold up a roll-out.
 const fn is_ready(task: &TaskRow) -> bool {
     match task.state {
         TaskState::Running | TaskState::Standby | TaskState::Finished => true,
-        TaskState::Starting | TaskState::Retrying => task.has_run,
-        TaskState::Failed | TaskState::Stopped => false,
+        TaskState::Starting | TaskState::Retrying | TaskState::Failed => task.has_run,
+        TaskState::Stopped => false,
     }
 }

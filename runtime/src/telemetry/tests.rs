@@ -97,7 +97,7 @@ fn ready_needs_the_log_and_every_task_up() {
 }
 
 #[test]
-fn a_task_that_has_come_up_stays_ready_while_it_retries_and_starts_again() {
+fn a_task_that_has_come_up_stays_ready_whatever_becomes_of_it() {
     let telemetry = Telemetry::default();
     telemetry.log_reached();
     let metrics = telemetry.connector("out", Kind::Sink, 0);
@@ -106,6 +106,10 @@ fn a_task_that_has_come_up_stays_ready_while_it_retries_and_starts_again() {
     assert!(telemetry.snapshot().health.ready);
     metrics.state(TaskState::Starting, None);
     assert!(telemetry.snapshot().health.ready);
+    metrics.state(TaskState::Failed, Some("no such table".to_owned()));
+    let health = telemetry.snapshot().health;
+    assert!(!health.healthy && health.ready, "webhooks and the others stay in service");
+    assert_eq!(health.reasons, ["sink out task 0 is FAILED: no such table"]);
 }
 
 #[test]
@@ -146,7 +150,7 @@ fn a_stopped_partition_shows_until_it_goes_whatever_the_task_does_meanwhile() {
     assert_eq!(only_task(&telemetry).stopped_partitions["orders/3"], "offset 9 is past the end");
     assert!(telemetry.exposition().contains("wharf_partitions_stopped{connector=\"out\",kind=\"sink\",task=\"0\"} 1\n"));
     let health = telemetry.snapshot().health;
-    assert!(!health.healthy && !health.ready);
+    assert!(!health.healthy);
     assert_eq!(health.reasons.last().unwrap(), "sink out task 0: offset 9 is past the end");
     metrics.partition_gone("orders/3");
     assert!(only_task(&telemetry).stopped_partitions.is_empty());
