@@ -6,6 +6,7 @@
 //! - [`SourceLog::append`] is atomic: records and positions appear together or not at all.
 //! - A second owner of a source task fences the first: its next `append` fails with [`LogError::Fenced`].
 //! - [`SinkLog::commit`] is refused for a partition that the lane no longer owns.
+//! - Of a partition that is held nothing is handed out, and nothing of it is lost.
 //! - Keys go to `murmur2(key) & 0x7fffffff % partitions`, as the Java client does; null keys spread.
 
 use std::collections::BTreeMap;
@@ -185,7 +186,7 @@ pub enum SinkEvent {
     /// The log does not have the next offset. That partition does not flow on until [`SinkLog::begin`] says where.
     OutOfRange(TopicPartition, Lost),
     /// Nothing came within the wait; `caught_up`: every partition of this lane has been read to its end, but for those that
-    /// were told to be out of range and stand still since.
+    /// were told to be out of range and stand still since. Never while one is held.
     Idle { caught_up: bool },
 }
 
@@ -285,6 +286,11 @@ pub trait SinkLog: Send {
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
     /// Reads again from these offsets: what was fetched beyond them is dropped.
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
+    /// Nothing of these partitions is handed out until [`SinkLog::resume`]; their queues are not polled, and the others flow on.
+    /// One that is sought, begun anew or given back is held no more. One that the lane does not own is passed over.
+    fn hold(&mut self, partitions: &[TopicPartition]);
+    /// Held partitions go on where they were.
+    fn resume(&mut self, partitions: &[TopicPartition]);
     /// Gives back partitions after [`SinkEvent::Revoked`].
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError>;
     /// Offset to read when a partition has none: what `start` means for it now.

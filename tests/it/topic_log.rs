@@ -3,6 +3,7 @@
 
 mod append;
 mod bench;
+mod hold;
 mod kafka;
 mod lost;
 mod members;
@@ -105,6 +106,10 @@ by_each_protocol! {
         a_commit_is_refused_after_another_member_took_over,
         a_pattern_takes_up_a_new_topic,
         lag_falls_to_zero;
+    hold:
+        a_held_partition_hands_out_nothing_while_the_others_flow_on,
+        a_held_partition_goes_on_where_it_is_sought,
+        a_place_that_is_not_there_is_told_once_its_partition_is_held_no_more;
     lost:
         a_place_that_retention_removed_is_out_of_range,
         a_place_past_the_end_is_out_of_range,

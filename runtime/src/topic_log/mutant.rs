@@ -148,6 +148,14 @@ impl SinkLog for Mutated<Box<dyn SinkLog>> {
         self.log.seek(offsets).await
     }
 
+    fn hold(&mut self, partitions: &[TopicPartition]) {
+        self.log.hold(partitions);
+    }
+
+    fn resume(&mut self, partitions: &[TopicPartition]) {
+        self.log.resume(partitions);
+    }
+
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         self.log.release(partitions).await
     }

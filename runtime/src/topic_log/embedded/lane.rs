@@ -27,6 +27,7 @@ struct Slot {
     fetched: i64,
     delivered: i64,
     state: State,
+    held: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +137,8 @@ impl Lane {
             for (partition, Partition { stream, .. }) in topic.numbered() {
                 let own = u32::try_from(partition).is_ok_and(|p| p % self.tasks == self.lane);
                 let at = TopicPartition { topic: Arc::clone(&topic.name), partition };
-                let slot = Slot { at, topic_id: topic.id.clone(), stream, fetched: 0, delivered: 0, state: State::Waiting };
+                let (topic_id, state) = (topic.id.clone(), State::Waiting);
+                let slot = Slot { at, topic_id, stream, fetched: 0, delivered: 0, state, held: false };
                 slots.extend(own.then_some(slot));
             }
         }
@@ -160,7 +162,7 @@ impl Lane {
     async fn fetch(&mut self, catalog: &Catalog, limits: BatchLimits) -> Result<(), LogError> {
         let has_more = |slot: &&Slot| {
             // Also where the place has fallen below the beginning: the fetch then says so.
-            slot.state == State::Flowing && catalog.ends(&slot.at).is_none_or(|ends| slot.fetched < ends.high)
+            slot.state == State::Flowing && !slot.held && catalog.ends(&slot.at).is_none_or(|ends| slot.fetched < ends.high)
         };
         let spans: Vec<_> = self.slots.iter().filter(has_more).map(Slot::span).collect();
         let records = limits.records.max(1).saturating_sub(self.filling.batch.len());
@@ -219,7 +221,7 @@ impl Lane {
             let ends = catalog.ends(at);
             let group = self.group.clone();
             let slot = self.slot(at)?;
-            (slot.fetched, slot.delivered) = (*offset, *offset);
+            (slot.fetched, slot.delivered, slot.held) = (*offset, *offset, false);
             let fits = ends.is_some_and(|ends| (ends.low..=ends.high).contains(offset));
             slot.state = if fits { State::Flowing } else { State::Stopped };
             let gap = ends.map_or(Gap { low: 0, high: 0 }, |ends| Gap { low: ends.low, high: ends.high });
@@ -232,10 +234,18 @@ impl Lane {
         Ok(())
     }
 
+    /// One that is held stands before its gap: what was read of it is not done yet.
+    fn next_stop(&mut self) -> Option<(TopicPartition, Lost)> {
+        let held = |at: &TopicPartition| self.slots.iter().any(|slot| slot.held && slot.at == *at);
+        let index = self.stops.iter().position(|(at, _)| !held(at))?;
+        self.stops.remove(index)
+    }
+
     fn caught_up(&self) -> bool {
         let catalog = self.shared.catalog.borrow();
         let at_end = |slot: &Slot| catalog.ends(&slot.at).is_some_and(|ends| slot.delivered >= ends.high);
-        let done = |slot: &Slot| slot.state == State::Stopped || (slot.state == State::Flowing && at_end(slot));
+        let flown = |slot: &Slot| slot.state == State::Stopped || (slot.state == State::Flowing && at_end(slot));
+        let done = |slot: &Slot| !slot.held && flown(slot);
         self.newest() && self.stops.is_empty() && self.slots.iter().all(done)
     }
 
@@ -299,7 +309,7 @@ impl SinkLog for Lane {
                 return Ok(self.deliver());
             }
             if linger.is_none()
-                && let Some((at, lost)) = self.stops.pop_front()
+                && let Some((at, lost)) = self.next_stop()
             {
                 return Ok(SinkEvent::OutOfRange(at, lost));
             }
@@ -337,6 +347,16 @@ impl SinkLog for Lane {
 
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
         self.place(offsets)
+    }
+
+    fn hold(&mut self, partitions: &[TopicPartition]) {
+        // What the unfinished batch has of them must not go out; it costs little to read it again.
+        self.rewind();
+        self.slots.iter_mut().filter(|slot| partitions.contains(&slot.at)).for_each(|slot| slot.held = true);
+    }
+
+    fn resume(&mut self, partitions: &[TopicPartition]) {
+        self.slots.iter_mut().filter(|slot| partitions.contains(&slot.at)).for_each(|slot| slot.held = false);
     }
 
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {

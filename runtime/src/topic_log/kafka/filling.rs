@@ -54,15 +54,27 @@ impl Filling {
         taken
     }
 
-    /// Drops the records of these partitions.
-    pub(super) fn drop_of(&mut self, partitions: &[TopicPartition]) {
-        let dropped = |r: &Record<'_>| partitions.iter().any(|at| r.partition == at.partition && r.topic == &*at.topic);
-        let dropped: Vec<bool> = self.batch.records().map(|record| dropped(&record)).collect();
-        if dropped.contains(&true) {
-            self.batch = self.batch.select(|index| !dropped.get(index).copied().unwrap_or(false));
+    /// Takes the records of these partitions out.
+    pub(super) fn take_of(&mut self, partitions: &[TopicPartition]) -> Batch {
+        let of = |r: &Record<'_>| partitions.iter().any(|at| r.partition == at.partition && r.topic == &*at.topic);
+        let of: Vec<bool> = self.batch.records().map(|record| of(&record)).collect();
+        if !of.contains(&true) {
+            return Batch::default();
         }
+        let is = |index: usize| of.get(index).copied().unwrap_or(false);
+        let taken = self.batch.select(is);
+        self.batch = self.batch.select(|index| !is(index));
         if self.batch.is_empty() {
             self.since = None;
+        }
+        taken
+    }
+
+    /// Adds records that were taken out before.
+    pub(super) fn put_back(&mut self, records: &Batch) {
+        for record in records.records() {
+            self.batch.push(&record);
+            self.since.get_or_insert_with(Instant::now);
         }
     }
 }

@@ -19,6 +19,7 @@ use super::filling::Filling;
 use super::group::{Group, New, Notice, Queue, SinkConsumer};
 use super::native;
 use super::place::{no_answer, resolve};
+use crate::batch::Batch;
 use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, Start, TopicPartition, Wanted};
 
 /// Queues are looked at this often even where nothing woke the lane.
@@ -37,6 +38,8 @@ pub(super) struct Slot {
     pub(super) state: Phase,
     /// It does not fetch: it was not placed yet.
     pub(super) paused: bool,
+    /// Nothing of it is handed out; what the batch that is being filled had of it waits here.
+    pub(super) held: Option<Batch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,19 +117,28 @@ impl Lane {
             at_end: false,
             state: Phase::Waiting,
             paused: true,
+            held: None,
         });
         assignment
     }
 
-    /// Forgets what was read of these partitions and not handed out.
+    /// Forgets what was read of these partitions and not handed out; they are held no more.
     pub(super) fn drop_read(&mut self, partitions: &[TopicPartition]) {
-        self.filling.drop_of(partitions);
+        self.filling.take_of(partitions);
         self.stops.retain(|(at, _)| !partitions.contains(at));
+        self.slots.iter_mut().filter(|slot| partitions.contains(&slot.at)).for_each(|slot| slot.held = None);
+    }
+
+    /// The next partition to say of that its place does not exist, and that place. One that is held stands before it: what was
+    /// read of it is not done yet.
+    fn next_stop(&self) -> Option<(TopicPartition, Option<i64>)> {
+        let held = |at: &TopicPartition| self.slots.iter().any(|slot| slot.held.is_some() && slot.at == *at);
+        self.stops.iter().find(|(at, _)| !held(at)).cloned()
     }
 
     /// Takes what has arrived, partition by partition, until the batch is full.
     fn fill(&mut self, limits: BatchLimits) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.state == Phase::Flowing) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == Phase::Flowing && slot.held.is_none()) {
             while !self.filling.is_full(limits) {
                 match slot.queue.poll(Duration::ZERO) {
                     None => break,
@@ -201,10 +213,10 @@ impl SinkLog for Lane {
                 return Ok(self.deliver(limits));
             }
             if linger.is_none()
-                && let Some((at, offset)) = self.stops.front().cloned()
+                && let Some((at, offset)) = self.next_stop()
             {
                 let event = self.out_of_range(at.clone(), offset).await;
-                self.stops.pop_front();
+                self.stops.retain(|(stopped, _)| *stopped != at);
                 if let Some(event) = event {
                     return Ok(event);
                 }
@@ -256,6 +268,18 @@ impl SinkLog for Lane {
         self.place(offsets).await
     }
 
+    fn hold(&mut self, partitions: &[TopicPartition]) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.held.is_none() && partitions.contains(&slot.at)) {
+            slot.held = Some(self.filling.take_of(std::slice::from_ref(&slot.at)));
+        }
+    }
+
+    fn resume(&mut self, partitions: &[TopicPartition]) {
+        for slot in self.slots.iter_mut().filter(|slot| partitions.contains(&slot.at)) {
+            self.filling.put_back(&slot.held.take().unwrap_or_default());
+        }
+    }
+
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         self.drop_read(partitions);
         self.slots.retain(|slot| slot.state != Phase::Leaving || !partitions.contains(&slot.at));
@@ -277,8 +301,8 @@ impl SinkLog for Lane {
     fn lag(&self) -> Vec<(TopicPartition, i64)> {
         let lag = |slot: &Slot| {
             let end = native::known_end(self.consumer.client(), &slot.at.topic, slot.at.partition).unwrap_or(slot.high);
-            // Markers at the end are no records.
-            (slot.at.clone(), if slot.at_end { 0 } else { (end - slot.delivered).max(0) })
+            // Markers at the end are no records. Of a partition that is held, the end was seen before it was.
+            (slot.at.clone(), if slot.at_end && slot.held.is_none() { 0 } else { (end - slot.delivered).max(0) })
         };
         self.slots.iter().map(lag).collect()
     }
