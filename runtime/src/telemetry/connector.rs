@@ -168,6 +168,11 @@ impl ConnectorMetrics {
         lock(&self.state).recover();
     }
 
+    /// Partitions wait for a retry while the others flow on: RETRYING for this reason until `None` is told, whatever recovers.
+    pub fn held(&self, reason: Option<String>) {
+        lock(&self.state).hold(reason);
+    }
+
     #[must_use]
     pub fn task_state(&self) -> TaskState {
         lock(&self.state).state

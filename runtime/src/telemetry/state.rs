@@ -91,6 +91,8 @@ pub(super) struct Current {
     pub(super) has_run: bool,
     /// Partitions that stay stopped while the others flow on, with the reason.
     pub(super) stopped: BTreeMap<String, String>,
+    /// What waits for a retry while the rest flows on.
+    held: Option<String>,
 }
 
 impl Default for Current {
@@ -102,6 +104,7 @@ impl Default for Current {
             up: false,
             has_run: false,
             stopped: BTreeMap::new(),
+            held: None,
         }
     }
 }
@@ -119,13 +122,27 @@ impl Current {
             TaskState::Running => (self.up, self.has_run) = (true, true),
             _ => {}
         }
+        if state.holds_nothing() {
+            self.held = None;
+        }
         self.state = state;
         self.reason = reason;
     }
 
-    /// What was retried works again.
+    /// What waits for a retry from now on while the rest flows on; `None`: nothing does any more.
+    pub(super) fn hold(&mut self, reason: Option<String>) {
+        self.held.clone_from(&reason);
+        match reason {
+            Some(_) => self.change(TaskState::Retrying, reason),
+            None => self.recover(),
+        }
+    }
+
+    /// What was retried works again; what is held still waits.
     pub(super) fn recover(&mut self) {
-        if self.state == TaskState::Retrying {
+        if self.state == TaskState::Retrying && self.held.is_some() {
+            self.reason.clone_from(&self.held);
+        } else if self.state == TaskState::Retrying {
             self.change(if self.up { TaskState::Running } else { TaskState::Starting }, None);
         }
     }

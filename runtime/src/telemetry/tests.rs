@@ -129,6 +129,26 @@ fn a_retry_before_the_task_has_come_up_does_not_make_it_running() {
 }
 
 #[test]
+fn what_is_held_keeps_its_task_retrying_whatever_else_recovers() {
+    let telemetry = Telemetry::default();
+    let metrics = telemetry.connector("out", Kind::Sink, 0);
+    metrics.state(TaskState::Running, None);
+    metrics.held(Some("orders/3 waits".to_owned()));
+    metrics.state(TaskState::Retrying, Some("database down".to_owned()));
+    assert_eq!(only_task(&telemetry).reason.unwrap(), "database down");
+    metrics.committed_now();
+    assert_eq!((metrics.task_state(), only_task(&telemetry).reason.unwrap()), (TaskState::Retrying, "orders/3 waits".to_owned()));
+    metrics.held(None);
+    assert_eq!((metrics.task_state(), only_task(&telemetry).reason), (TaskState::Running, None));
+    // A task that starts anew holds nothing.
+    metrics.held(Some("orders/3 waits".to_owned()));
+    metrics.state(TaskState::Starting, None);
+    metrics.state(TaskState::Retrying, Some("database down".to_owned()));
+    metrics.recovered();
+    assert_eq!(metrics.task_state(), TaskState::Starting);
+}
+
+#[test]
 fn one_failed_task_makes_the_deployment_unhealthy_and_says_why() {
     let telemetry = Telemetry::default();
     telemetry.log_reached();
