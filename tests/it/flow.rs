@@ -6,6 +6,7 @@ mod buffered;
 mod components;
 mod deployment;
 mod faults;
+mod held;
 mod on_kafka;
 mod partitions;
 mod restart;

@@ -53,7 +53,9 @@ impl Running<'_> {
 
     /// These partitions are about to go: what is buffered is flushed and committed, then they are given back.
     pub(super) async fn revoked(&mut self, list: &[TopicPartition]) -> Result<(), TaskError> {
+        self.forget_held(list);
         self.flush().await?;
+        self.report_in_flight(0);
         self.owned.retain(|p| !list.contains(p));
         self.awaiting.forget(list);
         list.iter().for_each(|p| self.task.grants.metrics.partition_gone(&p.to_string()));
@@ -90,7 +92,10 @@ impl Running<'_> {
         }
         let Some(guest) = self.guest.as_mut() else { return Ok(()) };
         match guest.flush().await {
-            Ok(()) => self.commit_buffered().await,
+            Ok(()) => {
+                self.held.flushed();
+                self.commit_buffered().await
+            }
             Err(error @ GuestError::Fatal(_)) => Err(error.into()),
             Err(error @ GuestError::Died { .. }) => {
                 Err(TaskError::Died(format!("flush failed, records are delivered again: {error}")))

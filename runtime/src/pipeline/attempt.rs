@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
-use crate::config::AfterBudget;
 use crate::guest::{GuestError, SinkGuest};
 use crate::outcome::{Rejection, Written};
 use crate::pipeline::TaskError;
@@ -52,10 +51,7 @@ impl Running<'_> {
         if self.wait(message, after).await? {
             return Ok(None);
         }
-        match self.task.config.connector.retry.then {
-            AfterBudget::DeadLetter => Ok(Some(Rejection::new("retry.exhausted", message))),
-            AfterBudget::Stop => Err(TaskError::Failed(format!("gave up after {} tries: {message}", self.backoff.attempt()))),
-        }
+        self.exhausted(message, self.backoff.attempt()).map(Some)
     }
 
     /// A fresh, open instance that knows its partitions. Answers the offsets that the target itself keeps.

@@ -13,7 +13,7 @@ use crate::topic_log::LogError;
 impl Running<'_> {
     /// Writes dead letters and waits until they are confirmed; a failed write stops here, it never drops one (invariant 2).
     pub(super) async fn bury(&mut self, delivery: &Delivery, piece: &mut Piece, burials: Vec<Burial>) -> Result<(), TaskError> {
-        let fresh: Vec<_> = burials.into_iter().filter(|b| !piece.buried.contains(&b.input)).collect();
+        let fresh: Vec<_> = burials.into_iter().filter(|b| !piece.settled.buried.contains(&b.input)).collect();
         if fresh.is_empty() {
             return Ok(());
         }
@@ -52,7 +52,7 @@ impl Running<'_> {
             }
         }
         fault_point::pass(Phase::Buried, fresh.len());
-        piece.buried.extend(fresh.iter().map(|b| b.input));
+        piece.settled.buried.extend(fresh.iter().map(|b| b.input));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! One batch of a sink on its way: what came in, what goes out, and which inputs are done once a piece of it is delivered.
-//! Pure bookkeeping; the calls stand in `pipeline/sink.rs`.
+//! Pure bookkeeping; the calls stand in `pipeline/pieces.rs`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use crate::batch::Batch;
 use crate::dead_letter::Stage;
 use crate::outcome::Rejection;
 use crate::pipeline::Tally;
+use crate::pipeline::renumber::{Numbers, Renumbered};
+use crate::pipeline::settled::Settled;
 use crate::topic_log::TopicPartition;
 use crate::transform::{Applied, Reject};
 
@@ -33,8 +35,8 @@ pub struct Piece {
     inputs: Range<usize>,
     /// How often a guest died on exactly this piece.
     pub deaths: u32,
-    /// Inputs whose dead letters are confirmed already: a repeated try does not write them again.
-    pub buried: HashSet<usize>,
+    /// What earlier tries have settled of it.
+    pub settled: Settled,
 }
 
 /// A record that has to go to the dead-letter topic.
@@ -51,6 +53,13 @@ impl Piece {
     pub fn input_count(&self) -> usize {
         self.inputs.len()
     }
+
+    /// The same piece in a selection of its delivery; `None`: nothing of it was selected.
+    #[must_use]
+    pub fn renumbered(&self, to: &Renumbered) -> Option<Self> {
+        let (inputs, outputs) = (to.inputs.range(&self.inputs), to.outputs.range(&self.outputs));
+        (!inputs.is_empty()).then(|| Self { outputs, inputs, deaths: self.deaths, settled: self.settled.renumbered(to) })
+    }
 }
 
 impl Delivery {
@@ -62,17 +71,39 @@ impl Delivery {
     /// The whole batch as one piece.
     #[must_use]
     pub fn whole(&self) -> Piece {
-        Piece { outputs: 0..self.output.len(), inputs: 0..self.input.len(), deaths: 0, buried: HashSet::new() }
+        Piece { outputs: 0..self.output.len(), inputs: 0..self.input.len(), deaths: 0, settled: Settled::default() }
     }
 
-    /// The output records of a piece.
+    /// The outputs of a piece that the sink has yet to answer for, in order.
     #[must_use]
-    pub fn records(&self, piece: &Piece) -> Batch {
-        if piece.outputs == (0..self.output.len()) {
+    pub fn open(&self, piece: &Piece) -> Vec<usize> {
+        piece.outputs.clone().filter(|output| piece.settled.is_open(*output)).collect()
+    }
+
+    /// The output records at these indices, which are in order.
+    #[must_use]
+    pub fn records(&self, outputs: &[usize]) -> Batch {
+        if outputs.len() == self.output.len() {
             self.output.clone()
         } else {
-            self.output.select(|i| piece.outputs.contains(&i))
+            self.output.select(|i| outputs.binary_search(&i).is_ok())
         }
+    }
+
+    /// These inputs with what became of them, and the indices that they have there.
+    #[must_use]
+    pub fn select(&self, stays: &[bool]) -> (Self, Renumbered) {
+        let chosen = |input: u32| stays.get(input as usize).copied().unwrap_or(false);
+        let outputs: Vec<bool> = self.origin.iter().map(|input| chosen(*input)).collect();
+        let to = Renumbered { inputs: Numbers::new(stays), outputs: Numbers::new(&outputs) };
+        let number = |input: u32| u32::try_from(to.inputs.of(input as usize)?).ok();
+        let selected = Self {
+            input: self.input.select(|i| stays.get(i).copied().unwrap_or(false)),
+            output: self.output.select(|i| outputs.get(i).copied().unwrap_or(false)),
+            origin: self.origin.iter().filter_map(|input| number(*input)).collect(),
+            rejects: self.rejects.iter().filter_map(|r| Some(Reject { index: number(r.index)?, ..r.clone() })).collect(),
+        };
+        (selected, to)
     }
 
     /// The first and second half of a piece, in order. `None`: it holds the records of one input only.
@@ -84,7 +115,10 @@ impl Delivery {
         let cut = if begins > 0 { begins } else { origin.partition_point(|&o| o <= middle) };
         let input = *origin.get(cut)? as usize;
         let output = piece.outputs.start + cut;
-        let half = |outputs, inputs| Piece { outputs, inputs, deaths: 0, buried: piece.buried.clone() };
+        let half = |outputs, inputs| {
+            let settled = piece.settled.within(&outputs, &inputs);
+            Piece { outputs, inputs, deaths: 0, settled }
+        };
         Some((
             half(piece.outputs.start..output, piece.inputs.start..input),
             half(output..piece.outputs.end, input..piece.inputs.end),
@@ -95,13 +129,33 @@ impl Delivery {
     #[must_use]
     pub fn rest(&self, piece: &Piece) -> Piece {
         let (outputs, inputs) = (piece.outputs.start..self.output.len(), piece.inputs.start..self.input.len());
-        Piece { outputs, inputs, deaths: 0, buried: HashSet::new() }
+        Piece { outputs, inputs, deaths: 0, settled: Settled::default() }
     }
 
-    /// Input index of a piece's output record.
+    /// Input index of an output record; `None` where there is no such output.
     #[must_use]
-    pub fn input_of(&self, piece: &Piece, output: usize) -> usize {
-        self.origin.get(piece.outputs.start + output).map_or(piece.inputs.start, |&o| o as usize)
+    pub fn input_of(&self, output: usize) -> Option<usize> {
+        self.origin.get(output).map(|&input| input as usize)
+    }
+
+    /// What has to be buried of a piece: what the transforms rejected, and what its tries were refused.
+    #[must_use]
+    pub fn burials(&self, piece: &Piece) -> Vec<Burial> {
+        let refused = piece.settled.refused().map(|(output, rejection)| self.burial(piece, output, rejection));
+        self.rejected(piece).chain(refused).collect()
+    }
+
+    #[must_use]
+    pub fn burial(&self, piece: &Piece, output: usize, rejection: &Rejection) -> Burial {
+        let input = self.input_of(output).unwrap_or(piece.inputs.start);
+        Burial { input, stage: Stage::TaskPut, rejection: rejection.clone() }
+    }
+
+    /// The one input of a piece is buried whole.
+    #[must_use]
+    pub fn burials_alone(&self, piece: &Piece, rejection: &Rejection) -> Vec<Burial> {
+        let alone = self.burial(piece, piece.outputs.start, rejection);
+        self.rejected(piece).chain([alone]).collect()
     }
 
     /// What the transforms rejected among the inputs of a piece.
@@ -155,4 +209,4 @@ impl Delivery {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,8 +10,10 @@ use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
 use crate::pipeline::assign::database;
 use crate::pipeline::attempt::Attempt;
-use crate::pipeline::deliver::{Burial, Delivery, Piece};
-use crate::pipeline::sink::{Running, Tried, burial, pick, sorted};
+use crate::pipeline::deliver::{Delivery, Piece};
+use crate::pipeline::hold::Later;
+use crate::pipeline::pieces::{Tried, sorted};
+use crate::pipeline::sink::Running;
 use crate::topic_log::{Assignment, TopicPartition};
 
 /// The offsets of one task in the target's database.
@@ -90,16 +92,12 @@ impl Running<'_> {
     pub(super) async fn try_piece_once(&mut self, delivery: &Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
         #[cfg(feature = "chaos")]
         self.commit_first(delivery, piece).await?;
-        let all = delivery.records(piece);
-        // By output index: what is not offered to the sink again.
-        let mut given_up = BTreeMap::new();
         loop {
-            let open: Vec<usize> = (0..all.len()).filter(|output| !given_up.contains_key(output)).collect();
-            let records = if given_up.is_empty() { all.clone() } else { pick(&all, &open) };
+            let open = delivery.open(piece);
             if !self.begin().await? {
                 continue;
             }
-            let attempt = self.write(records).await?;
+            let attempt = self.write(delivery.records(&open)).await?;
             if !matches!(attempt, Attempt::Written(_)) {
                 // Before any wait: an open transaction holds locks.
                 self.rollback().await;
@@ -107,31 +105,33 @@ impl Running<'_> {
             match attempt {
                 Attempt::Written(written) if written.buffered => return Err(buffered()),
                 Attempt::Written(written) => {
-                    let (refused, again, after) = sorted(&open, written.outcomes);
-                    if again.is_empty() {
-                        let refused = given_up.clone().into_iter().chain(refused).collect();
-                        match self.conclude(delivery, piece, refused).await? {
-                            Committed::Yes => return self.follow(delivery, piece).await,
-                            Committed::Again => continue,
-                            Committed::Lost => return Ok(Tried::Lost),
-                        }
+                    let (refused, again) = sorted(&open, written.outcomes);
+                    if !again.is_empty() {
+                        // Nothing of the call is applied: what need not wait is written again without the rest.
+                        self.rollback().await;
+                        return Ok(Tried::Later(Later { again, message: None }));
                     }
-                    self.rollback().await;
-                    let message = format!("the target asks to send {} records again", again.len());
-                    if let Some(rejection) = self.wait_for_retry(&message, after).await? {
-                        given_up.extend(again.into_iter().map(|output| (output, rejection.clone())));
+                    match self.conclude(delivery, piece, refused).await? {
+                        Committed::Yes => return self.follow(delivery, piece).await,
+                        Committed::Again => {}
+                        Committed::Lost => return Ok(Tried::Lost),
                     }
+                }
+                Attempt::Retry { message, after } if piece.settled.waited => {
+                    return Ok(Tried::Later(Later::whole(open, message, after)));
                 }
                 Attempt::Retry { message, after } => {
                     if let Some(rejection) = self.wait_for_retry(&message, after).await? {
-                        given_up.extend(open.into_iter().map(|output| (output, rejection.clone())));
+                        open.into_iter().for_each(|output| piece.settled.refuse(output, rejection.clone()));
                     }
                 }
                 Attempt::Died(error) => return Ok(Tried::Died(error)),
                 Attempt::Unfit(rejection) if open.len() > 1 => {
                     return Ok(Tried::Refused(GuestError::Reject(rejection.message)));
                 }
-                Attempt::Unfit(rejection) => given_up.extend(open.into_iter().map(|output| (output, rejection.clone()))),
+                Attempt::Unfit(rejection) => {
+                    open.into_iter().for_each(|output| piece.settled.refuse(output, rejection.clone()));
+                }
             }
         }
     }
@@ -141,15 +141,15 @@ impl Running<'_> {
         &mut self,
         delivery: &Delivery,
         piece: &mut Piece,
-        refused: BTreeMap<usize, Rejection>,
+        refused: Vec<(usize, Rejection)>,
     ) -> Result<Committed, TaskError> {
         fault_point::pass(Phase::Write, piece.input_count());
-        let mut burials: Vec<Burial> = delivery.rejected(piece).collect();
-        burials.extend(refused.iter().map(|(output, rejection)| burial(delivery, piece, *output, rejection)));
+        let mut burials = delivery.burials(piece);
+        burials.extend(refused.iter().map(|(output, rejection)| delivery.burial(piece, *output, rejection)));
         self.bury(delivery, piece, burials).await?;
         let committed = self.commit_once(delivery, piece).await?;
         if matches!(committed, Committed::Yes) {
-            self.pending += delivery.tally(piece, refused.len());
+            self.pending += delivery.tally(piece, piece.settled.refused().count() + refused.len());
         }
         Ok(committed)
     }

@@ -76,6 +76,13 @@ impl Deployment {
         Some(Self { folder: TempDir::new().unwrap(), kafka: Some(kafka), name: format!("{test}-{now}") })
     }
 
+    /// A second worker of the same deployment, on the same cluster and warehouse.
+    pub fn twin(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::os::unix::fs::symlink(self.path("warehouse.sqlite"), folder.path().join("warehouse.sqlite")).unwrap();
+        Self { folder, kafka: self.kafka.clone(), name: self.name.clone() }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

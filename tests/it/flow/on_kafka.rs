@@ -70,3 +70,19 @@ async fn a_record_alone_is_buried_when_it_is_routed_to_a_topic_that_is_not_there
     let Some(deployment) = Deployment::kafka("flow_route") else { return };
     steps::a_record_routed_to_no_topic_is_buried_alone(&deployment, r#"{ field = "kind", to = "{t}{}" }"#).await;
 }
+
+#[tokio::test]
+async fn other_partitions_flow_on_while_one_waits_for_a_retry() {
+    for once in [true, false] {
+        let Some(deployment) = Deployment::kafka(&format!("flow_held_{once}")) else { return };
+        held::other_partitions_flow_on_while_one_waits(&deployment, once).await;
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_waits_goes_to_another_worker_with_its_records() {
+    for once in [true, false] {
+        let Some(deployment) = Deployment::kafka(&format!("flow_held_moves_{once}")) else { return };
+        held::a_partition_that_waits_goes_to_another_worker(&deployment, once).await;
+    }
+}

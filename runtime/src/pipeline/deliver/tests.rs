@@ -5,9 +5,9 @@ use super::*;
 use crate::batch::Record;
 
 /// What the transforms made of one input: how many records it became, and how often a step rejected one of them.
-type Fate = (usize, usize);
+pub type Fate = (usize, usize);
 
-fn delivery(fates: &[Fate]) -> Delivery {
+pub fn delivery(fates: &[Fate]) -> Delivery {
     let (mut input, mut applied) = (Batch::default(), Applied::default());
     let mut next = [100i64, 7];
     for (index, (outputs, rejects)) in fates.iter().enumerate() {
@@ -38,18 +38,18 @@ fn delivery(fates: &[Fate]) -> Delivery {
 }
 
 /// All pieces down to the smallest, in order.
-fn leaves(delivery: &Delivery, piece: Piece) -> Vec<Piece> {
+pub fn leaves(delivery: &Delivery, piece: Piece) -> Vec<Piece> {
     match delivery.halves(&piece) {
         None => vec![piece],
         Some((first, second)) => [leaves(delivery, first), leaves(delivery, second)].concat(),
     }
 }
 
-fn adds_up(tally: &Tally) -> bool {
+pub fn adds_up(tally: &Tally) -> bool {
     tally.read + tally.split == tally.delivered + tally.filtered + tally.dead_lettered
 }
 
-fn fates() -> impl Strategy<Value = Vec<Fate>> {
+pub fn fates() -> impl Strategy<Value = Vec<Fate>> {
     proptest::collection::vec((0usize..4, 0usize..3), 1..40)
 }
 

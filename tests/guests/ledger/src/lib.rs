@@ -17,6 +17,8 @@ struct Config {
     buffered: bool,
     /// Table of orders: `trap-in-write`, `trap-in-flush`, `fail-flush`. Each is carried out once.
     orders: Option<String>,
+    /// Table of values that are answered with `retry` as long as they stand in it, and so are later ones of their key.
+    later: Option<String>,
 }
 
 struct Row {
@@ -31,23 +33,26 @@ struct Ledger {
     table: Table,
     buffered: bool,
     orders: Option<Table>,
+    later: Option<String>,
     rows: Vec<Row>,
 }
 
 impl Sink for Ledger {
     fn open(context: &Context) -> Result<Self> {
-        let Config { connection, table, buffered, orders } = context.config()?;
+        let Config { connection, table, buffered, orders, later } = context.config()?;
         let (connection, table) = (Connection::new(connection), Table { name: table, key: Vec::new() });
         let column = |name: &str, kind| ColumnDef { name: name.to_owned(), kind, nullable: true };
         let kinds = [("topic", Kind::Text), ("partition", Kind::Int64), ("offset", Kind::Int64), ("value", Kind::Text)];
         connection.ensure(&table, &kinds.map(|(name, kind)| column(name, kind)))?;
         let orders = orders.map(|name| Table { name, key: vec!["word".to_owned()] });
-        Ok(Self { connection, table, buffered, orders, rows: Vec::new() })
+        Ok(Self { connection, table, buffered, orders, later, rows: Vec::new() })
     }
 
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
         let mut outcomes = Outcomes::accepted();
         let mut rows = Vec::new();
+        let later = self.later()?;
+        let (mut waiting, mut waited) = (Vec::new(), 0);
         for record in records {
             let value = record.value.map(|value| String::from_utf8_lossy(value).into_owned());
             match value.as_deref() {
@@ -60,7 +65,17 @@ impl Sink for Ledger {
                 }
                 _ => {}
             }
+            if value.as_ref().is_some_and(|value| later.contains(value)) || record.key.is_some_and(|key| waiting.contains(&key)) {
+                outcomes.retry(record.index);
+                waited += 1;
+                waiting.extend(record.key);
+                continue;
+            }
             rows.push(Row { topic: record.topic.to_owned(), partition: record.partition.into(), offset: record.offset, value });
+        }
+        if waited > 0 && waited == records.len() {
+            // As a sink does that finds its target away before anything of the call is delivered.
+            return Err(Error::retry("the ledger takes nothing of this"));
         }
         if self.has_order("trap-in-write")? {
             panic!("ordered to trap in write");
@@ -102,6 +117,14 @@ impl Ledger {
             None => Ok(()),
             Some(refused) => Err(Error::fatal(format!("the ledger takes all rows, but: {}", refused.reason))),
         }
+    }
+
+    /// Values to be answered with `retry`.
+    fn later(&self) -> Result<Vec<String>> {
+        let Some(later) = &self.later else { return Ok(Vec::new()) };
+        let values = self.connection.query(&format!("SELECT value FROM {later}"), Vec::new(), 100)?;
+        let text = |found| if let Some(Value::Text(text)) = found { Some(text.to_owned()) } else { None };
+        Ok(values.iter().flat_map(Column::iter).filter_map(text).collect())
     }
 
     /// Whether there is such an order; it is taken off the table.

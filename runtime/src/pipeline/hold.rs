@@ -1,0 +1,143 @@
+//! Records that the sink asks to send again later: their partitions are held, with all that is newer in them, and the others
+//! flow on. What is held is in flight, and delivered again when it is due.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::AfterBudget;
+use crate::outcome::Rejection;
+use crate::pipeline::TaskError;
+use crate::pipeline::deliver::{Delivery, Piece};
+use crate::pipeline::held::{Waiting, part};
+use crate::pipeline::sink::Running;
+use crate::topic_log::TopicPartition;
+
+/// An output that is to be sent again, with the wait that the target asks for.
+pub(super) type Wait = (usize, Option<Duration>);
+
+/// What a try leaves to be sent again.
+#[derive(Debug)]
+pub(super) struct Later {
+    pub(super) again: Vec<Wait>,
+    /// Why; `None`: it was said of single records.
+    pub(super) message: Option<String>,
+}
+
+impl Later {
+    /// The call as a whole is to be made again.
+    pub(super) fn whole(open: Vec<usize>, message: String, after: Option<Duration>) -> Self {
+        Self { again: open.into_iter().map(|output| (output, after)).collect(), message: Some(message) }
+    }
+}
+
+/// The same of one partition.
+struct Asked {
+    /// Its first input that has to be sent again.
+    first: usize,
+    outputs: Vec<usize>,
+    /// The longest wait that was asked for.
+    after: Option<Duration>,
+}
+
+/// The partitions of those outputs.
+fn by_partition(delivery: &Delivery, later: &Later) -> BTreeMap<TopicPartition, Asked> {
+    let records: Vec<_> = delivery.input.records().collect();
+    let mut asked: BTreeMap<TopicPartition, Asked> = BTreeMap::new();
+    for &(output, after) in &later.again {
+        let Some((input, record)) = delivery.input_of(output).and_then(|input| Some((input, records.get(input)?))) else {
+            continue;
+        };
+        let partition = TopicPartition { topic: Arc::from(record.topic), partition: record.partition };
+        let of = asked.entry(partition).or_insert(Asked { first: input, outputs: Vec::new(), after: None });
+        of.first = of.first.min(input);
+        of.outputs.push(output);
+        of.after = of.after.max(after);
+    }
+    asked
+}
+
+impl Running<'_> {
+    /// Holds what the first of these pieces leaves to be sent again. Answers what flows on, with its pieces. A partition whose
+    /// retry budget is used up is not held: its records are refused, or the sink stops.
+    pub(super) fn hold(
+        &mut self,
+        delivery: Delivery,
+        mut pieces: VecDeque<Piece>,
+        later: &Later,
+    ) -> Result<(Delivery, VecDeque<Piece>), TaskError> {
+        let fresh = self.new_backoff();
+        let begun = std::mem::replace(&mut self.backoff, fresh);
+        let (mut cuts, mut waits) = (BTreeMap::new(), BTreeMap::new());
+        let now = Instant::now();
+        for (partition, asked) in by_partition(&delivery, later) {
+            let by_records = || format!("the target asks to send {} records again", asked.outputs.len());
+            let message = later.message.clone().unwrap_or_else(by_records);
+            let mut backoff = begun.clone();
+            let Some(wait) = backoff.next(now, asked.after) else {
+                let rejection = self.exhausted(&message, backoff.attempt())?;
+                let front = pieces.front_mut();
+                front
+                    .into_iter()
+                    .for_each(|piece| asked.outputs.iter().for_each(|o| piece.settled.refuse(*o, rejection.clone())));
+                continue;
+            };
+            let grants = &self.task.grants;
+            let (connector, task, attempt) = (&grants.connector, grants.task, backoff.attempt());
+            tracing::warn!(connector, task, %partition, reason = message, ?wait, attempt, "retrying, other partitions flow on");
+            grants.metrics.retried(1);
+            cuts.insert(partition.clone(), asked.first);
+            waits.insert(partition, (backoff, now + wait, message));
+        }
+        if cuts.is_empty() {
+            return Ok((delivery, pieces));
+        }
+        let parts = part(&delivery, &pieces, &cuts);
+        for (partition, delivery, piece) in parts.waiting {
+            if let Some((backoff, due, message)) = waits.remove(&partition) {
+                self.held.insert(partition, Waiting { delivery, piece, backoff, due, message });
+            }
+        }
+        self.lane.hold(&cuts.into_keys().collect::<Vec<_>>());
+        self.report_held();
+        Ok((parts.flowing, parts.pieces))
+    }
+
+    /// What to reject records with once the retry budget is used up.
+    pub(super) fn exhausted(&self, message: &str, tries: u32) -> Result<Rejection, TaskError> {
+        match self.task.config.connector.retry.then {
+            AfterBudget::DeadLetter => Ok(Rejection::new("retry.exhausted", message)),
+            AfterBudget::Stop => Err(TaskError::Failed(format!("gave up after {tries} tries: {message}"))),
+        }
+    }
+
+    /// Delivers what is due, each once: records of the other partitions come between two tries. A drain does not wait for it.
+    pub(super) async fn deliver_due(&mut self) -> Result<(), TaskError> {
+        for partition in self.held.due(Instant::now()) {
+            if self.task.stop.is_requested() {
+                break;
+            }
+            // Gone meanwhile where an earlier one had it read again.
+            let Some(waiting) = self.held.take(&partition) else { continue };
+            self.backoff = waiting.backoff;
+            self.deliver_from(waiting.delivery, waiting.piece).await?;
+            if !self.held.holds(&partition) {
+                self.lane.resume(std::slice::from_ref(&partition));
+            }
+            self.report_held();
+        }
+        Ok(())
+    }
+
+    /// These partitions are read again from elsewhere, or by another owner.
+    pub(super) fn forget_held<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+        if !self.held.is_empty() {
+            self.held.forget(partitions);
+            self.report_held();
+        }
+    }
+
+    fn report_held(&self) {
+        self.task.grants.metrics.held(self.held.reason());
+    }
+}
