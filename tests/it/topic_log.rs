@@ -1,6 +1,7 @@
 //! What both topic logs must keep, rule by rule: each runs on the embedded log and, where `WHARF_TEST_KAFKA` names one, on a
-//! real Kafka. What only Kafka can get wrong stands in `kafka.rs`.
+//! real Kafka. What only Kafka can get wrong stands in `kafka.rs` and `aborted.rs`.
 
+mod aborted;
 mod append;
 mod bench;
 mod hold;
@@ -12,6 +13,7 @@ mod reader;
 mod redrive;
 mod sink;
 mod source;
+mod wire;
 
 /// Makes of each rule, an async function of a `Bench`, a test on one log.
 macro_rules! rules {

@@ -31,8 +31,9 @@ const INITS: u32 = 3;
 pub(super) struct Transactions {
     id: String,
     producer: Arc<Shipper>,
-    /// A transaction was left open by a call that nobody waited for. The lock also keeps such a call and its successor apart.
-    open: Mutex<bool>,
+    /// What went into a transaction that was left open, by a call that nobody waited for. The lock also keeps such a call and its
+    /// successor apart.
+    open: Mutex<Option<Arc<Shipment>>>,
     /// The owner is gone: loops end at their next look.
     closed: AtomicBool,
 }
@@ -86,15 +87,15 @@ impl Transactions {
     /// Records and entries in one transaction. Answers what was refused; then nothing was written.
     pub(super) fn run(&self, cargo: &Cargo<'_>, waited_for: &AtomicBool) -> Result<Vec<Failure>, LogError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if *open {
-            self.abort()?;
-            *open = false;
+        if let Some(left) = &*open {
+            self.abort(left)?;
+            *open = None;
         }
         let deadline = Instant::now() + PATIENCE;
         loop {
-            *open = true;
-            let outcome = self.attempt(cargo, waited_for)?;
-            *open = false;
+            let shipment = open.insert(Arc::default());
+            let outcome = self.attempt(cargo, shipment, waited_for)?;
+            *open = None;
             match outcome {
                 None => return Ok(Vec::new()),
                 Some(failures) if failures.iter().any(is_for_good) => return Ok(failures),
@@ -114,9 +115,13 @@ impl Transactions {
     }
 
     /// One transaction: `None` when it is committed, else it was aborted and these are the reasons.
-    fn attempt(&self, cargo: &Cargo<'_>, waited_for: &AtomicBool) -> Result<Option<Vec<Failure>>, LogError> {
+    fn attempt(
+        &self,
+        cargo: &Cargo<'_>,
+        shipment: &Arc<Shipment>,
+        waited_for: &AtomicBool,
+    ) -> Result<Option<Vec<Failure>>, LogError> {
         self.producer.begin_transaction().map_err(|e| self.end("beginning a transaction", e))?;
-        let shipment = Arc::new(Shipment::default());
         shipment.load(&self.producer, cargo.records, &BTreeSet::new());
         for (index, (key, value)) in cargo.entries.iter().enumerate() {
             let record = entry(cargo.topic, key, value.as_deref());
@@ -127,12 +132,11 @@ impl Transactions {
         }
         let failures = shipment.failures();
         if !failures.is_empty() {
-            self.empty(&shipment);
-            self.abort()?;
+            self.abort(shipment)?;
             return Ok(Some(failures));
         }
         fault_point::pass(Phase::Transaction, cargo.records.len());
-        if self.commit(&shipment, waited_for)? { Ok(None) } else { Ok(Some(Vec::new())) }
+        if self.commit(shipment, waited_for)? { Ok(None) } else { Ok(Some(Vec::new())) }
     }
 
     /// False: the transaction had to be aborted.
@@ -144,8 +148,7 @@ impl Transactions {
                 // The outcome is with the coordinator: only the same call tells it.
                 Next::Again => std::thread::sleep(PAUSE),
                 Next::Abort => {
-                    self.empty(shipment);
-                    self.abort()?;
+                    self.abort(shipment)?;
                     return Ok(false);
                 }
                 Next::End(error) => return Err(error),
@@ -154,13 +157,10 @@ impl Transactions {
         }
     }
 
-    /// Drops what is not sent yet and takes all delivery reports: an abort would wait for them in vain.
-    fn empty(&self, shipment: &Shipment) {
+    /// Drops what is not sent yet and takes all delivery reports first: an abort would wait for them in vain.
+    fn abort(&self, shipment: &Shipment) -> Result<(), LogError> {
         self.producer.purge(PurgeConfig::default().queue().inflight());
         shipment.drain(&self.producer);
-    }
-
-    fn abort(&self) -> Result<(), LogError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let Err(error) = self.producer.abort_transaction(INIT) else { return Ok(()) };
