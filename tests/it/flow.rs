@@ -7,6 +7,7 @@ mod components;
 mod deployment;
 mod faults;
 mod held;
+mod http_target;
 mod on_kafka;
 mod partitions;
 mod restart;

@@ -1,0 +1,203 @@
+//! A target behind the connector `http` that asks for patience: when it is asked again, and what follows when patience ends.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use wharf_runtime::supervisor::Outcome;
+use wharf_runtime::telemetry::TaskState;
+
+use super::*;
+
+/// What a target answers while it is busy.
+#[derive(Debug, Clone, Copy)]
+enum Busy {
+    No,
+    Seconds(u64),
+    /// A date, so many whole seconds from now.
+    Date(u64),
+    /// No word about when.
+    Silent,
+}
+
+#[derive(Debug)]
+struct Target {
+    busy: Busy,
+    /// It turns well after so many refusals.
+    refusals: usize,
+    /// Each body, when it came, and the time before which it was not to come.
+    refused: Vec<(String, SystemTime, SystemTime)>,
+    accepted: Vec<(String, SystemTime)>,
+}
+
+type Shared = Arc<Mutex<Target>>;
+
+async fn receive(State(target): State<Shared>, body: String) -> Response {
+    let (mut target, now) = (target.lock().unwrap(), SystemTime::now());
+    if target.refused.len() >= target.refusals {
+        target.busy = Busy::No;
+    }
+    let whole = UNIX_EPOCH + Duration::from_secs(now.duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let (until, asks) = match target.busy {
+        Busy::No => {
+            target.accepted.push((body, now));
+            return StatusCode::OK.into_response();
+        }
+        Busy::Silent => (now, None),
+        Busy::Seconds(seconds) => (now + Duration::from_secs(seconds), Some(seconds.to_string())),
+        Busy::Date(seconds) => {
+            let at = whole + Duration::from_secs(seconds);
+            (at, Some(httpdate(at)))
+        }
+    };
+    target.refused.push((body, now, until));
+    match asks {
+        Some(asks) => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, asks)]).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// IMF-fixdate of RFC 9110, 5.6.7.
+fn httpdate(at: SystemTime) -> String {
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][usize::try_from(days % 7).unwrap()];
+    let (mut year, mut left) = (1970, days);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    while left >= 365 + u64::from(leap(year)) {
+        left -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while left >= lengths[month] {
+        left -= lengths[month];
+        month += 1;
+    }
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{weekday}, {:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT", left + 1, months[month])
+}
+
+/// A target that refuses so many requests first, and its port.
+async fn target(busy: Busy, refusals: usize) -> (Shared, u16) {
+    let target = Arc::new(Mutex::new(Target { busy, refusals, refused: Vec::new(), accepted: Vec::new() }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = Router::new().fallback(receive).with_state(Arc::clone(&target));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (target, port)
+}
+
+/// The sink `events`, which sends one record a request.
+fn events(port: u16, more: &str) -> String {
+    format!(
+        "\n[[sink]]\nname = \"events\"\ncomponent = \"http\"\ntopics = [\"{{t}}orders\"]\nallow.http = [\"http://127.0.0.1:{port}\"]\n\
+         config = {{ url = \"http://127.0.0.1:{port}/events\", body = \"record\" }}\n{more}\n"
+    )
+}
+
+fn accepted(target: &Shared) -> Vec<String> {
+    target.lock().unwrap().accepted.iter().map(|(body, _)| body.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_target_is_left_alone_for_as_long_as_its_retry_after_says() {
+    for busy in [Busy::Seconds(2), Busy::Date(3)] {
+        let deployment = Deployment::embedded();
+        deployment.produce_values("orders", &["1", "2"]).await;
+        let (target, port) = target(busy, 1).await;
+        // By the connector's own backoff it would be asked again at once.
+        let ended = deployment.until_done(&events(port, "retry = { initial = \"1ms\", max = \"1ms\" }")).await;
+        assert_eq!(ended.outcome, Outcome::Clean);
+        assert_eq!(accepted(&target), ["1", "2"]);
+        let target = target.lock().unwrap();
+        assert_eq!(target.refused.len(), 1, "{busy:?}: {target:?}");
+        let (ref body, _, until) = target.refused[0];
+        assert!(body == "1" && target.accepted[0].1 >= until, "{busy:?}: {target:?}");
+        assert_eq!(counts(&ended.snapshot, "events"), [2, 0, 2, 0, 0]);
+        assert!(task(&ended.snapshot, "events").retried > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_says_nothing_is_asked_again_with_backoff_until_it_is_well() {
+    let deployment = Deployment::embedded();
+    deployment.produce_values("orders", &["1", "2"]).await;
+    let (target, port) = target(Busy::Silent, 5).await;
+    let ended = deployment.until_done(&events(port, "retry = { initial = \"20ms\", max = \"80ms\" }")).await;
+    assert_eq!(ended.outcome, Outcome::Clean);
+    assert_eq!(accepted(&target), ["1", "2"]);
+    let target = target.lock().unwrap();
+    assert!(target.refused.iter().all(|(body, ..)| body == "1"), "nothing newer goes first: {target:?}");
+    // Half of a delay is random, and it doubles to its cap.
+    let came: Vec<_> = target.refused.iter().map(|(_, at, _)| *at).chain([target.accepted[0].1]).collect();
+    let pauses: Vec<_> = came.windows(2).map(|pair| pair[1].duration_since(pair[0]).unwrap()).collect();
+    for (pause, least) in pauses.iter().zip([10, 20, 40, 40, 40]) {
+        assert!(*pause >= Duration::from_millis(least), "{pauses:?}");
+    }
+    assert_eq!(counts(&ended.snapshot, "events"), [2, 0, 2, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_is_still_refused_when_the_budget_is_used_up_becomes_a_dead_letter_and_the_rest_goes_on() {
+    // Asked to wait for longer than there is time, it is not waited at all.
+    for busy in [Busy::Silent, Busy::Seconds(3600), Busy::Date(3600)] {
+        let deployment = Deployment::embedded();
+        deployment.produce_values("orders", &["1"]).await;
+        let (target, port) = target(busy, usize::MAX).await;
+        let more = "retry = { initial = \"10ms\", max = \"50ms\", budget = \"300ms\", then = \"dead-letter\" }";
+        let ended = deployment.until_done(&events(port, more)).await;
+        assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
+        assert_eq!(accepted(&target), [""; 0]);
+        let dead = deployment.read("dlq.flow.events").await;
+        let told: Vec<_> = dead.iter().map(|row| (row.code(), row.text())).collect();
+        assert_eq!(told, [("retry.exhausted", "1".to_owned())], "{busy:?}");
+        assert!(dead[0].header("__connect.errors.exception.message").contains("503"), "{dead:?}");
+        let asked = target.lock().unwrap().refused.len();
+        assert!(if matches!(busy, Busy::Silent) { asked > 2 } else { asked == 1 }, "{busy:?}: {asked}");
+        assert_eq!(counts(&ended.snapshot, "events"), [1, 0, 0, 0, 1]);
+        assert_eq!(deployment.offsets("events"), ["0|1"]);
+        // A target that is well again gets what comes next.
+        deployment.produce_values("orders", &["2"]).await;
+        target.lock().unwrap().refusals = 0;
+        assert_eq!(deployment.until_done(&events(port, more)).await.outcome, Outcome::Clean);
+        assert_eq!(accepted(&target), ["2"]);
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_is_told_to_stop_at_the_end_of_its_budget_keeps_its_offset() {
+    let deployment = Deployment::embedded();
+    deployment.produce_values("orders", &["1", "2"]).await;
+    let (target, port) = target(Busy::Silent, usize::MAX).await;
+    let body = events(port, "retry = { initial = \"10ms\", max = \"50ms\", budget = \"300ms\", then = \"stop\" }");
+    let ended = deployment.until_done(&body).await;
+    assert_eq!(ended.outcome, Outcome::AllFailed);
+    let why = reason(&ended.snapshot, "events");
+    assert!(why.contains("gave up after") && why.contains("503"), "{why}");
+    assert_eq!(deployment.offsets("events"), [""; 0]);
+    assert_eq!(deployment.read("dlq.flow.events").await, []);
+    assert_eq!(counts(&ended.snapshot, "events"), [0; 5]);
+    target.lock().unwrap().refusals = 0;
+    assert_eq!(deployment.until_done(&body).await.outcome, Outcome::Clean);
+    assert_eq!(accepted(&target), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_a_target_that_asked_for_an_hour() {
+    let deployment = Deployment::embedded();
+    deployment.produce_values("orders", &["1"]).await;
+    let (_target, port) = target(Busy::Seconds(3600), usize::MAX).await;
+    let running = deployment.start(&events(port, "")).await;
+    running.when("RETRYING", |snapshot| task(snapshot, "events").state == TaskState::Retrying).await;
+    let ended = running.drain().await;
+    // Before the deadline of the drain: a stop cuts the wait short.
+    assert_eq!(ended.outcome, Outcome::Clean);
+    assert!(reason(&ended.snapshot, "events").contains("comes again at the next start"), "{ended:#?}");
+    assert_eq!(deployment.offsets("events"), [""; 0]);
+    assert_eq!(counts(&ended.snapshot, "events"), [0; 5]);
+}
