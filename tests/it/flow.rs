@@ -8,6 +8,8 @@ mod deployment;
 mod faults;
 mod held;
 mod http_target;
+mod members;
+mod missing;
 mod on_kafka;
 mod partitions;
 mod restart;

@@ -83,6 +83,26 @@ impl Deployment {
         Self { folder, kafka: self.kafka.clone(), name: self.name.clone() }
     }
 
+    /// The same deployment once more, in a folder of its own: another worker, where the log is Kafka.
+    pub fn beside(&self) -> Self {
+        Self { folder: TempDir::new().unwrap(), kafka: self.kafka.clone(), name: self.name.clone() }
+    }
+
+    /// Another deployment on the same log.
+    pub fn renamed(&self, suffix: &str) -> Self {
+        Self { name: format!("{}-{suffix}", self.name), ..self.beside() }
+    }
+
+    /// Its name, as in the names of its groups.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bootstrap servers of its log.
+    pub fn bootstrap(&self) -> &str {
+        self.kafka.as_deref().expect("on Kafka")
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
