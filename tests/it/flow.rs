@@ -10,6 +10,7 @@ mod held;
 mod http_target;
 mod members;
 mod missing;
+mod offsets_table;
 mod on_kafka;
 mod partitions;
 mod restart;
