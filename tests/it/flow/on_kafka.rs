@@ -86,3 +86,21 @@ async fn a_partition_that_waits_goes_to_another_worker_with_its_records() {
         held::a_partition_that_waits_goes_to_another_worker(&deployment, once).await;
     }
 }
+
+#[tokio::test]
+async fn several_polls_share_one_transaction() {
+    let Some(deployment) = Deployment::kafka("flow_one_transaction") else { return };
+    let scene = |value: &str| format!("{{ records = [{{ value = \"{value}\" }}] }}");
+    let scenes = ["a", "b", "c", "d"].map(scene).join(", ");
+    // The end of the script closes the transaction, long before its time is up.
+    let body = format!(
+        "\n[[source]]\nname = \"script\"\ncomponent = \"script\"\ntopic = \"{{t}}orders\"\nformat = \"bytes\"\n\
+         batch = {{ linger = \"60s\" }}\nconfig = {{ scenes = [{scenes}] }}\n"
+    );
+    assert_eq!(deployment.until_done(&body).await.outcome, Outcome::Clean);
+    let more = format!("{scenes}, {}", scene("e"));
+    assert_eq!(deployment.until_done(&body.replace(&scenes, &more)).await.outcome, Outcome::Clean);
+    // The marker of each transaction takes an offset.
+    let rows: Vec<_> = deployment.read("orders").await.iter().map(|row| format!("{} {}", row.offset, row.text())).collect();
+    assert_eq!(rows, ["0 a", "1 b", "2 c", "3 d", "5 e"]);
+}
