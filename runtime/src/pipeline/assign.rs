@@ -7,7 +7,7 @@ use crate::capability::sql::SqlError;
 use crate::guest::GuestError;
 use crate::pipeline::TaskError;
 use crate::pipeline::sink::Running;
-use crate::topic_log::{Assignment, LogError, Lost, TopicPartition};
+use crate::topic_log::{Assignment, LogError, Lost, Start, TopicPartition};
 
 impl Running<'_> {
     /// New partitions: go on from where the target says, else the database's offsets, else the group's, else by `start`.
@@ -20,6 +20,7 @@ impl Running<'_> {
         let kept_by_target = kept_by_target.get(self.owned.len() - list.len()..).unwrap_or_default().to_vec();
         let stored = self.stored_offsets(&list).await?;
         let mut starts = Vec::with_capacity(list.len());
+        let mut found = Vec::new();
         for (index, assignment) in list.iter().enumerate() {
             let target = kept_by_target.get(index).copied().flatten();
             let stored = stored.get(index).copied().flatten();
@@ -34,7 +35,11 @@ impl Running<'_> {
             }
             let offset = match target.or(stored).or(assignment.committed) {
                 Some(offset) => offset,
-                None => self.lane.resolve_start(&assignment.partition).await?,
+                None => {
+                    let offset = self.lane.resolve_start(&assignment.partition).await?;
+                    found.push((assignment.partition.clone(), offset));
+                    offset
+                }
             };
             // Past the end, as far as is known, no row is made: the log says so next, and the partition stops.
             if stored.is_some() || offset <= assignment.high {
@@ -42,7 +47,17 @@ impl Running<'_> {
             }
             starts.push((assignment.partition.clone(), offset));
         }
-        Ok(self.lane.begin(&starts).await?)
+        self.lane.begin(&starts).await?;
+        self.keep_start(found).await
+    }
+
+    /// `start` counts once: were it asked again before a first record was delivered, what has come since would be passed over.
+    /// The database has a row by then, and the earliest record is the same one each time.
+    async fn keep_start(&mut self, found: Vec<(TopicPartition, i64)>) -> Result<(), TaskError> {
+        if found.is_empty() || self.task.offsets.is_some() || self.task.config.start == Start::Earliest {
+            return Ok(());
+        }
+        self.commit(found).await
     }
 
     /// This partition stays where it is, the others flow on.
@@ -107,11 +122,18 @@ impl Running<'_> {
 
     /// Commits what is confirmed.
     pub(super) async fn commit_buffered(&mut self) -> Result<(), TaskError> {
-        let mut offsets = self.awaiting.durable();
+        let offsets = self.awaiting.durable();
+        self.commit(offsets).await?;
+        self.settle_pending();
+        Ok(())
+    }
+
+    /// Until the log has them; those of partitions that went are left out.
+    async fn commit(&mut self, mut offsets: Vec<(TopicPartition, i64)>) -> Result<(), TaskError> {
         let mut backoff = self.new_backoff();
         loop {
             match self.lane.commit(&offsets).await {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 Err(LogError::Retry(message)) => {
                     if !self.pause(&mut backoff, &format!("committing offsets: {message}"), None).await? {
                         return Err(TaskError::Restart(format!("offsets could not be committed: {message}")));
@@ -128,8 +150,6 @@ impl Running<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.settle_pending();
-        Ok(())
     }
 }
 

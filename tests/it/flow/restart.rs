@@ -125,3 +125,31 @@ async fn on_kafka_and_postgresql_every_record_arrives_exactly_once_over_drains_a
     let ended = deployment.until_done(&body).await;
     assert_eq!((counts(&ended.snapshot, "files"), counts(&ended.snapshot, "table")), ([0; 5], [0; 5]));
 }
+
+async fn what_came_while_a_sink_that_starts_at_the_end_was_away_is_delivered(deployment: Deployment) {
+    for once in [true, false] {
+        let table = format!("once_{once}");
+        let body = ledger("", &format!("exactly-once = {once}\nstart = \"latest\""));
+        let body = body
+            .replace("name = \"ledger\"", &format!("name = \"{table}\""))
+            .replace("table = \"ledger\"", &format!("table = \"{table}\""));
+        deployment.produce_values("orders", &["before"]).await;
+        // It has its place, and nothing to deliver.
+        assert_eq!(deployment.until_done(&body).await.outcome, Outcome::Clean);
+        deployment.produce_values("orders", &["a", "b"]).await;
+        let ended = deployment.until_done(&body).await;
+        assert_eq!(counts(&ended.snapshot, &table), [2, 0, 2, 0, 0], "exactly-once = {once}");
+        assert_eq!(entered(&deployment, &table), ["a", "b"]);
+    }
+}
+
+#[tokio::test]
+async fn what_came_while_a_sink_that_starts_at_the_end_was_away_is_delivered_on_the_embedded_log() {
+    what_came_while_a_sink_that_starts_at_the_end_was_away_is_delivered(Deployment::embedded()).await;
+}
+
+#[tokio::test]
+async fn what_came_while_a_sink_that_starts_at_the_end_was_away_is_delivered_on_kafka() {
+    let Some(deployment) = Deployment::kafka("flow_latest") else { return };
+    what_came_while_a_sink_that_starts_at_the_end_was_away_is_delivered(deployment).await;
+}
