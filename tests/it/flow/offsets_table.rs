@@ -54,9 +54,12 @@ async fn two_deployments_of_one_topic_keep_apart_in_one_database() {
     let second = first.renamed("second");
     let values: Vec<_> = (0..100).map(|n| n.to_string()).collect();
     let values: Vec<_> = values.iter().map(String::as_str).collect();
-    first.produce_values("orders", &values).await;
+    first.produce_values("orders", &values[..50]).await;
     let t = first.topic("");
     let (one, two) = (into("first", &db.url, &t), into("second", &db.url, &t));
+    // What the one has read says nothing of the other.
+    assert_eq!(first.until_done(&one).await.outcome, Outcome::Clean);
+    first.produce_values("orders", &values[50..]).await;
     for _ in 0..2 {
         let (a, b) = tokio::join!(first.until_done(&one), second.until_done(&two));
         assert_eq!((a.outcome, b.outcome), (Outcome::Clean, Outcome::Clean));
