@@ -81,7 +81,8 @@ config = { path = "in", key = ["k"], interval = "100ms" }
     running.when_settled("files", 60).await;
     let topic = deployment.read("orders").await;
     let place = topic.iter().find(|row| row.text() == HELD).unwrap();
-    let of = |partition: i32| topic.iter().filter(|row| row.partition == partition).map(|row| row.text()).collect::<Vec<_>>();
+    let of =
+        |partition: i32| topic.iter().filter(|row| row.partition == partition).map(deployment::Row::text).collect::<Vec<_>>();
     let other = of(1 - place.partition);
     assert!((10..50).contains(&other.len()), "both partitions have records");
     let arrived = |deployment: &Deployment| entered_of(deployment, 1 - place.partition);
@@ -93,7 +94,8 @@ config = { path = "in", key = ["k"], interval = "100ms" }
     assert!(why.contains(&format!("orders/{} waiting", place.partition)), "{why}");
     // Nothing newer than the batch that it was in was sent.
     let meanwhile = entered_of(deployment, place.partition);
-    let newer = |value: &String| of(place.partition).iter().position(|v| v == value).unwrap() as i64 > place.offset + 4;
+    let batch_end = usize::try_from(place.offset).unwrap() + 4;
+    let newer = |value: &String| of(place.partition).iter().position(|v| v == value).unwrap() > batch_end;
     assert!(!meanwhile.contains(&HELD.to_owned()) && !meanwhile.iter().any(newer), "{meanwhile:?}");
 
     let_go(deployment);

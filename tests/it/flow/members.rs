@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::groups::GroupInfo;
 use wharf_runtime::supervisor::Outcome;
 
 use super::*;
@@ -21,7 +22,7 @@ fn members(deployment: &Deployment, sink: &str) -> Vec<String> {
     let group = format!("wharf.{}.{sink}", deployment.name());
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", deployment.bootstrap()).create().unwrap();
     let list = consumer.fetch_group_list(Some(&group), Duration::from_secs(20)).unwrap();
-    list.groups().iter().flat_map(|group| group.members()).map(|member| member.id().to_owned()).collect()
+    list.groups().iter().flat_map(GroupInfo::members).map(|member| member.id().to_owned()).collect()
 }
 
 /// When the first request came, how many were refused, and what was accepted.
@@ -66,9 +67,9 @@ async fn a_sink_that_takes_longer_than_the_poll_interval_stays_a_member_and_deli
     assert_eq!((before.len(), &before), (1, &after), "it left and joined again");
     assert_eq!(row(&snapshot, "events").restarts, 0);
     assert_eq!(running.drain().await.outcome, Outcome::Clean);
-    let (_, refused, accepted) = &*slow.lock().unwrap();
-    assert!(*refused > 2, "it was asked again and again: {refused}");
-    assert_eq!(*accepted, ["1", "2", "3"]);
+    let (_, refused, accepted) = slow.lock().unwrap().clone();
+    assert!(refused > 2, "it was asked again and again: {refused}");
+    assert_eq!(accepted, ["1", "2", "3"]);
     // Committed as well: nothing comes again.
     assert_eq!(counts(&deployment.until_done(&body).await.snapshot, "events"), [0; 5]);
 }
