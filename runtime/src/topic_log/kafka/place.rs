@@ -95,7 +95,11 @@ impl Lane {
     pub(super) async fn caught_up(&self) -> Result<bool, LogError> {
         let counts = |slot: &&Slot| slot.state != Phase::Stopped;
         let Some((since, owned)) = self.group.settled(self.lane) else { return Ok(false) };
-        if !self.slots.iter().filter(counts).all(|slot| slot.state == Phase::Flowing && slot.at_end && slot.held.is_none()) {
+        // Also one that has stopped: what was read of it is not done, and why it stopped is not told yet.
+        if self.slots.iter().any(|slot| slot.held.is_some()) {
+            return Ok(false);
+        }
+        if !self.slots.iter().filter(counts).all(|slot| slot.state == Phase::Flowing && slot.at_end) {
             return Ok(false);
         }
         let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
