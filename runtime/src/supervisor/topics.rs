@@ -37,13 +37,15 @@ pub(super) async fn create(config: &Config, log: &dyn TopicLog, telemetry: &Tele
 /// Where nothing is created: says which topics are not there before a record needs one. Without rights to see a topic it is
 /// not there either, so this only tells.
 async fn tell_missing(config: &Config, log: &dyn TopicLog) -> Result<(), LogError> {
-    let there: Vec<String> = match log.topics().await {
+    let specs = specs(config);
+    let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    let there: Vec<String> = match log.find_topics(&names).await {
         Ok(topics) => topics.into_iter().map(|topic| topic.name).collect(),
         // The log's identity is waited for next.
         Err(LogError::Retry(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
-    for spec in specs(config).iter().filter(|spec| !there.contains(&spec.name)) {
+    for spec in specs.iter().filter(|spec| !there.contains(&spec.name)) {
         tracing::warn!(topic = spec.name, "this topic does not exist and `create` is off: what goes there will be refused");
     }
     Ok(())
