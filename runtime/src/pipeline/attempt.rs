@@ -6,6 +6,9 @@ use crate::batch::Batch;
 use crate::guest::{GuestError, SinkGuest};
 use crate::outcome::{Rejection, Written};
 use crate::pipeline::TaskError;
+use crate::pipeline::deliver::Piece;
+use crate::pipeline::hold::Later;
+use crate::pipeline::pieces::Tried;
 use crate::pipeline::sink::Running;
 use crate::retry::Backoff;
 use crate::telemetry::TaskState;
@@ -14,6 +17,11 @@ use crate::topic_log::TopicPartition;
 /// What one call of the sink came to.
 pub(super) enum Attempt {
     Written(Written),
+    Failed(Failed),
+}
+
+/// Why a call has written nothing.
+pub(super) enum Failed {
     /// It asks to be called again.
     Retry {
         message: String,
@@ -35,10 +43,33 @@ impl Running<'_> {
         };
         match guest.write(records).await {
             Ok(written) => Ok(Attempt::Written(written)),
-            Err(GuestError::Reject(reason)) => Ok(Attempt::Unfit(Rejection::new("sink.rejected", reason))),
-            Err(GuestError::Retry { message, after }) => Ok(Attempt::Retry { message, after }),
-            Err(error @ GuestError::Died { .. }) => Ok(Attempt::Died(error)),
+            Err(GuestError::Reject(reason)) => Ok(Attempt::Failed(Failed::Unfit(Rejection::new("sink.rejected", reason)))),
+            Err(GuestError::Retry { message, after }) => Ok(Attempt::Failed(Failed::Retry { message, after })),
+            Err(error @ GuestError::Died { .. }) => Ok(Attempt::Failed(Failed::Died(error))),
             Err(error @ GuestError::Fatal(_)) => Err(error.into()),
+        }
+    }
+
+    /// What a failed call means for its piece, of which it held the open outputs. `None`: what is open by now is to be written
+    /// again.
+    pub(super) async fn failed(&mut self, piece: &mut Piece, open: &[usize], failed: Failed) -> Result<Option<Tried>, TaskError> {
+        match failed {
+            // The target does not refuse some records, it is away: all partitions wait, but where this one alone has waited.
+            Failed::Retry { message, after } if piece.settled.waited => {
+                Ok(Some(Tried::Later(Later::whole(open, message, after))))
+            }
+            Failed::Retry { message, after } => {
+                if let Some(rejection) = self.wait_for_retry(&message, after).await? {
+                    piece.settled.refuse_all(open, &rejection);
+                }
+                Ok(None)
+            }
+            Failed::Died(error) => Ok(Some(Tried::Died(error))),
+            Failed::Unfit(rejection) if open.len() > 1 => Ok(Some(Tried::Refused(GuestError::Reject(rejection.message)))),
+            Failed::Unfit(rejection) => {
+                piece.settled.refuse_all(open, &rejection);
+                Ok(None)
+            }
         }
     }
 

@@ -96,6 +96,7 @@ impl Delivery {
         let chosen = |input: u32| stays.get(input as usize).copied().unwrap_or(false);
         let outputs: Vec<bool> = self.origin.iter().map(|input| chosen(*input)).collect();
         let to = Renumbered { inputs: Numbers::new(stays), outputs: Numbers::new(&outputs) };
+        // Never larger than the old one.
         let number = |input: u32| u32::try_from(to.inputs.of(input as usize)?).ok();
         let selected = Self {
             input: self.input.select(|i| stays.get(i).copied().unwrap_or(false)),

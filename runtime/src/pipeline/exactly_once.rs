@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::capability::sql::{OffsetMove, OffsetScope, SqlError};
 use crate::fault_point::{self, Phase};
-use crate::guest::{GuestError, SharedSession};
+use crate::guest::SharedSession;
 use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
 use crate::pipeline::assign::database;
@@ -97,12 +97,7 @@ impl Running<'_> {
             if !self.begin().await? {
                 continue;
             }
-            let attempt = self.write(delivery.records(&open)).await?;
-            if !matches!(attempt, Attempt::Written(_)) {
-                // Before any wait: an open transaction holds locks.
-                self.rollback().await;
-            }
-            match attempt {
+            match self.write(delivery.records(&open)).await? {
                 Attempt::Written(written) if written.buffered => return Err(buffered()),
                 Attempt::Written(written) => {
                     let (refused, again) = sorted(&open, written.outcomes);
@@ -117,20 +112,12 @@ impl Running<'_> {
                         Committed::Lost => return Ok(Tried::Lost),
                     }
                 }
-                Attempt::Retry { message, after } if piece.settled.waited => {
-                    return Ok(Tried::Later(Later::whole(open, message, after)));
-                }
-                Attempt::Retry { message, after } => {
-                    if let Some(rejection) = self.wait_for_retry(&message, after).await? {
-                        open.into_iter().for_each(|output| piece.settled.refuse(output, rejection.clone()));
+                Attempt::Failed(failed) => {
+                    // Before any wait: an open transaction holds locks.
+                    self.rollback().await;
+                    if let Some(tried) = self.failed(piece, &open, failed).await? {
+                        return Ok(tried);
                     }
-                }
-                Attempt::Died(error) => return Ok(Tried::Died(error)),
-                Attempt::Unfit(rejection) if open.len() > 1 => {
-                    return Ok(Tried::Refused(GuestError::Reject(rejection.message)));
-                }
-                Attempt::Unfit(rejection) => {
-                    open.into_iter().for_each(|output| piece.settled.refuse(output, rejection.clone()));
                 }
             }
         }

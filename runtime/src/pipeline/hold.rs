@@ -26,8 +26,8 @@ pub(super) struct Later {
 
 impl Later {
     /// The call as a whole is to be made again.
-    pub(super) fn whole(open: Vec<usize>, message: String, after: Option<Duration>) -> Self {
-        Self { again: open.into_iter().map(|output| (output, after)).collect(), message: Some(message) }
+    pub(super) fn whole(open: &[usize], message: String, after: Option<Duration>) -> Self {
+        Self { again: open.iter().map(|output| (*output, after)).collect(), message: Some(message) }
     }
 }
 
@@ -76,10 +76,9 @@ impl Running<'_> {
             let mut backoff = begun.clone();
             let Some(wait) = backoff.next(now, asked.after) else {
                 let rejection = self.exhausted(&message, backoff.attempt())?;
-                let front = pieces.front_mut();
-                front
-                    .into_iter()
-                    .for_each(|piece| asked.outputs.iter().for_each(|o| piece.settled.refuse(*o, rejection.clone())));
+                if let Some(piece) = pieces.front_mut() {
+                    piece.settled.refuse_all(&asked.outputs, &rejection);
+                }
                 continue;
             };
             let grants = &self.task.grants;

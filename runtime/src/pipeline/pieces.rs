@@ -125,26 +125,17 @@ impl Running<'_> {
             let open = delivery.open(piece);
             match self.write(delivery.records(&open)).await? {
                 Attempt::Written(written) => {
-                    let again = settle(piece, open, written);
+                    let again = settle(piece, &open, written);
                     if again.is_empty() {
                         break;
                     }
                     return Ok(Tried::Later(Later { again, message: None }));
                 }
-                // The target does not refuse some records, it is away: all partitions wait, but where this one alone has waited.
-                Attempt::Retry { message, after } if piece.settled.waited => {
-                    return Ok(Tried::Later(Later::whole(open, message, after)));
-                }
-                Attempt::Retry { message, after } => {
-                    if let Some(rejection) = self.wait_for_retry(&message, after).await? {
-                        open.into_iter().for_each(|output| piece.settled.refuse(output, rejection.clone()));
+                Attempt::Failed(failed) => {
+                    if let Some(tried) = self.failed(piece, &open, failed).await? {
+                        return Ok(tried);
                     }
                 }
-                Attempt::Died(error) => return Ok(Tried::Died(error)),
-                Attempt::Unfit(rejection) if open.len() == 1 => {
-                    open.into_iter().for_each(|output| piece.settled.refuse(output, rejection.clone()));
-                }
-                Attempt::Unfit(rejection) => return Ok(Tried::Refused(GuestError::Reject(rejection.message))),
             }
         }
         self.backoff.reset();
@@ -177,12 +168,12 @@ impl Running<'_> {
 }
 
 /// Notes what a call has settled of a piece. Answers what is to be sent again: nothing, then what was not refused is accepted.
-fn settle(piece: &mut Piece, open: Vec<usize>, written: Written) -> Vec<Wait> {
-    let (refused, again) = sorted(&open, written.outcomes);
+fn settle(piece: &mut Piece, open: &[usize], written: Written) -> Vec<Wait> {
+    let (refused, again) = sorted(open, written.outcomes);
     piece.settled.buffered |= written.buffered;
     if !again.is_empty() {
         let waits: BTreeSet<usize> = again.iter().map(|(output, _)| *output).collect();
-        piece.settled.accept(open.into_iter().filter(|output| !waits.contains(output)));
+        piece.settled.accept(open.iter().copied().filter(|output| !waits.contains(output)));
     }
     refused.into_iter().for_each(|(output, rejection)| piece.settled.refuse(output, rejection));
     again

@@ -34,6 +34,10 @@ impl Settled {
         self.fates.insert(output, Some(rejection));
     }
 
+    pub fn refuse_all(&mut self, outputs: &[usize], rejection: &Rejection) {
+        outputs.iter().for_each(|output| self.refuse(*output, rejection.clone()));
+    }
+
     /// Outputs that have to go to the dead letters, in order.
     pub fn refused(&self) -> impl Iterator<Item = (usize, &Rejection)> {
         self.fates.iter().filter_map(|(output, fate)| Some((*output, fate.as_ref()?)))
