@@ -14,6 +14,7 @@ use crate::servers::Servers;
 
 mod embedded;
 mod files;
+mod flaky;
 mod http;
 mod odata;
 mod service;

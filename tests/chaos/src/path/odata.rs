@@ -50,7 +50,7 @@ impl Path for Odata {
             head = self.ground.head(role),
             kafka = self.ground.kafka(),
             topic = self.ground.topic(),
-            address = self.service.address(),
+            address = self.service.address,
             connector = Ground::connector("10ms"),
             timeout = timeouts::TRANSACTION_MS,
         )

@@ -1,20 +1,17 @@
 //! An OData V4 service with one entity set that grows, and that fails often, by its seed. Owns every fault that a system can
 //! show to a source; knows nothing of Wharf.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use fastrand::Rng;
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::{Request, Response};
 use serde_json::json;
-use tokio::net::TcpListener;
 
-use super::target::{GivenUp, reset, serve_with};
+use super::flaky::{self, Answer, Faults, GivenUp};
 use crate::numbered::{Kind, Numbered};
 
 /// Longer than the source's `timeout`.
@@ -24,86 +21,57 @@ const PAGE: usize = 50;
 
 #[derive(Debug)]
 struct Shared {
-    address: SocketAddr,
-    rng: Mutex<Rng>,
+    faults: Arc<Faults>,
     entities: Mutex<Vec<Numbered>>,
-    resetting: AtomicBool,
 }
 
 #[derive(Debug)]
-pub struct Service(Arc<Shared>);
+pub struct Service {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+}
 
 impl Service {
     pub async fn start(seed: u64) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let shared = Arc::new(Shared {
-            address: listener.local_addr()?,
-            rng: Mutex::new(Rng::with_seed(seed ^ 0x6f64_6174)),
-            entities: Mutex::default(),
-            resetting: AtomicBool::new(false),
-        });
+        let faults = Arc::new(Faults::new(seed ^ 0x6f64_6174));
+        let shared = Arc::new(Shared { faults: Arc::clone(&faults), entities: Mutex::default() });
         let serving = Arc::clone(&shared);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&serving);
-                tokio::spawn(async move {
-                    if shared.resetting.load(Ordering::Acquire) {
-                        return reset(&stream);
-                    }
-                    serve_with(stream, |request| answer(request, &shared)).await;
-                });
-            }
-        });
-        Ok(Self(shared))
-    }
-
-    pub fn address(&self) -> SocketAddr {
-        self.0.address
+        let address = flaky::listen(faults, move |request| answer(request, Arc::clone(&serving))).await?;
+        Ok(Self { address, shared })
     }
 
     pub fn add(&self, records: &[Numbered]) {
-        self.0.entities.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
+        self.shared.entities.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
     }
 
     pub fn reset_connections(&self, on: bool) {
-        self.0.resetting.store(on, Ordering::Release);
+        self.shared.faults.reset_connections(on);
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<Full<Bytes>>, GivenUp> {
+async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Answer {
     let query = request.uri().query().unwrap_or_default().replace("%20", " ");
     if !request.uri().path().ends_with("/Numbers") {
-        return status(404);
+        return flaky::status(404);
     }
-    if shared.resetting.load(Ordering::Acquire) {
-        return Err(GivenUp);
-    }
-    let mood = shared.rng.lock().unwrap_or_else(PoisonError::into_inner).u32(0..100);
-    match mood {
-        0..=4 => return status(503),
-        5 => return status(429),
-        6..=10 => return Err(GivenUp),
-        11..=12 => {
+    match shared.faults.roll() {
+        Some(0..=4) => return flaky::status(503),
+        Some(5) => return flaky::status(429),
+        None | Some(6..=10) => return Err(GivenUp),
+        Some(11..=12) => {
             tokio::time::sleep(TOO_LONG).await;
             return Err(GivenUp);
         }
-        _ => {}
+        Some(_) => {}
     }
-    let body = shared.page(&query);
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok()).ok_or(GivenUp)?;
+    let body = shared.page(&query, host);
     Response::builder().header("content-type", "application/json").body(Full::from(body)).map_err(|_| GivenUp)
-}
-
-fn status(status: u16) -> Result<Response<Full<Bytes>>, GivenUp> {
-    let mut response = Response::builder().status(status);
-    if status == 429 {
-        response = response.header("retry-after", "1");
-    }
-    response.body(Full::default()).map_err(|_| GivenUp)
 }
 
 impl Shared {
     /// The entities from the number on that the query's `$filter` names, in order.
-    fn page(&self, query: &str) -> String {
+    fn page(&self, query: &str, host: &str) -> String {
         let number = |operator: &str| query.split(operator).nth(1).and_then(|rest| crate::numbered::number(rest.as_bytes()));
         let first = number("N gt ").map(|n| n + 1).or_else(|| number("N ge ")).unwrap_or(0);
         let entities = self.entities.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +80,7 @@ impl Shared {
         let mut answer = json!({ "value": page.iter().map(|entity| written(entity)).collect::<Vec<_>>() });
         let more = page.last().filter(|last| entities.last().is_some_and(|newest| newest.n > last.n));
         if let (Some(last), Some(fields)) = (more, answer.as_object_mut()) {
-            let link = format!("http://{}/Numbers?$filter=N%20gt%20{}&$orderby=N%20asc", self.address, last.n);
+            let link = format!("http://{host}/Numbers?$filter=N%20gt%20{}&$orderby=N%20asc", last.n);
             fields.insert("@odata.nextLink".to_owned(), link.into());
         }
         answer.to_string()

@@ -1,20 +1,16 @@
 //! The HTTP target: takes batches of JSON lines, keeps what it took, and fails often, by its seed. Owns every fault that a
 //! target can show; knows nothing of Wharf.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use fastrand::Rng;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use hyper::body::Incoming;
 
+use super::flaky::{self, Answer, Faults, GivenUp};
 use crate::compare::Arrival;
 
 /// Longer than the sink's `timeout`.
@@ -41,9 +37,8 @@ enum Mood {
 
 #[derive(Debug)]
 struct Shared {
-    rng: Mutex<Rng>,
+    faults: Arc<Faults>,
     taken: Mutex<Vec<Arrival>>,
-    resetting: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -54,19 +49,10 @@ pub struct Target {
 
 impl Target {
     pub async fn start(seed: u64) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            rng: Mutex::new(Rng::with_seed(seed ^ 0x6874_7470)),
-            taken: Mutex::default(),
-            resetting: AtomicBool::new(false),
-        });
+        let faults = Arc::new(Faults::new(seed ^ 0x6874_7470));
+        let shared = Arc::new(Shared { faults: Arc::clone(&faults), taken: Mutex::default() });
         let serving = Arc::clone(&shared);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&serving)));
-            }
-        });
+        let address = flaky::listen(faults, move |request| answer(request, Arc::clone(&serving))).await?;
         Ok(Self { address, shared })
     }
 
@@ -79,43 +65,11 @@ impl Target {
     }
 
     pub fn reset_connections(&self, on: bool) {
-        self.shared.resetting.store(on, Ordering::Release);
+        self.shared.faults.reset_connections(on);
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    if shared.resetting.load(Ordering::Acquire) {
-        return reset(&stream);
-    }
-    serve_with(stream, |request| answer(request, &shared)).await;
-}
-
-/// Answers the requests of a connection; one that is given up ends it by a reset.
-pub async fn serve_with<F>(stream: TcpStream, answer: impl Fn(Request<Incoming>) -> F)
-where
-    F: Future<Output = Result<Response<Full<Bytes>>, GivenUp>>,
-{
-    let service = service_fn(answer);
-    // Kept alive between requests; a request that is to end in a reset ends the connection.
-    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    let parts = serving.without_shutdown().await;
-    if let Ok(parts) = parts {
-        reset(parts.io.inner());
-    }
-}
-
-/// Closes with RST instead of FIN when the stream is dropped.
-pub fn reset(stream: &TcpStream) {
-    if let Err(error) = stream.set_zero_linger() {
-        eprintln!("a connection could not be reset: {error}");
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is given up")]
-pub struct GivenUp;
-
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<Full<Bytes>>, GivenUp> {
+async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Answer {
     let mood = shared.mood();
     match mood {
         Mood::Reset => return Err(GivenUp),
@@ -139,19 +93,13 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<
         }
         _ => {}
     }
-    let mut response = Response::builder().status(status);
-    if status == 429 {
-        response = response.header("retry-after", "1");
-    }
-    response.body(Full::default()).map_err(|_| GivenUp)
+    flaky::status(status)
 }
 
 impl Shared {
     fn mood(&self) -> Mood {
-        if self.resetting.load(Ordering::Acquire) {
-            return Mood::Reset;
-        }
-        match self.rng.lock().unwrap_or_else(PoisonError::into_inner).u32(0..100) {
+        let Some(roll) = self.faults.roll() else { return Mood::Reset };
+        match roll {
             0..=7 => Mood::Unavailable,
             8..=9 => Mood::TooMany,
             10..=14 => Mood::Reset,
