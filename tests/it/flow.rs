@@ -51,6 +51,24 @@ config = { connection = "warehouse", table = "neighbour" }
 dead-letter.window = { size = 0, limit = 0 }
 "#;
 
+/// Source `files` of the lines in `in/`, keyed, into topic `orders` of two partitions.
+const KEYED_FILES: &str = r#"
+[topic."{t}orders"]
+partitions = 2
+
+[[source]]
+name = "files"
+component = "csv"
+topic = "{t}orders"
+allow.files = ["in"]
+config = { path = "in", key = ["k"], interval = "100ms" }
+"#;
+
+/// Lines for it, of nine keys.
+fn keyed_lines(from: usize, to: usize) -> String {
+    (from..to).map(|n| format!("{{\"k\":{},\"n\":{n}}}\n", n % 9)).collect()
+}
+
 /// What a ledger holds, in the order in which it was written.
 fn entered(deployment: &Deployment, table: &str) -> Vec<String> {
     deployment.query(&format!("SELECT value FROM {table} ORDER BY rowid"))

@@ -78,9 +78,9 @@ impl Deployment {
 
     /// A second worker of the same deployment, on the same cluster and warehouse.
     pub fn twin(&self) -> Self {
-        let folder = TempDir::new().unwrap();
-        std::os::unix::fs::symlink(self.path("warehouse.sqlite"), folder.path().join("warehouse.sqlite")).unwrap();
-        Self { folder, kafka: self.kafka.clone(), name: self.name.clone() }
+        let twin = self.beside();
+        std::os::unix::fs::symlink(self.path("warehouse.sqlite"), twin.path("warehouse.sqlite")).unwrap();
+        twin
     }
 
     /// The same deployment once more, in a folder of its own: another worker, where the log is Kafka.

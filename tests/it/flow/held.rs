@@ -59,25 +59,13 @@ async fn other_partitions_flow_on_while_one_waits_for_a_retry() {
 
 pub async fn other_partitions_flow_on_while_one_waits(deployment: &Deployment, once: bool) {
     const HELD: &str = "{\"k\":3,\"n\":3}";
-    let source = r#"
-[topic."{t}orders"]
-partitions = 2
-
-[[source]]
-name = "files"
-component = "csv"
-topic = "{t}orders"
-allow.files = ["in"]
-config = { path = "in", key = ["k"], interval = "100ms" }
-"#;
-    let lines = |from: usize, to: usize| (from..to).map(|n| format!("{{\"k\":{},\"n\":{n}}}\n", n % 9)).collect::<String>();
-    deployment.write("in/a.jsonl", lines(0, 20));
+    deployment.write("in/a.jsonl", keyed_lines(0, 20));
     make_later(deployment, HELD);
-    let body = format!("\n{source}{}", ledger(LATER, &format!("{}\nbatch = {{ records = 4 }}", keys(once, ""))));
+    let body = format!("{KEYED_FILES}{}", ledger(LATER, &format!("{}\nbatch = {{ records = 4 }}", keys(once, ""))));
     let running = deployment.start(&body).await;
     running.when("one partition waits", waits).await;
     // All that is written from now on comes after the record that waits.
-    deployment.append("in/a.jsonl", &lines(20, 60));
+    deployment.append("in/a.jsonl", &keyed_lines(20, 60));
     running.when_settled("files", 60).await;
     let topic = deployment.read("orders").await;
     let place = topic.iter().find(|row| row.text() == HELD).unwrap();

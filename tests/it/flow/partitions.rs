@@ -76,18 +76,8 @@ async fn until_done_ends_as_failed_when_a_partition_stays_stopped() {
 #[tokio::test]
 async fn what_another_owner_delivered_of_two_partitions_is_not_delivered_again() {
     let deployment = Deployment::embedded();
-    let topics = "\n[topic.orders]\npartitions = 2\n";
-    let source = r#"
-[[source]]
-name = "files"
-component = "csv"
-topic = "orders"
-allow.files = ["in"]
-config = { path = "in", key = ["k"], interval = "100ms" }
-"#;
-    let lines = |from: usize, to: usize| (from..to).map(|n| format!("{{\"k\":{},\"n\":{n}}}\n", n % 9)).collect::<String>();
-    deployment.write("in/a.jsonl", lines(0, 20));
-    let body = format!("{topics}{source}{}", ledger("", ""));
+    deployment.write("in/a.jsonl", keyed_lines(0, 20));
+    let body = format!("{KEYED_FILES}{}", ledger("", ""));
     let running = deployment.start(&body).await;
     running.when_settled("ledger", 20).await;
     // Another owner of the same offsets was there: it delivered 3 more of partition 0 and 7 of partition 1.
@@ -97,7 +87,7 @@ config = { path = "in", key = ["k"], interval = "100ms" }
         "UPDATE _wharf_offsets SET next_offset = next_offset + 3 WHERE partition = 0; \
          UPDATE _wharf_offsets SET next_offset = next_offset + 7 WHERE partition = 1",
     );
-    deployment.append("in/a.jsonl", &lines(20, 60));
+    deployment.append("in/a.jsonl", &keyed_lines(20, 60));
     running.when_settled("ledger", 20 + 40 - 10).await;
     let ended = running.drain().await;
     assert_eq!(ended.outcome, Outcome::Clean);
