@@ -51,6 +51,7 @@ fn the_example_of_the_design_is_valid() {
     assert!(!format!("{config:?}").contains("hush"));
 }
 
+mod errors_of_references;
 mod errors_of_the_file;
 mod errors_of_transforms;
 mod errors_of_values;
