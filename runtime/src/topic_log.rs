@@ -195,11 +195,20 @@ pub enum SinkEvent {
 pub enum Lost {
     /// Retention removed what had not been read; `low` is the first offset kept.
     Removed { low: i64, text: String },
-    /// The log ends before it: records were lost there, or it is another log or topic.
+    /// The log ends before it, or did when it was last read: records were lost there, or it is another log or topic. The log
+    /// remembers it, until the group's offset is moved: by the next start it may have grown past that place.
     PastTheEnd(String),
 }
 
 impl Lost {
+    /// Of a partition that had stopped in an earlier run.
+    fn still_past_the_end(at: &TopicPartition, group: &str, offset: i64, high: i64) -> Self {
+        Self::PastTheEnd(format!(
+            "{at}: group `{group}` stands at offset {offset}, which the log had not reached when this partition stopped. It ends at \
+             {high} now, and what stands before offset {offset} by now was never read"
+        ))
+    }
+
     #[must_use]
     pub fn text(&self) -> &str {
         match self {

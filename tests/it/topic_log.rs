@@ -115,6 +115,7 @@ by_each_protocol! {
     lost:
         a_place_that_retention_removed_is_out_of_range,
         a_place_past_the_end_is_out_of_range,
+        a_partition_past_the_end_stays_stopped_when_the_log_has_grown_past_it_until_it_is_moved,
         offsets_of_a_topic_that_was_created_anew_are_not_used;
 }
 
@@ -125,5 +126,7 @@ by_both_protocols! {
         dropping_lanes_leaves_the_group_even_with_a_revocation_pending,
         a_partition_that_is_added_at_run_time_is_taken_up,
         a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one,
+        a_topic_that_is_created_anew_with_fewer_partitions_is_read,
+        a_topic_that_is_created_anew_and_has_grown_past_the_old_offset_is_read_once_from_its_start,
         a_member_with_a_fixed_name_comes_back_to_its_partitions;
 }

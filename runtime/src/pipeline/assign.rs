@@ -88,7 +88,13 @@ impl Running<'_> {
     pub(super) async fn out_of_range(&mut self, partition: &TopicPartition, lost: Lost) -> Result<(), TaskError> {
         match lost {
             Lost::PastTheEnd(reason) => {
-                self.stop_partition(partition, format!("{reason}. The partition stays stopped; reset its offset to go on"));
+                let TopicPartition { topic, partition: number } = partition;
+                let sink = &self.task.grants.connector;
+                let advice = format!(
+                    "The partition stays stopped, at the next start too, until somebody says where to go on: stop the worker, then \
+                     `wharf offsets set FILE {sink} earliest|latest|OFFSET --topic {topic} --partition {number}`"
+                );
+                self.stop_partition(partition, format!("{reason}. {advice}"));
                 Ok(())
             }
             Lost::Removed { low, text } => {

@@ -39,6 +39,7 @@ use crate::capability::secret::Secret;
 mod admin;
 mod append;
 mod client;
+mod commit;
 mod driver;
 mod fault;
 mod filling;
@@ -54,6 +55,7 @@ mod produce;
 mod reader;
 mod refused;
 mod scout;
+mod topic_ids;
 mod transaction;
 
 /// How often patterns, new partitions and topic ids are looked at, unless `topic.metadata.refresh.interval.ms` says otherwise.
@@ -224,8 +226,10 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     let max_poll_interval = millis("max.poll.interval.ms").unwrap_or(MAX_POLL_INTERVAL);
     let session = millis("session.timeout.ms").unwrap_or(SESSION);
     config.set("topic.metadata.refresh.interval.ms", refresh.as_millis().to_string());
+    let talks = client::listen_to_metadata(&mut config);
     let group = Arc::new(Group::new(name.clone(), spec.tasks, max_poll_interval, session));
-    let consumer: SinkConsumer = config.create_with_context(Member(Arc::clone(&group))).map_err(|e| misconfigured(&e))?;
+    let consumer: SinkConsumer =
+        config.create_with_context(Member { group: Arc::clone(&group), talks }).map_err(|e| misconfigured(&e))?;
     let consumer = Arc::new(consumer);
     shared.lifelines.hold(&consumer, &config);
     group.set_consumer(&consumer);

@@ -168,7 +168,7 @@ async fn a_partition_whose_group_stands_past_the_end_stops_says_so_and_keeps_its
     let ended = deployment.until_done(&body).await;
     assert_eq!(ended.outcome, Outcome::AllFailed);
     let why = reason(&ended.snapshot, "ledger");
-    assert!(why.contains("offset 7") && why.contains("ends at 2") && why.contains("reset its offset"), "{why}");
+    assert!(why.contains("offset 7") && why.contains("ends at 2") && why.contains("wharf offsets set"), "{why}");
     assert_eq!(committed(&deployment, "ledger"), Some(7), "it is left to people");
     // As they decide.
     consumer.commit(&partition(&deployment, "orders", 0, 1), CommitMode::Sync).unwrap();

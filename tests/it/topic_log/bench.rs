@@ -361,3 +361,13 @@ pub async fn catch_up(lane: &mut dyn SinkLog) {
         }
     }
 }
+
+/// Drops a lane, and waits until its group has no member.
+pub async fn away(bench: &Bench, lane: Box<dyn SinkLog>, group: &str) {
+    tokio::task::spawn_blocking(move || drop(lane)).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !bench.members(group).await.unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "{group} keeps its member");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,8 +1,11 @@
 //! What a sink is told when the log no longer has what its offset names.
 
-use wharf_runtime::topic_log::{Lost, SinkEvent};
+use std::time::{Duration, Instant};
 
-use super::bench::{Bench, LIMITS, assigned, at, begin, event, numbers, read_rows, texts, write_numbers};
+use wharf_runtime::topic_log::places::OffsetChange;
+use wharf_runtime::topic_log::{Lost, SinkEvent, SinkLog};
+
+use super::bench::{Bench, LIMITS, PATIENCE, assigned, at, away, begin, event, numbers, read_rows, texts, write_numbers};
 
 pub async fn a_place_that_retention_removed_is_out_of_range(mut bench: Bench) {
     let topic = bench.topic("orders", 2).await;
@@ -49,6 +52,50 @@ pub async fn a_place_past_the_end_is_out_of_range(bench: Bench) {
     }
     lane.begin(&[(at(&topic, 0), 1)]).await.unwrap();
     assert_eq!(texts(&read_rows(&mut *lane, 2).await), numbers(1..3));
+}
+
+/// The next thing that is told of a lane's one partition has to be that it stands past the end.
+async fn past_the_end(lane: &mut dyn SinkLog, topic: &str) -> String {
+    match event(lane, LIMITS).await {
+        SinkEvent::OutOfRange(lost, Lost::PastTheEnd(text)) => {
+            assert_eq!(lost, at(topic, 0));
+            text
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn a_partition_past_the_end_stays_stopped_when_the_log_has_grown_past_it_until_it_is_moved(bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..3).await;
+    let (spec, group) = (bench.sink_of(&topic), format!("wharf.{}.warehouse", bench.tag));
+    let mut lane = bench.lane(&spec).await;
+    assigned(&mut *lane, 1).await;
+    // As a database says that keeps the offsets itself: the group has none.
+    lane.begin(&[(at(&topic, 0), 10)]).await.unwrap();
+    past_the_end(&mut *lane, &topic).await;
+    write_numbers(&*bench, &topic, 3..30).await;
+    let topic_id = bench.topics().await.unwrap().into_iter().find(|t| t.name == topic).unwrap().id;
+    for _ in 0..2 {
+        away(&bench, lane, &group).await;
+        lane = bench.lane(&spec).await;
+        let list = assigned(&mut *lane, 1).await;
+        assert_eq!(list[0].committed, Some(10));
+        begin(&mut *lane, &list).await;
+        let text = past_the_end(&mut *lane, &topic).await;
+        assert!(text.contains("offset 10") && text.contains("ends at 30"), "{text}");
+    }
+    away(&bench, lane, &group).await;
+    // To the very place where it stands: people have looked at it.
+    let change = OffsetChange { partition: at(&topic, 0), topic_id, next: Some(10) };
+    let deadline = Instant::now() + PATIENCE;
+    // By KIP-848 a member that has left is still in use for a moment, though the group does not name it any more.
+    while let Err(error) = bench.move_group(&group, std::slice::from_ref(&change)).await {
+        assert!(Instant::now() < deadline, "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    lane = bench.lane(&spec).await;
+    assert_eq!(texts(&read_rows(&mut *lane, 20).await), numbers(10..30));
 }
 
 pub async fn offsets_of_a_topic_that_was_created_anew_are_not_used(mut bench: Bench) {

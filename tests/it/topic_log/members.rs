@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminOptions, NewPartitions};
-use wharf_runtime::topic_log::{LogError, SinkEvent};
+use wharf_runtime::topic_log::{Assignment, LogError, SinkEvent, SinkLog};
 
 use super::bench::{
     Bench, LIMITS, PATIENCE, admin, assigned, at, begin, catch_up, event, numbers, read_rows, texts, write_numbers,
@@ -96,22 +96,65 @@ pub async fn a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one(
     bench.delete_topic(&topic).await;
     bench.topic("orders", 1).await;
     write_numbers(&*bench, &topic, 100..120).await;
+    assert_eq!(read_anew(&mut *lane, &old[0].topic_id, 20).await, numbers(100..120));
+}
+
+/// What comes of a topic that was created anew, until the lane says that it is caught up after so many records.
+async fn read_anew(lane: &mut dyn SinkLog, old: &str, records: usize) -> Vec<String> {
     let deadline = Instant::now() + PATIENCE;
     let mut seen = Vec::new();
-    while seen.len() < 20 {
-        assert!(Instant::now() < deadline, "{} of 20 came", seen.len());
-        match event(&mut *lane, LIMITS).await {
+    loop {
+        assert!(Instant::now() < deadline, "{} of {records} came", seen.len());
+        match lane.next(LIMITS, Duration::from_millis(200)).await.unwrap() {
             SinkEvent::Revoked(list) => lane.release(&list).await.unwrap(),
             SinkEvent::Assigned(list) => {
-                assert!(list.iter().all(|a| a.topic_id != old[0].topic_id && a.committed.is_none()), "{list:?}");
-                begin(&mut *lane, &list).await;
+                let own = |a: &Assignment| a.topic_id != old && (a.committed.is_none() || !seen.is_empty());
+                assert!(list.iter().all(own), "{list:?}");
+                begin(lane, &list).await;
             }
-            SinkEvent::Records(batch) => seen.extend(super::bench::rows(&batch)),
+            SinkEvent::Records(batch) => {
+                seen.extend(super::bench::rows(&batch));
+                // The group may take it away once more, and give it back.
+                let ends: BTreeMap<_, _> =
+                    super::bench::rows(&batch).iter().map(|row| (row.at.clone(), row.offset + 1)).collect();
+                lane.commit(&ends.into_iter().collect::<Vec<_>>()).await.unwrap();
+            }
+            SinkEvent::Idle { caught_up: true } if seen.len() >= records => return texts(&seen),
             // Out of range: the old offset does not fit, and the new topic's id is yet to be seen.
             SinkEvent::OutOfRange(..) | SinkEvent::Idle { .. } => {}
         }
     }
-    assert_eq!(texts(&seen), numbers(100..120));
+}
+
+pub async fn a_topic_that_is_created_anew_with_fewer_partitions_is_read(mut bench: Bench) {
+    let topic = bench.topic("orders", 3).await;
+    write_numbers(&*bench, &topic, 0..30).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    let old = assigned(&mut *lane, 3).await;
+    begin(&mut *lane, &old).await;
+    read_rows(&mut *lane, 30).await;
+    bench.delete_topic(&topic).await;
+    bench.topic("orders", 1).await;
+    // The other one's producer knows of three partitions.
+    write_numbers(&*bench.another(), &topic, 100..120).await;
+    assert_eq!(read_anew(&mut *lane, &old[0].topic_id, 20).await, numbers(100..120));
+}
+
+pub async fn a_topic_that_is_created_anew_and_has_grown_past_the_old_offset_is_read_once_from_its_start(mut bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..10).await;
+    // By default: too long to be found by looking from time to time.
+    let mut spec = bench.sink_of(&topic);
+    spec.properties.insert("topic.metadata.refresh.interval.ms".to_owned(), "30000".to_owned());
+    let mut lane = bench.lane(&spec).await;
+    let old = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &old).await;
+    read_rows(&mut *lane, 10).await;
+    lane.commit(&[(at(&topic, 0), 10)]).await.unwrap();
+    bench.delete_topic(&topic).await;
+    bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 1000..4000).await;
+    assert_eq!(read_anew(&mut *lane, &old[0].topic_id, 3000).await, numbers(1000..4000));
 }
 
 /// KIP-345: a restart within the session costs the other members nothing.

@@ -40,8 +40,7 @@ pub async fn a_sink_goes_on_where_an_operator_put_its_offsets(bench: Bench) {
     assert_eq!(list.iter().map(|a| a.committed).collect::<Vec<_>>(), [Some(5), None]);
     begin(&mut *lane, &list).await;
     lane.commit(&[(at(&topic, 0), 8), (at(&topic, 1), 9)]).await.unwrap();
-    tokio::task::spawn_blocking(move || drop(lane)).await.unwrap();
-    left(&bench, &group).await;
+    away(&bench, lane, &group).await;
     assert_eq!(stored(&bench, &topic, 2).await, [own(8), own(9)]);
     let changes = [change(&bench, &topic, 0, None).await, change(&bench, &topic, 1, Some(2)).await];
     bench.move_group(&group, &changes).await.unwrap();
@@ -49,15 +48,6 @@ pub async fn a_sink_goes_on_where_an_operator_put_its_offsets(bench: Bench) {
     let mut lane = bench.lane(&bench.sink_of(&topic)).await;
     let list = assigned(&mut *lane, 2).await;
     assert_eq!(list.iter().map(|a| a.committed).collect::<Vec<_>>(), [None, Some(2)]);
-}
-
-/// Waits until the group has no member.
-async fn left(bench: &Bench, group: &str) {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while !bench.members(group).await.unwrap().is_empty() {
-        assert!(std::time::Instant::now() < deadline, "{group} keeps its member");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
 }
 
 pub async fn offsets_of_a_group_in_use_are_not_moved_and_the_member_is_named(bench: Bench) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -28,6 +28,8 @@ struct Slot {
     delivered: i64,
     state: State,
     held: bool,
+    /// The log ended before this offset when it was read last: it stays stopped there, however far the log has grown since.
+    stopped_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +97,17 @@ pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn 
     Ok((0..tasks).map(lane).collect())
 }
 
+struct Committed {
+    next: i64,
+    stopped: bool,
+}
+
 /// The committed offset of this very topic; one of an older topic of that name is never used, and that is said.
-fn committed(db: &Connection, group: &str, topic_id: &str, at: &TopicPartition) -> Result<Option<i64>, Fault> {
-    let mut own =
-        db.prepare_cached("SELECT next FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
-    let found = own.query_row((group, &*at.topic, topic_id, at.partition), |row| row.get(0)).optional()?;
+fn committed(db: &Connection, group: &str, topic_id: &str, at: &TopicPartition) -> Result<Option<Committed>, Fault> {
+    let mut own = db
+        .prepare_cached("SELECT next, stopped FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
+    let row = |row: &Row<'_>| Ok(Committed { next: row.get(0)?, stopped: row.get(1)? });
+    let found = own.query_row((group, &*at.topic, topic_id, at.partition), row).optional()?;
     if found.is_none() {
         let mut other = db.prepare_cached("SELECT count(*) FROM offsets WHERE grp = ?1 AND topic = ?2 AND partition = ?3")?;
         let others: i64 = other.query_row((group, &*at.topic, at.partition), |row| row.get(0))?;
@@ -138,7 +146,7 @@ impl Lane {
                 let own = u32::try_from(partition).is_ok_and(|p| p % self.tasks == self.lane);
                 let at = TopicPartition { topic: Arc::clone(&topic.name), partition };
                 let (topic_id, state) = (topic.id.clone(), State::Waiting);
-                let slot = Slot { at, topic_id, stream, fetched: 0, delivered: 0, state, held: false };
+                let slot = Slot { at, topic_id, stream, fetched: 0, delivered: 0, state, held: false, stopped_at: None };
                 slots.extend(own.then_some(slot));
             }
         }
@@ -150,8 +158,11 @@ impl Lane {
             .run(move |db| asked.iter().map(|(id, at)| committed(db, &group, id, at)).collect::<Result<Vec<_>, _>>());
         // Nothing of this lane has changed up to here: a call dropped while it waits loses nothing.
         let offsets = offsets.await?;
-        let assignments: Vec<_> =
-            slots.iter().zip(offsets).map(|(slot, committed)| assignment(slot, committed, catalog)).collect();
+        for (slot, committed) in slots.iter_mut().zip(&offsets) {
+            slot.stopped_at = committed.as_ref().filter(|c| c.stopped).map(|c| c.next);
+        }
+        let committed = offsets.iter().map(|committed| committed.as_ref().map(|c| c.next));
+        let assignments: Vec<_> = slots.iter().zip(committed).map(|(slot, next)| assignment(slot, next, catalog)).collect();
         let decided: Vec<_> = topics().map(|topic| topic.number).collect();
         self.decided.extend(decided);
         self.slots.extend(slots);
@@ -222,7 +233,7 @@ impl Lane {
             let group = self.group.clone();
             let slot = self.slot(at)?;
             (slot.fetched, slot.delivered, slot.held) = (*offset, *offset, false);
-            let fits = ends.is_some_and(|ends| (ends.low..=ends.high).contains(offset));
+            let fits = slot.stopped_at != Some(*offset) && ends.is_some_and(|ends| (ends.low..=ends.high).contains(offset));
             slot.state = if fits { State::Flowing } else { State::Stopped };
             let gap = ends.map_or(Gap { low: 0, high: 0 }, |ends| Gap { low: ends.low, high: ends.high });
             let lost = out_of_range(&group, slot, gap);
@@ -235,10 +246,42 @@ impl Lane {
     }
 
     /// One that is held stands before its gap: what was read of it is not done yet.
-    fn next_stop(&mut self) -> Option<(TopicPartition, Lost)> {
+    fn next_stop(&self) -> Option<(TopicPartition, Lost)> {
         let held = |at: &TopicPartition| self.slots.iter().any(|slot| slot.held && slot.at == *at);
-        let index = self.stops.iter().position(|(at, _)| !held(at))?;
-        self.stops.remove(index)
+        self.stops.iter().find(|(at, _)| !held(at)).cloned()
+    }
+
+    /// That it stopped outlives this process: the log may have grown past its place by the next start.
+    async fn keep_stopped(&mut self, at: &TopicPartition) -> Result<(), LogError> {
+        let slot = self.slot(at)?;
+        let offset = slot.fetched;
+        if slot.stopped_at == Some(offset) {
+            return Ok(());
+        }
+        self.store(&[(at.clone(), offset)], true).await?;
+        self.slot(at)?.stopped_at = Some(offset);
+        Ok(())
+    }
+
+    async fn store(&mut self, offsets: &[(TopicPartition, i64)], stopped: bool) -> Result<(), LogError> {
+        self.check_owned(offsets.iter().map(|(at, _)| at))?;
+        let mut rows = Vec::with_capacity(offsets.len());
+        for (at, next) in offsets {
+            rows.push((at.clone(), self.slot(at)?.topic_id.clone(), *next));
+        }
+        let (group, join, groups) = (self.group.clone(), self.join, Arc::clone(&self.shared.groups));
+        let work = move |tx: &super::writer::Tx<'_>| {
+            // Once more, in the order of writes: a newer join may have read its offsets since.
+            if !groups.is_newest(&group, join) {
+                return Err(LogError::NotOwner(rows.into_iter().map(|(at, ..)| at).collect()).into());
+            }
+            let mut upsert = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+            for (at, topic_id, next) in &rows {
+                upsert.execute((&group, &*at.topic, topic_id, at.partition, next, stopped))?;
+            }
+            Ok(())
+        };
+        self.shared.writer()?.run(work).await
     }
 
     fn caught_up(&self) -> bool {
@@ -279,9 +322,12 @@ fn out_of_range(group: &str, slot: &Slot, gap: Gap) -> Lost {
         );
         return Lost::Removed { low, text };
     }
+    if slot.stopped_at == Some(offset) {
+        return Lost::still_past_the_end(at, group, offset, high);
+    }
     Lost::PastTheEnd(format!(
         "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: it is not the log that this offset came from \
-         (an older copy of the state-dir, perhaps). Decide where this sink goes on"
+         (an older copy of the state-dir, perhaps)"
     ))
 }
 
@@ -311,6 +357,10 @@ impl SinkLog for Lane {
             if linger.is_none()
                 && let Some((at, lost)) = self.next_stop()
             {
+                if matches!(lost, Lost::PastTheEnd(_)) {
+                    self.keep_stopped(&at).await?;
+                }
+                self.stops.retain(|(stopped, _)| *stopped != at);
                 return Ok(SinkEvent::OutOfRange(at, lost));
             }
             if !self.shared.changed(&mut self.seen, linger.unwrap_or(until)).await? {
@@ -325,24 +375,7 @@ impl SinkLog for Lane {
     }
 
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
-        self.check_owned(offsets.iter().map(|(at, _)| at))?;
-        let mut rows = Vec::with_capacity(offsets.len());
-        for (at, next) in offsets {
-            rows.push((at.clone(), self.slot(at)?.topic_id.clone(), *next));
-        }
-        let (group, join, groups) = (self.group.clone(), self.join, Arc::clone(&self.shared.groups));
-        let work = move |tx: &super::writer::Tx<'_>| {
-            // Once more, in the order of writes: a newer join may have read its offsets since.
-            if !groups.is_newest(&group, join) {
-                return Err(LogError::NotOwner(rows.into_iter().map(|(at, ..)| at).collect()).into());
-            }
-            let mut upsert = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5)")?;
-            for (at, topic_id, next) in &rows {
-                upsert.execute((&group, &*at.topic, topic_id, at.partition, next))?;
-            }
-            Ok(())
-        };
-        self.shared.writer()?.run(work).await
+        self.store(offsets, false).await
     }
 
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use crate::topic_log::LogError;
 
 /// `user_version` of files that this code reads and writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// `application_id`: "WHRF".
 const APPLICATION: i64 = 0x5748_5246;
 /// How long to wait for another process that holds the file.
@@ -19,6 +19,7 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// `records.place` = stream << 40 | offset: one B-tree with the records of a partition side by side, and no second index.
 /// `chunks` are runs of neighbours within a partition, what retention removes as one and where a search by time begins.
+/// `stopped` of `offsets`: the log ended before `next` when it was read last, and nobody has moved it since.
 /// `sent` of `partitions` and times are milliseconds since the epoch.
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -29,13 +30,16 @@ CREATE TABLE records (place INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, key
 CREATE TABLE chunks (stream INTEGER NOT NULL, first INTEGER NOT NULL, next INTEGER NOT NULL, bytes INTEGER NOT NULL,
   opened_at INTEGER NOT NULL, appended_at INTEGER NOT NULL, max_timestamp INTEGER NOT NULL, PRIMARY KEY (stream, first)) WITHOUT ROWID;
 CREATE TABLE offsets (grp TEXT NOT NULL, topic TEXT NOT NULL, topic_id TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
-  PRIMARY KEY (grp, topic, topic_id, partition)) WITHOUT ROWID;
+  stopped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (grp, topic, topic_id, partition)) WITHOUT ROWID;
 CREATE TABLE positions (deployment TEXT NOT NULL, source TEXT NOT NULL, slice TEXT NOT NULL, place BLOB NOT NULL,
   PRIMARY KEY (deployment, source, slice)) WITHOUT ROWID;
 CREATE TABLE owners (deployment TEXT NOT NULL, source TEXT NOT NULL, task INTEGER NOT NULL, tasks INTEGER NOT NULL, epoch INTEGER NOT NULL,
   PRIMARY KEY (deployment, source, task)) WITHOUT ROWID;
 INSERT INTO meta VALUES ('epoch', 0);
 ";
+
+/// From version 1.
+const STOPPED: &str = "ALTER TABLE offsets ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0";
 
 /// A version 4 UUID from SQLite's random numbers.
 const UUID: &str =
@@ -59,7 +63,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, String), LogError> {
         db.busy_timeout(BUSY)?;
         db.set_prepared_statement_cache_capacity(64);
         // `application_id` is read before anything is written: a foreign database stays as it was.
-        let made = check(&db, path)?;
+        let found = check(&db, path)?;
         // These two hold from the first page on, so they come before the tables.
         db.execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;")?;
         db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
@@ -67,8 +71,10 @@ pub(super) fn open(path: &Path) -> Result<(Connection, String), LogError> {
         // commits on a power cut, after a source's outside system was told that its records are safe.
         db.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000; PRAGMA cache_size = -4096;")?;
         db.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))?;
-        if !made {
-            create(&db)?;
+        match found {
+            None => create(&db)?,
+            Some(VERSION) => {}
+            Some(_) => db.execute_batch(&format!("BEGIN IMMEDIATE; {STOPPED}; PRAGMA user_version = {VERSION}; COMMIT"))?,
         }
         let id = log_id(&db)?;
         Ok((db, id))
@@ -107,7 +113,7 @@ pub(super) fn open_read_only(path: &Path) -> Result<(Connection, String), LogErr
     }
     let opened = || -> Result<(Connection, String), Fault> {
         let db = reader(path)?;
-        if !check(&db, path)? {
+        if check(&db, path)?.is_none() {
             return Err(LogError::Retry(format!("the embedded log `{}` is still being made; try again", path.display())).into());
         }
         let id = log_id(&db)?;
@@ -124,24 +130,24 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// True: a log of this version. False: an empty file.
-fn check(db: &Connection, path: &Path) -> Result<bool, Fault> {
+/// The version of a log that this code can read, and migrate where it writes. `None`: an empty file.
+fn check(db: &Connection, path: &Path) -> Result<Option<i64>, Fault> {
     let number = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0));
     let application = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
     let file = path.display();
-    if application == APPLICATION && version == VERSION {
-        return Ok(true);
+    if application == APPLICATION && (1..=VERSION).contains(&version) {
+        return Ok(Some(version));
     }
     if application == APPLICATION {
         return Err(LogError::Fatal(format!(
-            "the embedded log `{file}` is of version {version}, this Wharf knows version {VERSION}: run the Wharf that wrote it, \
+            "the embedded log `{file}` is of version {version}, this Wharf knows versions up to {VERSION}: run the Wharf that wrote it, \
              or a newer one"
         ))
         .into());
     }
     if application == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0 {
-        return Ok(false);
+        return Ok(None);
     }
     Err(LogError::Fatal(format!("`{file}` is a SQLite database of another program; move it away, or name another `state-dir`"))
         .into())

@@ -104,14 +104,12 @@ impl Admin {
 
     /// Partitions of a topic; `None` where it does not exist. Blocks.
     pub(super) fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, LogError> {
-        let what = format!("asking about topic `{topic}`");
-        let metadata = self.client.fetch_metadata(Some(topic), ASK).map_err(|e| fault(&what, &e))?;
-        let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
-        match found.error().map(Code::from) {
-            None => Ok(Some(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())),
-            Some(code) if is_unknown_topic(code) => Ok(None),
-            Some(code) => Err(code_fault(&what, code)),
-        }
+        partitions(&self.client, topic)
+    }
+
+    pub(super) async fn exists(&self, topic: &str) -> Result<bool, LogError> {
+        let (client, topic) = (Arc::clone(&self.client), topic.to_owned());
+        blocking(move || Ok(partitions(&client, &topic)?.is_some())).await
     }
 
     /// Names of all topics that are not Kafka's own. Blocks.
@@ -157,6 +155,17 @@ impl Admin {
     /// First offset and next offset to be written, uncommitted records included. Blocks.
     pub(super) fn ends(&self, partitions: &[TopicPartition]) -> Result<Vec<(i64, i64)>, LogError> {
         ends(&self.client, partitions)
+    }
+}
+
+fn partitions(client: &BaseConsumer<Plain>, topic: &str) -> Result<Option<Vec<i32>>, LogError> {
+    let what = format!("asking about topic `{topic}`");
+    let metadata = client.fetch_metadata(Some(topic), ASK).map_err(|e| fault(&what, &e))?;
+    let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
+    match found.error().map(Code::from) {
+        None => Ok(Some(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())),
+        Some(code) if is_unknown_topic(code) => Ok(None),
+        Some(code) => Err(code_fault(&what, code)),
     }
 }
 

@@ -103,6 +103,14 @@ impl Properties {
     }
 }
 
+/// Has librdkafka tell of its metadata (`topic_ids.rs`). Answers whether the operator asked it to talk anyway.
+pub(super) fn listen_to_metadata(config: &mut ClientConfig) -> bool {
+    let asked = config.get("debug").filter(|facilities| !facilities.is_empty()).map(str::to_owned);
+    config.set("debug", asked.as_ref().map_or_else(|| "metadata".to_owned(), |asked| format!("{asked},metadata")));
+    config.set_log_level(RDKafkaLogLevel::Debug);
+    asked.is_some()
+}
+
 /// What a client that cannot be made means: only a property can be wrong then.
 pub(super) fn misconfigured(error: &KafkaError) -> LogError {
     match error {

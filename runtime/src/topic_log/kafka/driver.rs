@@ -11,13 +11,13 @@ use rdkafka::message::Message;
 
 use super::fault::fault;
 use super::group::{Group, SinkConsumer};
-use super::scout::Scout;
+use super::scout::{Found, Scout};
 use crate::topic_log::LogError;
 
 const POLL: Duration = Duration::from_millis(100);
 /// Until the group has answered first: a poll that runs its callbacks still waits to its end.
 const JOINING: Duration = Duration::from_millis(10);
-/// After an errand that failed.
+/// After an errand that failed, or found less than all.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Held by each lane: the thread ends with the last one.
@@ -37,9 +37,12 @@ impl Driver {
     pub(super) fn run(self) {
         let mut topics = Errand::new("looking for topics", self.refresh);
         let mut partitions = Errand::new("looking up new partitions", Duration::ZERO);
+        let mut heard = 0;
         while self.alive.strong_count() > 0 {
             topics.heed(&self.group);
-            if topics.is_due() {
+            let changes = self.group.ids.changes();
+            let changed = std::mem::replace(&mut heard, changes) != changes && self.group.reads_another();
+            if topics.is_due() || (changed && topics.is_idle()) {
                 topics.send(&self.scout, Scout::look_for_topics);
             }
             self.serve();
@@ -79,7 +82,7 @@ struct Errand {
     /// From the last one's begin to the next.
     every: Duration,
     due: Instant,
-    under_way: Option<JoinHandle<Result<(), LogError>>>,
+    under_way: Option<JoinHandle<Result<Found, LogError>>>,
 }
 
 impl Errand {
@@ -87,11 +90,15 @@ impl Errand {
         Self { what, every, due: Instant::now(), under_way: None }
     }
 
-    fn is_due(&self) -> bool {
-        self.under_way.is_none() && Instant::now() >= self.due
+    fn is_idle(&self) -> bool {
+        self.under_way.is_none()
     }
 
-    fn send(&mut self, scout: &Arc<Scout>, ask: fn(&Scout) -> Result<(), LogError>) {
+    fn is_due(&self) -> bool {
+        self.is_idle() && Instant::now() >= self.due
+    }
+
+    fn send(&mut self, scout: &Arc<Scout>, ask: fn(&Scout) -> Result<Found, LogError>) {
         self.due = Instant::now() + self.every;
         let scout = Arc::clone(scout);
         match std::thread::Builder::new().name("kafka-scout".to_owned()).spawn(move || ask(&scout)) {
@@ -107,7 +114,8 @@ impl Errand {
     fn heed(&mut self, group: &Group) {
         let Some(thread) = self.under_way.take_if(|thread| thread.is_finished()) else { return };
         match thread.join() {
-            Ok(Ok(())) => {}
+            Ok(Ok(Found::All)) => {}
+            Ok(Ok(Found::NotAll)) => self.due = Instant::now() + PAUSE,
             Ok(Err(error)) => {
                 tracing::warn!(group = group.name, %error, "{}; it is tried again", self.what);
                 self.due = Instant::now() + PAUSE;

@@ -15,6 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
 
 use super::client::Voice;
+use super::topic_ids::TopicIds;
 use crate::topic_log::partitioner::partition_of_key;
 use crate::topic_log::{Assignment, LogError, TopicPartition};
 
@@ -25,7 +26,11 @@ pub(super) type SinkConsumer = BaseConsumer<Member>;
 pub(super) type Queue = PartitionQueue<Member>;
 
 /// Context of the consumer.
-pub(super) struct Member(pub(super) Arc<Group>);
+pub(super) struct Member {
+    pub(super) group: Arc<Group>,
+    /// The operator wants to hear what librdkafka says.
+    pub(super) talks: bool,
+}
 
 /// What a lane is told, in order.
 pub(super) enum Notice {
@@ -33,10 +38,17 @@ pub(super) enum Notice {
     Revoked(Vec<TopicPartition>),
 }
 
-/// A partition on its way to its lane. `generation` tells this assignment from an earlier one of the same partition.
-pub(super) struct New {
+/// A partition that was looked up. `generation` tells this assignment from an earlier one of the same partition.
+pub(super) struct LookedUp {
     pub(super) assignment: Assignment,
     pub(super) generation: u64,
+    /// Where it stopped in an earlier run, as the log ended before that.
+    pub(super) stopped_at: Option<i64>,
+}
+
+/// The same on its way to its lane.
+pub(super) struct New {
+    pub(super) found: LookedUp,
     pub(super) queue: Queue,
 }
 
@@ -46,6 +58,15 @@ struct Part {
     topic_id: Option<String>,
     /// Until the lane has it.
     queue: Option<Queue>,
+    /// Its topic, created anew, does not have it when it was looked up. The group's leader may never notice.
+    absent: bool,
+}
+
+impl Part {
+    /// Its lane has yet to be told.
+    const fn is_fresh(&self) -> bool {
+        self.queue.is_some() && !self.absent
+    }
 }
 
 struct Revocation {
@@ -72,6 +93,7 @@ struct State {
 /// A sink's membership.
 pub(super) struct Group {
     pub(super) name: String,
+    pub(super) ids: TopicIds,
     voice: Voice,
     /// Longest time a lane may take to let go.
     defer: Duration,
@@ -92,6 +114,7 @@ impl Group {
         Self {
             voice: Voice::new(name.clone()),
             name,
+            ids: TopicIds::default(),
             defer: Duration::from_secs(30).min(max_poll_interval / 2),
             ghost: session + Duration::from_secs(5),
             consumer: OnceLock::new(),
@@ -237,24 +260,38 @@ impl Group {
     pub(super) fn fresh(&self) -> Vec<(TopicPartition, u64)> {
         let state = self.state();
         let going = |at: &TopicPartition| state.revocation.as_ref().is_some_and(|r| r.list.contains(at));
-        let fresh = state.owned.iter().filter(|(at, part)| part.queue.is_some() && !going(at));
+        let fresh = state.owned.iter().filter(|(at, part)| part.is_fresh() && !going(at));
         fresh.map(|(at, part)| (at.clone(), part.generation)).collect()
     }
 
+    /// Those of the assigned partitions that their topics do not have: they keep nobody waiting.
+    pub(super) fn set_absent(&self, gone: &[(TopicPartition, u64)]) {
+        let mut state = self.state();
+        for (at, generation) in gone {
+            let part = state.owned.get_mut(at).filter(|part| part.generation == *generation);
+            part.into_iter().for_each(|part| part.absent = true);
+        }
+    }
+
+    /// Partitions may have been added since.
+    pub(super) fn forget_absent(&self) {
+        self.state().owned.values_mut().for_each(|part| part.absent = false);
+    }
+
     /// Tells lanes what was looked up for an assignment. One that has come anew since is looked up anew.
-    pub(super) fn tell_assigned(&self, assignments: Vec<(Assignment, u64)>) {
+    pub(super) fn tell_assigned(&self, all: Vec<LookedUp>) {
         let mut state = self.state();
         let mut told: BTreeMap<usize, Vec<New>> = BTreeMap::new();
         let going: Vec<_> = state.revocation.iter().flat_map(|revocation| revocation.list.clone()).collect();
-        for (assignment, generation) in assignments {
-            let part = state.owned.get_mut(&assignment.partition);
-            let Some(part) = part.filter(|part| part.generation == generation) else { continue };
-            if going.contains(&assignment.partition) {
+        for found in all {
+            let part = state.owned.get_mut(&found.assignment.partition);
+            let Some(part) = part.filter(|part| part.generation == found.generation) else { continue };
+            if going.contains(&found.assignment.partition) {
                 continue;
             }
             let Some(queue) = part.queue.take() else { continue };
-            part.topic_id = Some(assignment.topic_id.clone());
-            told.entry(part.lane).or_default().push(New { assignment, generation: part.generation, queue });
+            part.topic_id = Some(found.assignment.topic_id.clone());
+            told.entry(part.lane).or_default().push(New { found, queue });
         }
         for (lane, new) in told {
             self.tell(&mut state, lane, Notice::Assigned(new));
@@ -267,14 +304,21 @@ impl Group {
         state.owned.iter().filter_map(|(at, part)| Some((Arc::clone(&at.topic), part.topic_id.clone()?))).collect()
     }
 
+    /// The consumer reads from another topic of a name than its lanes were told.
+    pub(super) fn reads_another(&self) -> bool {
+        let other =
+            |(at, part): (&TopicPartition, &Part)| part.topic_id.as_ref().is_some_and(|id| self.ids.differs(&at.topic, id));
+        self.state().owned.iter().any(other)
+    }
+
     /// A topic was created anew after lanes were told this id: its partitions go, and come back as those of another topic.
-    pub(super) fn created_anew(&self, topic: &str, told: &str) {
-        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return };
+    /// False: not now, as a revocation is under way.
+    pub(super) fn created_anew(&self, topic: &str, told: &str) -> bool {
+        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return true };
         let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
         if state.revocation.is_some() {
-            // The next look finds it again.
-            return;
+            return false;
         }
         let old = |at: &TopicPartition, part: &Part| &*at.topic == topic && part.topic_id.as_deref() == Some(told);
         let list: Vec<_> = state.owned.iter().filter(|(at, part)| old(at, part)).map(|(at, _)| at.clone()).collect();
@@ -284,12 +328,13 @@ impl Group {
         }
         drop(state);
         drop(gate);
+        true
     }
 
     fn adopt(&self, state: &mut State, consumer: &Arc<SinkConsumer>, at: &TopicPartition) {
         let Some(queue) = consumer.split_partition_queue(&at.topic, at.partition) else { return };
         state.generation += 1;
-        let part = Part { lane: self.lane(at), generation: state.generation, topic_id: None, queue: Some(queue) };
+        let part = Part { lane: self.lane(at), generation: state.generation, topic_id: None, queue: Some(queue), absent: false };
         drop(state.owned.insert(at.clone(), part));
     }
 
@@ -323,11 +368,11 @@ impl Group {
     pub(super) fn settled(&self, lane: usize) -> Option<(Instant, usize)> {
         let state = self.state();
         let waiting = state.inboxes.get(lane).is_none_or(|inbox| !inbox.is_empty());
-        let fresh = state.owned.values().any(|part| part.queue.is_some());
+        let fresh = state.owned.values().any(Part::is_fresh);
         if waiting || fresh || state.revocation.is_some() || state.failed.is_some() {
             return None;
         }
-        Some((state.changed?, state.owned.len()))
+        Some((state.changed?, state.owned.values().filter(|part| !part.absent).count()))
     }
 
     /// The group has assigned something, be it nothing.

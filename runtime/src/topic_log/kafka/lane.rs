@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::Instant;
 
 use super::Shared;
 use super::client::blocking;
 use super::driver::Alive;
-use super::fault::fault;
 use super::filling::Filling;
-use super::group::{Group, New, Notice, Queue, SinkConsumer};
+use super::group::{Group, LookedUp, New, Notice, Queue, SinkConsumer};
 use super::native;
 use super::place::{no_answer, resolve};
 use crate::batch::Batch;
@@ -28,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A partition of this lane.
 pub(super) struct Slot {
     pub(super) at: TopicPartition,
-    topic_id: String,
+    pub(super) topic_id: String,
     pub(super) generation: u64,
     queue: Queue,
     /// Next offset to hand out.
@@ -38,6 +36,10 @@ pub(super) struct Slot {
     pub(super) state: Phase,
     /// It does not fetch: it was not placed yet.
     pub(super) paused: bool,
+    /// The log ended before this offset when it was read last: it stays stopped there, however far the log has grown since.
+    pub(super) stopped_at: Option<i64>,
+    /// The consumer reads from another topic of the name: nothing is taken of it, until it comes back as that one's.
+    pub(super) foreign: bool,
     /// Nothing of it is handed out; what the batch that is being filled had of it waits here.
     pub(super) held: Option<Batch>,
 }
@@ -64,8 +66,10 @@ pub(super) struct Lane {
     pub(super) wanted: Arc<Wanted>,
     pub(super) lane: usize,
     start: Start,
-    stops: VecDeque<(TopicPartition, Option<i64>)>,
+    pub(super) stops: VecDeque<(TopicPartition, Option<i64>)>,
     filling: Filling,
+    /// Of the ids that the consumer fetches by, when they were looked at last; `None`: there are new slots.
+    heard: Option<u64>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -84,7 +88,7 @@ impl Lane {
     pub(super) fn new(common: Common, lane: usize) -> Self {
         let Common { consumer, group, wanted, shared, start, alive } = common;
         let (slots, stops, filling) = (Vec::new(), VecDeque::new(), Filling::default());
-        Self { slots, consumer, group, wanted, shared, lane, start, stops, filling, alive }
+        Self { slots, consumer, group, wanted, shared, lane, start, stops, filling, heard: None, alive }
     }
 
     /// What the group has to say comes before records.
@@ -101,12 +105,13 @@ impl Lane {
     }
 
     fn take(&mut self, new: New) -> Assignment {
-        let New { assignment, generation, mut queue } = new;
+        let New { found: LookedUp { assignment, generation, stopped_at }, mut queue } = new;
         // An earlier queue of the same partition would switch the waking of this one off when it goes.
         self.slots.retain(|slot| slot.at != assignment.partition);
         if let Some(wake) = self.group.wakes.get(self.lane).cloned() {
             queue.set_nonempty_callback(move || wake.notify_one());
         }
+        self.heard = None;
         self.slots.push(Slot {
             at: assignment.partition.clone(),
             topic_id: assignment.topic_id.clone(),
@@ -117,6 +122,8 @@ impl Lane {
             at_end: false,
             state: Phase::Waiting,
             paused: true,
+            stopped_at,
+            foreign: false,
             held: None,
         });
         assignment
@@ -136,9 +143,25 @@ impl Lane {
         self.stops.iter().find(|(at, _)| !held(at)).cloned()
     }
 
+    /// Drops what may be of another topic than its lane was told. Called after records were taken: the change of a topic's id
+    /// is heard before the first record of the new one comes. What is left of the old one goes with it.
+    fn drop_foreign(&mut self) {
+        let changes = self.group.ids.changes();
+        if self.heard.replace(changes) == Some(changes) {
+            return;
+        }
+        for slot in &mut self.slots {
+            slot.foreign = self.group.ids.differs(&slot.at.topic, &slot.topic_id);
+            if slot.foreign {
+                self.filling.take_of(std::slice::from_ref(&slot.at));
+            }
+        }
+    }
+
     /// Takes what has arrived, partition by partition, until the batch is full.
     fn fill(&mut self, limits: BatchLimits) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.state == Phase::Flowing && slot.held.is_none()) {
+        let flows = |slot: &&mut Slot| slot.state == Phase::Flowing && slot.held.is_none() && !slot.foreign;
+        for slot in self.slots.iter_mut().filter(flows) {
             while !self.filling.is_full(limits) {
                 match slot.queue.poll(Duration::ZERO) {
                     None => break,
@@ -156,6 +179,7 @@ impl Lane {
                 }
             }
         }
+        self.drop_foreign();
         // Another partition comes first next time.
         if !self.slots.is_empty() {
             self.slots.rotate_left(1);
@@ -182,20 +206,6 @@ impl Lane {
     }
 }
 
-/// What a refused commit means.
-fn commit_fault(group: &str, asked: &[(TopicPartition, u64)], error: &KafkaError) -> LogError {
-    match error.rdkafka_error_code() {
-        Some(
-            Code::IllegalGeneration
-            | Code::UnknownMemberId
-            | Code::FencedMemberEpoch
-            | Code::StaleMemberEpoch
-            | Code::FencedInstanceId,
-        ) => LogError::NotOwner(asked.iter().map(|(at, _)| at.clone()).collect()),
-        _ => fault(&format!("committing offsets of group `{group}`"), error),
-    }
-}
-
 #[async_trait]
 impl SinkLog for Lane {
     async fn next(&mut self, limits: BatchLimits, wait: Duration) -> Result<SinkEvent, LogError> {
@@ -215,7 +225,7 @@ impl SinkLog for Lane {
             if linger.is_none()
                 && let Some((at, offset)) = self.next_stop()
             {
-                let event = self.out_of_range(at.clone(), offset).await;
+                let event = self.out_of_range(at.clone(), offset).await?;
                 self.stops.retain(|(stopped, _)| *stopped != at);
                 if let Some(event) = event {
                     return Ok(event);
@@ -243,25 +253,7 @@ impl SinkLog for Lane {
     }
 
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
-        let asked = self.owned(offsets.iter().map(|(at, _)| at))?;
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for (at, offset) in offsets {
-            let mut element = list.add_partition(&at.topic, at.partition);
-            element.set_offset(Offset::Offset(*offset)).map_err(|e| LogError::Fatal(format!("{at} at offset {offset}: {e}")))?;
-            if let Some(slot) = self.slots.iter().find(|slot| slot.at == *at) {
-                element.set_metadata(&slot.topic_id);
-            }
-        }
-        let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
-        blocking(move || {
-            group.while_owned(&asked, || {
-                consumer.commit(&list, CommitMode::Sync).map_err(|e| commit_fault(&group.name, &asked, &e))
-            })
-        })
-        .await
+        self.store(offsets, false).await
     }
 
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {

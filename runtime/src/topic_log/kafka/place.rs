@@ -43,6 +43,12 @@ impl Lane {
         for (at, offset) in places {
             let Some(slot) = self.slots.iter_mut().find(|slot| slot.at == *at) else { continue };
             (slot.delivered, slot.at_end) = (*offset, false);
+            if slot.stopped_at == Some(*offset) {
+                // It stays paused, where it has not flowed yet.
+                slot.state = Phase::Stopped;
+                self.stops.push_back((at.clone(), Some(*offset)));
+                continue;
+            }
             let flows = slot.state != Phase::Stopped;
             // Nothing is taken from the queue before the seek has emptied it.
             slot.state = Phase::Waiting;
@@ -99,7 +105,7 @@ impl Lane {
         if self.slots.iter().any(|slot| slot.held.is_some()) {
             return Ok(false);
         }
-        if !self.slots.iter().filter(counts).all(|slot| slot.state == Phase::Flowing && slot.at_end) {
+        if !self.slots.iter().filter(counts).all(|slot| slot.state == Phase::Flowing && slot.at_end && !slot.foreign) {
             return Ok(false);
         }
         let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
@@ -120,12 +126,15 @@ impl Lane {
     }
 
     /// Why a partition stopped, with what the log has now. `None`: the log has its place after all, and it is read on there.
-    pub(super) async fn out_of_range(&self, at: TopicPartition, offset: Option<i64>) -> Option<SinkEvent> {
-        let delivered = self.slots.iter().find(|slot| slot.at == at).map_or(0, |slot| slot.delivered);
-        let (offset, group) = (offset.unwrap_or(delivered), &self.group.name);
+    pub(super) async fn out_of_range(&mut self, at: TopicPartition, offset: Option<i64>) -> Result<Option<SinkEvent>, LogError> {
+        let slot = self.slots.iter().find(|slot| slot.at == at);
+        let offset = offset.unwrap_or(slot.map_or(0, |slot| slot.delivered));
+        let before = slot.is_some_and(|slot| slot.stopped_at == Some(offset));
+        let group = &self.group.name;
         let (consumer, asked) = (Arc::clone(&self.consumer), vec![at.clone()]);
         let known = blocking(move || Ok(ends(&consumer, &asked)?.first().copied())).await;
         let lost = match known {
+            Ok(Some((_, high))) if before => Lost::still_past_the_end(&at, group, offset, high),
             Ok(Some((low, _))) if offset < low => {
                 let removed = low - offset;
                 let text = format!(
@@ -137,17 +146,20 @@ impl Lane {
             // What librdkafka had asked for before the log was as it is now.
             Ok(Some((_, high))) if offset <= high => {
                 self.group.restart_at(&at, offset);
-                return None;
+                return Ok(None);
             }
             Ok(Some((_, high))) => Lost::PastTheEnd(format!(
                 "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: records were lost there, or the topic \
-                 was created anew. Decide where this sink goes on"
+                 was created anew"
             )),
             Ok(None) | Err(_) => {
                 Lost::PastTheEnd(format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"))
             }
         };
-        Some(SinkEvent::OutOfRange(at, lost))
+        if matches!(lost, Lost::PastTheEnd(_)) {
+            self.keep_stopped(&at, offset).await?;
+        }
+        Ok(Some(SinkEvent::OutOfRange(at, lost)))
     }
 }
 

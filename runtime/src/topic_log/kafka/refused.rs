@@ -30,7 +30,10 @@ pub(super) async fn refused(admin: &Admin, records: &Batch, failures: &[Failure]
                 refused.extend(oversize(failure, record, limits.get(record.topic).copied().flatten()));
             }
             Refusal::Companion => {}
-            Refusal::Other if is_unknown_topic(code) => return Err(unknown_topic(record.topic)),
+            // One that was created anew with fewer partitions than the producer knows of is there.
+            Refusal::Other if is_unknown_topic(code) && !admin.exists(record.topic).await? => {
+                return Err(unknown_topic(record.topic));
+            }
             Refusal::Other => match code_fault(&format!("writing to topic `{}`", record.topic), code) {
                 LogError::Retry(_) => {}
                 fatal => return Err(fatal),

@@ -1,6 +1,7 @@
 //! What a sink's consumer has to know and has to wait for: the topics of a pattern, offsets and ends of new partitions, topics
 //! that were created anew. Everything here blocks, and tells the group itself; nothing here polls.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::consumer::Consumer;
@@ -8,8 +9,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::{Admin, ends};
 use super::client::ASK;
+use super::commit::Meaning;
 use super::fault::fault;
-use super::group::{Group, SinkConsumer};
+use super::group::{Group, LookedUp, SinkConsumer};
 use crate::topic_log::{Assignment, LogError, TopicPartition, Wanted};
 
 /// The topics that a sink takes as of now. Blocks.
@@ -18,6 +20,14 @@ pub(super) fn names(wanted: &Wanted, admin: &Admin) -> Result<Vec<String>, LogEr
         Wanted::Names(names) => Ok(names.iter().cloned().collect()),
         Wanted::Pattern(_) => Ok(admin.topic_names()?.into_iter().filter(|name| wanted.takes(name)).collect()),
     }
+}
+
+/// How an errand ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    All,
+    /// What is left is looked for later.
+    NotAll,
 }
 
 pub(super) struct Scout {
@@ -34,8 +44,9 @@ impl Scout {
     }
 
     /// Subscribes to what matches by now, and finds topics that were created anew.
-    pub(super) fn look_for_topics(&self) -> Result<(), LogError> {
+    pub(super) fn look_for_topics(&self) -> Result<Found, LogError> {
         self.subscribe()?;
+        self.group.forget_absent();
         self.check_ids()
     }
 
@@ -56,22 +67,57 @@ impl Scout {
     }
 
     /// Topics that were deleted and created again since their partitions came.
-    fn check_ids(&self) -> Result<(), LogError> {
+    fn check_ids(&self) -> Result<Found, LogError> {
         let told = self.group.told_topics();
         let names: Vec<_> = told.keys().map(|name| &**name).collect();
         let ids = self.admin.topic_ids(&names)?;
+        let mut found = Found::All;
         for (topic, id) in &told {
-            if ids.get(&**topic).is_some_and(|now| now != id) {
+            if ids.get(&**topic).is_none_or(|now| now == id) {
+                continue;
+            }
+            if self.group.created_anew(topic, id) {
                 tracing::warn!(group = self.group.name, topic = %topic, "the topic was created anew while it was read");
-                self.group.created_anew(topic, id);
+            } else {
+                found = Found::NotAll;
             }
         }
-        Ok(())
+        // Nothing of such a topic is read before its lanes know: what was asked for here may be older than what librdkafka saw.
+        Ok(if self.group.reads_another() { Found::NotAll } else { found })
+    }
+
+    /// Looks new partitions up and tells their lanes. One that its topic does not have (any more: created anew with fewer) has
+    /// nothing to read, and must not keep the others.
+    pub(super) fn look_up(&self) -> Result<Found, LogError> {
+        let fresh = self.group.fresh();
+        let Err(error) = self.tell(&fresh) else { return Ok(Found::All) };
+        let (there, gone) = self.existing(fresh)?;
+        if gone.is_empty() {
+            return Err(error);
+        }
+        self.tell(&there)?;
+        self.group.set_absent(&gone);
+        Ok(Found::All)
+    }
+
+    /// Those that their topics have, and the others.
+    #[expect(clippy::type_complexity, reason = "twice what is given")]
+    fn existing(
+        &self,
+        fresh: Vec<(TopicPartition, u64)>,
+    ) -> Result<(Vec<(TopicPartition, u64)>, Vec<(TopicPartition, u64)>), LogError> {
+        let mut partitions = BTreeMap::new();
+        for (at, _) in &fresh {
+            if !partitions.contains_key(&at.topic) {
+                partitions.insert(Arc::clone(&at.topic), self.admin.partitions(&at.topic)?.unwrap_or_default());
+            }
+        }
+        let there = |at: &TopicPartition| partitions.get(&at.topic).is_some_and(|all| all.contains(&at.partition));
+        Ok(fresh.into_iter().partition(|(at, _)| there(at)))
     }
 
     /// Offsets, ends and topic ids of new partitions, then their lanes are told.
-    pub(super) fn look_up(&self) -> Result<(), LogError> {
-        let fresh = self.group.fresh();
+    fn tell(&self, fresh: &[(TopicPartition, u64)]) -> Result<(), LogError> {
         if fresh.is_empty() {
             return Ok(());
         }
@@ -85,22 +131,22 @@ impl Scout {
             list.add_partition(&at.topic, at.partition);
         }
         let committed = self.consumer.committed_offsets(list, ASK).map_err(|e| fault("reading the group's offsets", &e))?;
-        let mut assignments = Vec::with_capacity(fresh.len());
+        let mut all = Vec::with_capacity(fresh.len());
         for ((at, generation), (low, high)) in fresh.iter().zip(ends) {
             // A topic that has just been deleted: its partitions are about to go.
             let Some(topic_id) = ids.get(&*at.topic) else { continue };
-            let found = committed.find_partition(&at.topic, at.partition);
-            let Some(found) = found else { continue };
+            let Some(found) = committed.find_partition(&at.topic, at.partition) else { continue };
             found.error().map_err(|e| fault(&format!("reading the offset of {at}"), &e))?;
+            let meaning = Meaning::parse(found.metadata());
             let offset = match found.offset() {
-                Offset::Offset(offset) => self.of_this_topic(at, offset, found.metadata(), topic_id),
+                Offset::Offset(offset) => self.of_this_topic(at, offset, meaning.topic_id, topic_id),
                 _ => None,
             };
-            let partition = at.clone();
-            let assignment = Assignment { partition, topic_id: topic_id.clone(), committed: offset, low, high };
-            assignments.push((assignment, *generation));
+            let assignment = Assignment { partition: at.clone(), topic_id: topic_id.clone(), committed: offset, low, high };
+            let stopped_at = offset.filter(|_| meaning.stopped);
+            all.push(LookedUp { assignment, generation: *generation, stopped_at });
         }
-        self.group.tell_assigned(assignments);
+        self.group.tell_assigned(all);
         Ok(())
     }
 

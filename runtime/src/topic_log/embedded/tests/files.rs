@@ -83,9 +83,9 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
 async fn a_file_of_a_newer_version_is_refused() {
     let folder = folder();
     drop(with_topic(&folder).await);
-    beside(folder.path()).execute_batch("PRAGMA user_version = 2").unwrap();
-    assert!(refusal(&folder).contains("version 2"));
-    assert!(fatal(&EmbeddedLog::open_read_only(folder.path()).unwrap_err()).contains("version 2"));
+    beside(folder.path()).execute_batch("PRAGMA user_version = 3").unwrap();
+    assert!(refusal(&folder).contains("version 3"));
+    assert!(fatal(&EmbeddedLog::open_read_only(folder.path()).unwrap_err()).contains("version 3"));
 }
 
 #[tokio::test]
@@ -155,4 +155,23 @@ async fn a_topic_that_is_not_there_names_those_that_are() {
     log.create_topics(&[spec("u", 1, &[])]).await.unwrap();
     let Err(error) = log.read("x", Start::Earliest).await else { panic!("there is no such topic") };
     assert_eq!(fatal(&error), "there is no topic `x`; there are: t, u");
+}
+
+#[tokio::test]
+async fn a_file_of_version_1_is_taken_over_with_its_offsets() {
+    let folder = folder();
+    let log = with_topic(&folder).await;
+    log.append(&batch("t", &["a", "b", "c"])).await.unwrap();
+    let mut lane = log.sink(&sink("k", 1, Start::Earliest)).await.unwrap().remove(0);
+    let SinkEvent::Assigned(list) = lane.next(LIMITS, WAIT).await.unwrap() else { panic!("not assigned") };
+    lane.commit(&[(list[0].partition.clone(), 2)]).await.unwrap();
+    drop((lane, log));
+    beside(folder.path()).execute_batch("ALTER TABLE offsets DROP COLUMN stopped; PRAGMA user_version = 1").unwrap();
+    assert_eq!(values(&EmbeddedLog::open_read_only(folder.path()).unwrap(), "t").await, ["a", "b", "c"], "also as it is");
+    for _ in 0..2 {
+        let log = open(&folder);
+        let mut lane = log.sink(&sink("k", 1, Start::Earliest)).await.unwrap().remove(0);
+        let SinkEvent::Assigned(list) = lane.next(LIMITS, WAIT).await.unwrap() else { panic!("not assigned") };
+        assert_eq!(list[0].committed, Some(2));
+    }
 }

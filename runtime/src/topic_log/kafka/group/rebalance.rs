@@ -51,11 +51,14 @@ impl Group {
 
 impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.voice.log(level, facility, message);
+        self.group.ids.hear(facility, message);
+        if self.talks || !matches!(level, RDKafkaLogLevel::Debug) {
+            self.group.voice.log(level, facility, message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.voice.error(&error, reason);
+        self.group.voice.error(&error, reason);
     }
 }
 
@@ -66,10 +69,10 @@ impl ConsumerContext for Member {
             partition: e.partition(),
         };
         let partitions: Vec<_> = list.elements().iter().map(at).collect();
-        tracing::debug!(group = self.0.name, ?err, ?partitions, "rebalance");
+        tracing::debug!(group = self.group.name, ?err, ?partitions, "rebalance");
         match err {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.0.assigned(consumer, &partitions),
-            _ => self.0.revoked(consumer, partitions),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.group.assigned(consumer, &partitions),
+            _ => self.group.revoked(consumer, partitions),
         }
     }
 }
