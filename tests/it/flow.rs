@@ -4,6 +4,7 @@
 mod bad_input;
 mod buffered;
 mod components;
+mod database_away;
 mod deployment;
 mod faults;
 mod held;

@@ -247,3 +247,40 @@ async fn stages_serve_many_calls_and_shapes_of_a_transaction() {
     }
     assert_eq!(db.read("SELECT count(*), count(a), count(b) FROM t").await, ["9|9|9"]);
 }
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_retried_and_says_why() {
+    let Some(db) = Postgres::new("a_server_that_takes_no_writes_is_retried").await else { return };
+    db.execute("CREATE TABLE t (id int8 PRIMARY KEY)").await;
+    let connections =
+        database::connections(&format!("{}?options=-c%20default_transaction_read_only%3Don", db.url), None).unwrap();
+    let mut session = connections.session("single").unwrap();
+    for _ in 0..2 {
+        let begun = session.begin().await.unwrap_err();
+        assert!(matches!(&begun, SqlError::Retry(text) if text.contains("set read only")), "{begun}");
+        let applied = session.apply(&table("t", &["id"]), &rows(1, vec![ints("id", &[Some(1)])])).await.unwrap_err();
+        assert!(matches!(&applied, SqlError::Retry(text) if text.contains("set read only")), "{applied}");
+        assert!(session.query("SELECT id FROM t", &[], 1).await.is_ok(), "reading goes on");
+    }
+    assert_eq!(db.read("SELECT id FROM t").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_feature_that_a_statement_lacks_is_fatal_and_a_state_that_passes_is_not() {
+    let Some(db) = Postgres::new("a_feature_that_a_statement_lacks_is_fatal").await else { return };
+    for (code, passes) in [("0A000", false), ("55000", true), ("25006", true), ("57P04", true), ("40003", true), ("25P04", true)]
+    {
+        db.execute(&format!(
+            "DROP TABLE IF EXISTS t; CREATE TABLE t (id int8 PRIMARY KEY); \
+             CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN RAISE EXCEPTION ''of the trigger'' USING ERRCODE = ''{code}''; END'; \
+             CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"
+        ))
+        .await;
+        let mut session = db.connections().session("db").unwrap();
+        let failed = session.apply(&table("t", &["id"]), &rows(1, vec![ints("id", &[Some(1)])])).await.unwrap_err();
+        assert!(failed.to_string().contains("of the trigger"), "{failed}");
+        assert_eq!(matches!(failed, SqlError::Retry(_)), passes, "{code}: {failed}");
+        assert_eq!(matches!(failed, SqlError::Fatal(_)), !passes, "{code}: {failed}");
+    }
+}

@@ -52,13 +52,15 @@ fn class(code: &str) -> Class {
         "42804" | "42846" => Class::Row("sql.type"),
         // A trigger's own words, an index entry that is too large, one key twice in a statement.
         "P0001" | "54000" | "54011" | "21000" => Class::Row("sql.refused"),
-        // A read-only transaction is one on a standby, after a failover.
-        "25006" | "25P02" | "25P03" | "40001" | "40P01" | "55P03" | "55006" | "57014" | "57P01" | "57P02" | "57P03" | "57P05"
-        | "58030" => Class::Retry,
+        // A read-only transaction is one on a standby, after a failover. 55000 is also a database that takes no connections
+        // for now, or a table that is not yet in the state that a statement needs.
+        "25006" | "25P02" | "25P03" | "25P04" | "55000" | "55P03" | "55006" | "57014" | "57P01" | "57P02" | "57P03" | "57P04"
+        | "57P05" | "58000" | "58030" => Class::Retry,
         _ => match code.get(..2) {
             Some("22") => Class::Row("sql.type"),
             Some("23") => Class::Row("sql.refused"),
-            Some("08" | "53") => Class::Retry,
+            // Connections, lost races, resources.
+            Some("08" | "40" | "53") => Class::Retry,
             _ => Class::Fatal,
         },
     }
@@ -71,6 +73,10 @@ impl Fault {
 
     pub(super) const fn fatal(text: String) -> Self {
         Self::Sql(SqlError::Fatal(text))
+    }
+
+    pub(super) const fn retry(text: String) -> Self {
+        Self::Sql(SqlError::Retry(text))
     }
 
     /// Whether the transaction is to be begun again.
@@ -135,6 +141,7 @@ fn explain_db(db: &DbError, at: &str) -> SqlError {
     let text = match db.code().code() {
         "25006" => format!("{at}: the server takes no writes, it is a standby or set read only ({words})"),
         "53100" => format!("{at}: the server's disk is full; free space there, it goes on by itself ({words})"),
+        "55000" => format!("{at}: the database is not in the state that this needs; it goes on when it is ({words})"),
         "42P01" => format!("{at}: a table is missing: create it, or let the connector create it ({words})"),
         "42703" => format!("{at}: a column is missing: add it, or let the connector add columns ({words})"),
         "42501" => format!("{at}: the user lacks a privilege: grant it ({words})"),
@@ -160,6 +167,10 @@ fn explain_connect(error: &Error, at: &str) -> SqlError {
             "28P01" | "28000" => {
                 SqlError::Fatal(format!("{at} refuses the user: check user, password and pg_hba.conf ({words})"))
             }
+            "55000" => {
+                SqlError::Retry(format!("{at}: the database takes no connections for now; it goes on when it does ({words})"))
+            }
+            "53300" => SqlError::Retry(format!("{at}: the server has no connection left; it goes on when one is free ({words})")),
             "3D000" => SqlError::Fatal(format!("{at}: there is no such database: create it, or correct the URL ({words})")),
             code if class(code) == Class::Fatal => {
                 SqlError::Fatal(format!("{at} refuses the connection: {words} (SQLSTATE {code})"))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Statement};
 
 use super::fault::Fault;
 use super::schema::{self, Existing};
@@ -30,6 +30,10 @@ const SETTINGS: [(&str, &str); 6] = [
     ("statement_timeout", "120s"),
     ("idle_in_transaction_session_timeout", "15min"),
 ];
+
+/// Constraints are checked row by row also where they are deferrable: at the commit nobody could tell whose row it was.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; \
+    SELECT current_setting('transaction_read_only'), pg_is_in_recovery()";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
@@ -112,9 +116,25 @@ impl Wire {
         Ok(format!("PostgreSQL {version}"))
     }
 
-    /// Constraints are checked row by row also where they are deferrable: at the commit nobody could tell whose row it was.
+    /// A server that takes no writes is found here, before rows are staged. It is asked, not told `READ WRITE`: a standby would
+    /// answer as if it lacked a feature (0A000), and a server that somebody has set read only would be overruled.
     pub(super) async fn begin(&mut self) -> Result<(), Fault> {
-        Ok(self.client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE").await?)
+        let answers = self.client.simple_query(BEGIN).await?;
+        let row = answers.iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
+            _ => None,
+        });
+        match row {
+            Some((Some("on"), Some("t"))) => Err(Fault::retry(
+                "the server is a standby, which takes no writes; it goes on when it is promoted or the URL leads to the primary"
+                    .to_owned(),
+            )),
+            Some((Some("on"), _)) => Err(Fault::retry(
+                "the server takes no writes, it is set read only (default_transaction_read_only); it goes on when that is off"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), Fault> {
