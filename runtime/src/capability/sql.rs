@@ -3,6 +3,7 @@
 //! name is decided before: a session is only handed out for a granted one. No URL or password leaves this module.
 
 mod cells;
+mod keyless;
 mod name;
 mod plan;
 mod pool;

@@ -1,6 +1,7 @@
 //! Several sinks that keep their offsets in the one `_wharf_offsets` of a database they share: none disturbs another.
 
 use wharf_runtime::supervisor::Outcome;
+use wharf_runtime::telemetry::TaskState;
 
 use super::*;
 
@@ -74,4 +75,49 @@ async fn two_deployments_of_one_topic_keep_apart_in_one_database() {
     let mut expected = [(group(&first), 100), (group(&second), 100)];
     expected.sort();
     assert_eq!(stored, expected);
+}
+
+/// Writes one record more while its offsets stand in a table that has lost its key and has each row twice, then mends it.
+async fn a_sink_whose_offsets_are_doubled(
+    deployment: &Deployment,
+    body: &str,
+    execute: impl AsyncFn(&str),
+    rows: impl AsyncFn() -> usize,
+) {
+    let made_anew = |select: &str| {
+        format!("CREATE TABLE copy AS {select}; DROP TABLE _wharf_offsets; ALTER TABLE copy RENAME TO _wharf_offsets")
+    };
+    deployment.produce_values("orders", &["a", "b", "c"]).await;
+    assert_eq!(deployment.until_done(body).await.outcome, Outcome::Clean);
+    execute(&made_anew("SELECT * FROM _wharf_offsets UNION ALL SELECT * FROM _wharf_offsets")).await;
+    deployment.produce_values("orders", &["d"]).await;
+    let ended = deployment.until_done(body).await;
+    assert_eq!((ended.outcome, task(&ended.snapshot, "ledger").state), (Outcome::AllFailed, TaskState::Failed));
+    let why = reason(&ended.snapshot, "ledger");
+    let told = ["connection `warehouse`", "`_wharf_offsets`", "2 rows of partition orders/0 of group `wharf.flow.ledger`"];
+    assert!(told.iter().all(|part| why.contains(part)), "{why}");
+    assert_eq!(rows().await, 3, "nothing is written that could not be told from what is there");
+
+    execute(&made_anew("SELECT DISTINCT * FROM _wharf_offsets")).await;
+    let why = reason(&deployment.until_done(body).await.snapshot, "ledger");
+    execute(why.split_once("run: ").unwrap_or_else(|| panic!("{why}")).1).await;
+    let ended = deployment.until_done(body).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger"), rows().await), (Outcome::Clean, [1, 0, 1, 0, 0], 4));
+}
+
+#[tokio::test]
+async fn a_sink_whose_offsets_are_doubled_fails_and_says_what_to_do() {
+    let deployment = Deployment::embedded();
+    let execute = async |sql: &str| deployment.execute(sql);
+    let rows = async || entered(&deployment, "ledger").len();
+    a_sink_whose_offsets_are_doubled(&deployment, &ledger("", ""), execute, rows).await;
+}
+
+#[tokio::test]
+async fn a_sink_whose_offsets_are_doubled_in_postgres_fails_and_says_what_to_do() {
+    let Some(db) = crate::sql::database::Postgres::new("flow_offsets_doubled").await else { return };
+    let deployment = Deployment::embedded();
+    let execute = async |sql: &str| db.raw.batch_execute(sql).await.unwrap();
+    let rows = async || db.raw.query("SELECT value FROM ledger", &[]).await.unwrap().len();
+    a_sink_whose_offsets_are_doubled(&deployment, &into("ledger", &db.url, ""), execute, rows).await;
 }

@@ -1,22 +1,54 @@
 //! Offsets that exactly-once sinks keep in the database.
 
 use super::fault::Fault;
-use super::schema::ensure_own;
+use super::schema;
 use super::wire::Wire;
+use crate::capability::sql::keyless::keyless;
 use crate::capability::sql::{OffsetMove, OffsetScope, claimed, place, tell_foreign};
 use crate::topic_log::TopicPartition;
 use crate::topic_log::places::{OffsetChange, StoredOffset};
 
-const TABLE: &str = "_wharf_offsets";
 const DDL: &str = "CREATE TABLE _wharf_offsets (log_id text NOT NULL, consumer_group text NOT NULL, topic text NOT NULL, \
     topic_id text NOT NULL, partition int4 NOT NULL, next_offset int8 NOT NULL, updated_at timestamptz NOT NULL, \
     PRIMARY KEY (log_id, consumer_group, topic, topic_id, partition))";
 
-async fn ensure(wire: &mut Wire) -> Result<(), Fault> {
-    if wire.has_offsets {
-        return Ok(());
+/// Whether the table is there, and whether an index makes its rows the only ones of their key. One that is checked late or
+/// that holds some rows only makes none the only one.
+const LOOK: &str = "SELECT to_regclass('_wharf_offsets') IS NOT NULL, EXISTS (SELECT 1 FROM pg_catalog.pg_index i \
+    WHERE i.indrelid = to_regclass('_wharf_offsets') AND i.indisunique AND i.indisvalid AND i.indimmediate \
+    AND i.indpred IS NULL AND i.indnkeyatts = 5 AND (SELECT count(DISTINCT a.attname) FROM unnest(i.indkey) WITH ORDINALITY k (num, place) \
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num \
+    WHERE k.place <= 5 AND a.attname IN ('log_id', 'consumer_group', 'topic', 'topic_id', 'partition')) = 5)";
+const DOUBLED: &str = "SELECT topic::text, partition::int4, count(*) FROM _wharf_offsets WHERE consumer_group = $1 \
+    GROUP BY log_id, topic, topic_id, partition HAVING count(*) > 1 ORDER BY topic, partition LIMIT 1";
+
+/// Makes the table unless it is there; the right to create is asked for only when it is missing.
+async fn ensure(wire: &mut Wire, scope: &OffsetScope) -> Result<(), Fault> {
+    if !wire.has_offsets && !find(wire, scope).await? {
+        schema::change(wire, DDL).await?;
     }
-    ensure_own(wire, TABLE, DDL).await
+    Ok(())
+}
+
+/// Whether the table is there.
+///
+/// # Errors
+/// It is, and has no key.
+async fn find(wire: &mut Wire, scope: &OffsetScope) -> Result<bool, Fault> {
+    let look = wire.prepare(LOOK).await?;
+    let seen = wire.client.query_one(&look, &[]).await?;
+    let (there, keyed): (bool, bool) = (seen.try_get(0)?, seen.try_get(1)?);
+    if there && !keyed {
+        let row = wire.client.query_opt(DOUBLED, &[&scope.group]).await?;
+        let doubled = row.map(|row| -> Result<_, Fault> {
+            let topic: String = row.try_get(0)?;
+            Ok((TopicPartition { topic: topic.into(), partition: row.try_get(1)? }, row.try_get(2)?))
+        });
+        return Err(keyless(scope, doubled.transpose()?).into());
+    }
+    // Undone with the transaction that made it, and then `forget` takes this back.
+    wire.has_offsets = there;
+    Ok(there)
 }
 
 pub(super) async fn load(
@@ -24,11 +56,9 @@ pub(super) async fn load(
     scope: &OffsetScope,
     partitions: &[(TopicPartition, String)],
 ) -> Result<Vec<Option<i64>>, Fault> {
-    let there: bool = wire.client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await?.try_get(0)?;
-    if !there {
+    if !find(wire, scope).await? {
         return Ok(vec![None; partitions.len()]);
     }
-    wire.has_offsets = true;
     let topics: Vec<&str> = partitions.iter().map(|(at, _)| &*at.topic).collect();
     let numbers: Vec<i32> = partitions.iter().map(|(at, _)| at.partition).collect();
     let sql = "SELECT log_id, topic, topic_id, partition, next_offset FROM _wharf_offsets \
@@ -55,7 +85,7 @@ pub(super) async fn claim(
     (at, topic_id): (&TopicPartition, &str),
     next: i64,
 ) -> Result<(), Fault> {
-    ensure(wire).await?;
+    ensure(wire, scope).await?;
     let insert = "INSERT INTO _wharf_offsets VALUES ($1, $2, $3, $4, $5, $6, now()) ON CONFLICT DO NOTHING";
     let insert = wire.prepare(insert).await?;
     let topic = &*at.topic;
@@ -76,7 +106,7 @@ pub(super) async fn claim(
 
 /// Another transaction that holds a row is waited for; what it leaves behind is then compared.
 pub(super) async fn advance(wire: &mut Wire, scope: &OffsetScope, moves: &[OffsetMove]) -> Result<bool, Fault> {
-    ensure(wire).await?;
+    ensure(wire, scope).await?;
     let sql = "UPDATE _wharf_offsets o SET next_offset = m.next, updated_at = now() \
                FROM unnest($3::text[], $4::text[], $5::int4[], $6::int8[], $7::int8[]) AS m (topic, topic_id, partition, expected, next) \
                WHERE o.log_id = $1 AND o.consumer_group = $2 AND o.topic = m.topic AND o.topic_id = m.topic_id \
@@ -99,8 +129,7 @@ pub(super) async fn stored(
     partitions: &[(TopicPartition, String)],
 ) -> Result<Vec<StoredOffset>, Fault> {
     let mut found = vec![StoredOffset::default(); partitions.len()];
-    let there: bool = wire.client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&TABLE]).await?.try_get(0)?;
-    if !there {
+    if !find(wire, scope).await? {
         return Ok(found);
     }
     let sql = "SELECT log_id, topic, topic_id, partition, next_offset FROM _wharf_offsets WHERE consumer_group = $1";
@@ -116,7 +145,7 @@ pub(super) async fn stored(
 
 /// Within the caller's transaction.
 pub(super) async fn change(wire: &mut Wire, scope: &OffsetScope, changes: &[OffsetChange]) -> Result<(), Fault> {
-    ensure(wire).await?;
+    ensure(wire, scope).await?;
     let set = "INSERT INTO _wharf_offsets VALUES ($1, $2, $3, $4, $5, $6, now()) \
                ON CONFLICT (log_id, consumer_group, topic, topic_id, partition) DO UPDATE SET next_offset = $6, updated_at = now()";
     let forget = "DELETE FROM _wharf_offsets \

@@ -100,7 +100,7 @@ pub(super) async fn ensure(wire: &mut Wire, table: &Table, columns: &[ColumnDef]
 }
 
 /// Changes tables; false when another session did so first, and is to be looked at. One that has not committed is waited for.
-async fn change(wire: &Wire, ddl: &str) -> Result<bool, Fault> {
+pub(super) async fn change(wire: &Wire, ddl: &str) -> Result<bool, Fault> {
     wire.client.batch_execute("SAVEPOINT wharf_table").await?;
     match wire.client.batch_execute(ddl).await.map_err(Fault::from) {
         Ok(()) => {}
@@ -155,13 +155,4 @@ fn create(name: &TableName, table: &Table, columns: &[ColumnDef]) -> Result<Stri
         parts.push(format!("PRIMARY KEY ({})", name::list(table.key.iter().map(String::as_str))));
     }
     Ok(format!("CREATE TABLE {} ({})", name.quoted(), parts.join(", ")))
-}
-
-/// Makes a table that only Wharf knows, unless it is there; the right to create is asked for only when it is missing.
-pub(super) async fn ensure_own(wire: &mut Wire, table: &str, ddl: &str) -> Result<(), Fault> {
-    let there = wire.client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?;
-    if !there.try_get::<_, bool>(0)? {
-        change(wire, ddl).await?;
-    }
-    Ok(())
 }

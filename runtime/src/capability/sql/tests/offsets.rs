@@ -138,3 +138,84 @@ pub async fn an_operator_sees_every_stored_offset_and_moves_only_those_of_this_l
     assert!(!session.advance_offsets(&scope("log"), &[moved(1, 2, 9)]).await.unwrap());
     assert!(session.advance_offsets(&scope("log"), &[moved(1, 3, 9)]).await.unwrap());
 }
+
+/// A table that somebody has made, with whatever makes its rows the only ones.
+async fn made_by_hand(db: &impl Database, key: &str) {
+    let columns =
+        "log_id text, consumer_group text, topic text, topic_id text, partition int, next_offset bigint, updated_at timestamptz";
+    db.execute(&format!("DROP TABLE IF EXISTS _wharf_offsets; CREATE TABLE _wharf_offsets ({columns}{key})")).await;
+}
+
+async fn enter_by_hand(db: &impl Database, partition: i32, next: i64) {
+    db.execute(&format!(
+        "INSERT INTO _wharf_offsets VALUES ('log', 'wharf.shop.sink', 'orders', 't1', {partition}, {next}, NULL)"
+    ))
+    .await;
+}
+
+/// What each call says of the table.
+async fn refusals(db: &impl Database) -> Vec<String> {
+    let mut session = db.connections().session("db").unwrap();
+    let (scope, asked) = (scope("log"), [(at(3), "t1".to_owned())]);
+    let change = OffsetChange { partition: at(3), topic_id: "t1".to_owned(), next: Some(9) };
+    let all = [
+        session.load_offsets(&scope, &asked).await.err(),
+        session.claim_offset(&scope, &at(3), "t1", 5).await.err(),
+        session.advance_offsets(&scope, &[moved(3, 5, 6)]).await.err(),
+        session.stored_offsets(&scope, &asked).await.err(),
+        session.change_offsets(&scope, &[change]).await.err(),
+    ];
+    let fatal = |error| if let Some(SqlError::Fatal(text)) = error { text } else { panic!("{error:?}") };
+    all.into_iter().map(fatal).collect()
+}
+
+pub async fn an_offsets_table_without_its_key_is_refused_until_it_has_one(db: &impl Database) {
+    // None of these makes a row the only one of its key.
+    let index = |of: &str| format!("CREATE UNIQUE INDEX other ON _wharf_offsets {of}");
+    let five = "(topic, log_id, topic_id, partition, consumer_group)";
+    let keys = [
+        String::new(),
+        index("(log_id, consumer_group, topic, topic_id, partition, next_offset)"),
+        index(&format!("{five} WHERE partition > 3")),
+        format!("CREATE INDEX other ON _wharf_offsets {five}"),
+    ];
+    for key in keys {
+        made_by_hand(db, "").await;
+        db.execute(&key).await;
+        enter_by_hand(db, 3, 5).await;
+        for text in refusals(db).await {
+            let names = ["connection `db`", "`_wharf_offsets`", "group `wharf.shop.sink`", "no primary key or unique index"];
+            assert!(names.iter().all(|name| text.contains(name)) && !text.contains("rows of partition"), "{key}: {text}");
+        }
+    }
+    enter_by_hand(db, 3, 6).await;
+    let texts = refusals(db).await;
+    assert!(texts.iter().all(|text| text.contains("2 rows of partition orders/3 of group `wharf.shop.sink`")), "{texts:?}");
+    assert_eq!(db.read("SELECT next_offset FROM _wharf_offsets ORDER BY 1").await, ["5", "6"], "nothing moves");
+
+    db.execute("DELETE FROM _wharf_offsets WHERE next_offset = 6").await;
+    db.execute(texts[0].split_once("run: ").unwrap().1).await;
+    assert_eq!(stored(db, "log", "t1", &[3]).await, [Some(5)]);
+    let mut session = db.connections().session("db").unwrap();
+    session.claim_offset(&scope("log"), &at(3), "t1", 5).await.unwrap();
+    assert!(session.advance_offsets(&scope("log"), &[moved(3, 5, 6)]).await.unwrap());
+    made_by_hand(db, ", UNIQUE (partition, log_id, consumer_group, topic_id, topic)").await;
+    assert_eq!(stored(db, "log", "t1", &[3]).await, [None]);
+}
+
+pub async fn of_doubled_rows_none_is_moved_unnoticed_when_the_key_goes_while_a_session_is_open(db: &impl Database) {
+    made_by_hand(db, ", CONSTRAINT own UNIQUE (log_id, consumer_group, topic, topic_id, partition)").await;
+    let mut session = db.connections().session("single").unwrap();
+    session.claim_offset(&scope("log"), &at(0), "t1", 5).await.unwrap();
+    assert!(session.advance_offsets(&scope("log"), &[moved(0, 5, 6)]).await.unwrap());
+    db.execute(
+        "CREATE TABLE copy AS SELECT * FROM _wharf_offsets; DROP TABLE _wharf_offsets; ALTER TABLE copy RENAME TO _wharf_offsets",
+    )
+    .await;
+    enter_by_hand(db, 0, 6).await;
+    let moved = session.advance_offsets(&scope("log"), &[moved(0, 6, 7)]).await;
+    assert!(matches!(moved, Ok(false) | Err(SqlError::Fatal(_))), "{moved:?}");
+    assert_eq!(db.read("SELECT next_offset FROM _wharf_offsets").await, ["6", "6"]);
+    let loaded = session.load_offsets(&scope("log"), &[(at(0), "t1".to_owned())]).await.unwrap_err();
+    assert!(matches!(&loaded, SqlError::Fatal(text) if text.contains("2 rows of partition orders/0")), "{loaded}");
+}

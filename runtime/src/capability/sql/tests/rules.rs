@@ -55,6 +55,8 @@ macro_rules! each {
             offsets::sessions_at_once_make_one_offsets_table,
             offsets::pool_of_one_serves_two_sessions_in_turn,
             offsets::an_operator_sees_every_stored_offset_and_moves_only_those_of_this_log_and_topic,
+            offsets::an_offsets_table_without_its_key_is_refused_until_it_has_one,
+            offsets::of_doubled_rows_none_is_moved_unnoticed_when_the_key_goes_while_a_session_is_open,
         }
     };
 }
