@@ -1,12 +1,17 @@
-//! Backoff: how long to wait before the next try, and when to give up. Owns the arithmetic; reads no clock and does no I/O.
+//! Backoff: how long to wait before the next try, when to give up, and what is said of both. Owns the arithmetic; reads no
+//! clock and does no I/O.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{Connector, Retry};
 
 /// Longest delay that is computed.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// The longest wait that a target may ask for (`Retry-After`), unless the backoff's own is longer. A wrong date there, years
+/// ahead, would park a sink for good; one try an hour troubles nobody.
+pub const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
 /// Exponential backoff with jitter and a budget of time. One per thing that is tried; [`Backoff::reset`] after success.
 #[derive(Debug, Clone)]
@@ -18,6 +23,8 @@ pub struct Backoff {
     random: u64,
     retries: u32,
     first: Option<Instant>,
+    /// What the target asked for last, as it asked.
+    asked: Option<Duration>,
 }
 
 impl Backoff {
@@ -25,7 +32,7 @@ impl Backoff {
     #[must_use]
     pub fn new(config: &Retry, seed: u64) -> Self {
         let max = config.max.max(config.initial);
-        Self { initial: config.initial, max, budget: config.budget, random: seed, retries: 0, first: None }
+        Self { initial: config.initial, max, budget: config.budget, random: seed, retries: 0, first: None, asked: None }
     }
 
     /// For something that a task of this connector does.
@@ -36,18 +43,39 @@ impl Backoff {
 
     /// How long to wait after the failure at `now`; `None`: the budget is used up, counted from the first failure.
     ///
-    /// The delay doubles from `initial` to `max`, and half of it is random. The last one is cut so that one try falls on
-    /// the budget's end. `after` is what the target asked for: it wins where it is longer, even over `max`; when it lies
-    /// beyond the budget no try can succeed, so that is `None` at once.
+    /// The delay doubles from `initial` to `max`, and half of it is random. `after` is what the target asked for: it wins where
+    /// it is longer, even over `max`, up to [`LONGEST_ASKED`]. Whatever the wait, it is cut so that one last try falls on the
+    /// budget's end.
     pub fn next(&mut self, now: Instant, after: Option<Duration>) -> Option<Duration> {
         let first = *self.first.get_or_insert(now);
+        self.asked = after.or(self.asked);
         let left = self.budget.map(|budget| budget.saturating_sub(now.saturating_duration_since(first)));
-        if left.is_some_and(|left| left.is_zero() || after.is_some_and(|after| after > left)) {
+        if left.is_some_and(|left| left.is_zero()) {
             return None;
         }
-        let computed = self.jittered().min(left.unwrap_or(Duration::MAX));
+        let computed = self.jittered();
         self.retries = self.retries.saturating_add(1);
-        Some(after.map_or(computed, |after| after.max(computed)))
+        let wanted = after.map_or(computed, |after| after.min(LONGEST_ASKED).max(computed));
+        Some(wanted.min(left.unwrap_or(Duration::MAX)))
+    }
+
+    /// For people: a wait that begins at `now`, and whether the target has asked for a longer one.
+    #[must_use]
+    pub fn told(&self, message: &str, wait: Duration, now: SystemTime) -> String {
+        let at = now.checked_add(wait).and_then(|at| jiff::Timestamp::try_from(at).ok());
+        let at = at.map_or_else(|| format!("in {wait:?}"), |at| format!("at {at:.0}"));
+        let sooner = self.asked.filter(|asked| *asked > wait);
+        let sooner =
+            sooner.map_or_else(String::new, |asked| format!(", sooner than asked for: the target said to wait {asked:?}"));
+        format!("{message}; next try {at}{sooner}")
+    }
+
+    /// For people: that the budget is used up, after how many tries, and what the target had asked for.
+    #[must_use]
+    pub fn given_up(&self) -> String {
+        let budget = self.budget.unwrap_or_default();
+        let asked = self.asked.map_or_else(String::new, |asked| format!(", while the target asked to wait {asked:?}"));
+        format!("gave up after {} tries, when the retry budget of {budget:?} was used up{asked}", self.attempt())
     }
 
     fn jittered(&mut self) -> Duration {
@@ -72,6 +100,7 @@ impl Backoff {
     pub const fn reset(&mut self) {
         self.retries = 0;
         self.first = None;
+        self.asked = None;
     }
 
     /// Number of the delivery attempt that comes next, from 1.

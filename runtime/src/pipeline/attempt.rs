@@ -1,6 +1,6 @@
 //! One call of a sink's guest and what follows a failed one: a wait, a fresh instance, or giving up.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::batch::Batch;
 use crate::guest::{GuestError, SinkGuest};
@@ -82,7 +82,7 @@ impl Running<'_> {
         if self.wait(message, after).await? {
             return Ok(None);
         }
-        self.exhausted(message, self.backoff.attempt()).map(Some)
+        self.exhausted(message, &self.backoff).map(Some)
     }
 
     /// A fresh, open instance that knows its partitions. Answers the offsets that the target itself keeps.
@@ -102,7 +102,10 @@ impl Running<'_> {
                 }
                 Err(GuestError::Retry { message, after }) => {
                     if !self.pause(&mut backoff, &message, after).await? {
-                        return Err(TaskError::Failed(format!("the sink could not be opened: {message}")));
+                        return Err(TaskError::Failed(format!(
+                            "the sink could not be opened, {}: {message}",
+                            backoff.given_up()
+                        )));
                     }
                 }
                 Err(error) => return Err(error.into()),
@@ -139,7 +142,7 @@ impl Running<'_> {
         let Some(wait) = backoff.next(Instant::now(), after) else { return Ok(false) };
         let grants = &self.task.grants;
         grants.metrics.retried(1);
-        grants.metrics.state(TaskState::Retrying, Some(message.to_owned()));
+        grants.metrics.state(TaskState::Retrying, Some(backoff.told(message, wait, SystemTime::now())));
         tracing::warn!(
             connector = grants.connector,
             task = grants.task,

@@ -1,6 +1,6 @@
 //! Dead letters of a sink: written and confirmed before anything is committed.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::batch::Batch;
 use crate::fault_point::{self, Phase};
@@ -43,7 +43,8 @@ impl Running<'_> {
                         )));
                     };
                     self.task.grants.metrics.retried(1);
-                    self.task.grants.metrics.state(TaskState::Retrying, Some(format!("writing dead letters: {message}")));
+                    let told = backoff.told(&format!("writing dead letters: {message}"), wait, SystemTime::now());
+                    self.task.grants.metrics.state(TaskState::Retrying, Some(told));
                     if self.task.stop.sleep(wait).await {
                         return Err(TaskError::Restart(format!("stopped while dead letters could not be written: {message}")));
                     }

@@ -19,7 +19,7 @@ pub struct Waiting {
     pub piece: Piece,
     pub backoff: Backoff,
     pub due: Instant,
-    /// What it waits for.
+    /// What it waits for, and until when.
     pub message: String,
 }
 

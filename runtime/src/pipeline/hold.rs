@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::AfterBudget;
 use crate::outcome::Rejection;
@@ -11,6 +11,7 @@ use crate::pipeline::TaskError;
 use crate::pipeline::deliver::{Delivery, Piece};
 use crate::pipeline::held::{Waiting, part};
 use crate::pipeline::sink::Running;
+use crate::retry::Backoff;
 use crate::topic_log::TopicPartition;
 
 /// An output that is to be sent again, with the wait that the target asks for.
@@ -75,7 +76,7 @@ impl Running<'_> {
             let message = later.message.clone().unwrap_or_else(by_records);
             let mut backoff = begun.clone();
             let Some(wait) = backoff.next(now, asked.after) else {
-                let rejection = self.exhausted(&message, backoff.attempt())?;
+                let rejection = self.exhausted(&message, &backoff)?;
                 if let Some(piece) = pieces.front_mut() {
                     piece.settled.refuse_all(&asked.outputs, &rejection);
                 }
@@ -86,7 +87,8 @@ impl Running<'_> {
             tracing::warn!(connector, task, %partition, reason = message, ?wait, attempt, "retrying, other partitions flow on");
             grants.metrics.retried(1);
             cuts.insert(partition.clone(), asked.first);
-            waits.insert(partition, (backoff, now + wait, message));
+            let told = backoff.told(&message, wait, SystemTime::now());
+            waits.insert(partition, (backoff, now + wait, told));
         }
         if cuts.is_empty() {
             return Ok((delivery, pieces));
@@ -103,10 +105,11 @@ impl Running<'_> {
     }
 
     /// What to reject records with once the retry budget is used up.
-    pub(super) fn exhausted(&self, message: &str, tries: u32) -> Result<Rejection, TaskError> {
+    pub(super) fn exhausted(&self, message: &str, backoff: &Backoff) -> Result<Rejection, TaskError> {
+        let reason = format!("{}: {message}", backoff.given_up());
         match self.task.config.connector.retry.then {
-            AfterBudget::DeadLetter => Ok(Rejection::new("retry.exhausted", message)),
-            AfterBudget::Stop => Err(TaskError::Failed(format!("gave up after {tries} tries: {message}"))),
+            AfterBudget::DeadLetter => Ok(Rejection::new("retry.exhausted", reason)),
+            AfterBudget::Stop => Err(TaskError::Failed(reason)),
         }
     }
 

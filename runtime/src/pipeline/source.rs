@@ -2,7 +2,7 @@
 //! acknowledge. A position moves only with its records (invariant 1).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
@@ -327,7 +327,7 @@ impl SourceTask {
             attempt = backoff.attempt(),
             "the topic log is retried"
         );
-        self.grants.metrics.state(TaskState::Retrying, Some(message.clone()));
+        self.grants.metrics.state(TaskState::Retrying, Some(backoff.told(&message, wait, SystemTime::now())));
         if self.stop.sleep(wait).await {
             return Err(TaskError::Restart(format!("stopped while the topic log was retried: {message}")));
         }
@@ -344,11 +344,11 @@ impl SourceTask {
             });
         };
         let Some(wait) = backoff.next(Instant::now(), after) else {
-            return Err(TaskError::Failed(format!("gave up after {} tries: {message}", backoff.attempt())));
+            return Err(TaskError::Failed(format!("{}: {message}", backoff.given_up())));
         };
         settle(self.grants.inbox.as_deref(), false);
         self.grants.metrics.retried(1);
-        self.grants.metrics.state(TaskState::Retrying, Some(message.clone()));
+        self.grants.metrics.state(TaskState::Retrying, Some(backoff.told(&message, wait, SystemTime::now())));
         tracing::warn!(connector = self.grants.connector, reason = message, wait = ?wait, attempt = backoff.attempt(), "retrying");
         self.stop.sleep(wait.max(Duration::from_millis(1))).await;
         Ok(())

@@ -61,22 +61,61 @@ fn a_longer_wait_that_the_target_asks_for_wins_even_over_the_cap() {
 }
 
 #[test]
-fn a_wait_beyond_the_budget_is_given_up_at_once() {
+fn a_wait_beyond_the_budget_is_cut_to_it_and_one_last_try_follows() {
     let mut backoff = backoff(Some(SECOND * 10));
     let now = Instant::now();
-    assert_eq!(backoff.next(now, Some(SECOND * 11)), None);
-    assert_eq!(backoff.next(now, Some(SECOND * 10)), Some(SECOND * 10));
+    assert_eq!(backoff.next(now, Some(SECOND * 4)), Some(SECOND * 4));
+    assert_eq!(backoff.next(now + SECOND * 4, Some(SECOND * 7_200)), Some(SECOND * 6));
+    assert_eq!(backoff.next(now + SECOND * 10, Some(SECOND * 7_200)), None);
+    assert_eq!(
+        backoff.given_up(),
+        "gave up after 3 tries, when the retry budget of 10s was used up, while the target asked to wait 7200s"
+    );
+}
+
+#[test]
+fn without_a_budget_a_target_is_left_alone_as_it_asks_up_to_an_hour() {
+    let years = SECOND * 86_400 * 400;
+    let mut backoff = backoff(None);
+    let mut now = Instant::now();
+    for (asked, kept) in
+        [(SECOND * 3_599, 3_599), (LONGEST_ASKED, 3_600), (SECOND * 3_601, 3_600), (years, 3_600), (Duration::MAX, 3_600)]
+    {
+        assert_eq!(backoff.next(now, Some(asked)), Some(SECOND * kept));
+        now += SECOND * kept;
+    }
+    // The operator's own backoff may be longer.
+    let day = SECOND * 86_400;
+    let wait = Backoff::new(&config(day, day, None), 7).next(now, Some(years)).unwrap();
+    assert!(wait >= day / 2 && wait <= day, "{wait:?}");
+}
+
+#[test]
+fn what_is_told_of_a_wait_says_when_the_next_try_is_and_that_the_target_asked_for_more() {
+    let at = SystemTime::UNIX_EPOCH + SECOND * 1_700_000_000;
+    let mut backoff = backoff(None);
+    let mut told = |asked| {
+        let wait = backoff.next(Instant::now(), asked).unwrap();
+        backoff.told("shop answers 503", wait, at)
+    };
+    assert_eq!(told(Some(SECOND * 90)), "shop answers 503; next try at 2023-11-14T22:14:50Z");
+    assert_eq!(
+        told(Some(SECOND * 86_400)),
+        "shop answers 503; next try at 2023-11-14T23:13:20Z, sooner than asked for: the target said to wait 86400s"
+    );
+    assert!(self::backoff(None).told("m", Duration::MAX, at).contains("next try in "), "a time that no calendar has");
 }
 
 #[test]
 fn after_a_success_the_next_failure_is_a_first_one() {
     let mut backoff = backoff(Some(SECOND * 100));
     let now = Instant::now();
-    (0..5).for_each(|_| assert!(backoff.next(now, None).is_some()));
+    (0..5).for_each(|_| assert!(backoff.next(now, Some(SECOND * 50)).is_some()));
     assert_eq!(backoff.attempt(), 6);
     backoff.reset();
     assert_eq!(backoff.attempt(), 1);
     let wait = backoff.next(now + SECOND * 1_000, None).expect("the budget begins anew");
+    assert!(!backoff.told("m", wait, SystemTime::now()).contains("asked"), "what was asked for earlier is over");
     assert!(wait <= SECOND);
 }
 
@@ -113,11 +152,12 @@ proptest! {
             now += Duration::from_millis(later);
             let first = *first.get_or_insert(now);
             let left = budget.map(|b| b.saturating_sub(now - first));
+            let kept = after.unwrap_or_default().min(LONGEST_ASKED);
             match backoff.next(now, after) {
-                None => prop_assert!(left.is_some_and(|left| left.is_zero() || after.is_some_and(|a| a > left))),
+                None => prop_assert!(left.is_some_and(|left| left.is_zero())),
                 Some(wait) => {
-                    prop_assert!(wait >= after.unwrap_or_default());
-                    prop_assert!(wait <= max.max(initial).max(after.unwrap_or_default()));
+                    prop_assert!(wait >= kept.min(left.unwrap_or(kept)));
+                    prop_assert!(wait <= max.max(initial).max(kept));
                     prop_assert!(left.is_none_or(|left| wait <= left), "{:?} with {:?} left", wait, left);
                 }
             }

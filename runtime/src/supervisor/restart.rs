@@ -2,7 +2,7 @@
 //! itself without getting on, never for what someone has to change.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{AfterBudget, Retry};
 use crate::pipeline::{Stop, TaskError};
@@ -83,7 +83,7 @@ impl Restarts {
             metrics.restarted();
             // Nothing is held while it waits: what was in flight is read again.
             metrics.in_flight(0);
-            metrics.state(TaskState::Retrying, Some(reason.clone()));
+            metrics.state(TaskState::Retrying, Some(self.backoff.told(&reason, wait, SystemTime::now())));
         }
         stop.sleep(wait).await;
         Ok(())
