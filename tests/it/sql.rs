@@ -7,7 +7,7 @@ pub mod database;
 mod offsets;
 mod postgres;
 #[path = "../../runtime/src/capability/sql/tests/rules.rs"]
-mod rules;
+pub mod rules;
 #[path = "../../runtime/src/capability/sql/tests/tables.rs"]
 mod tables;
 mod tls;

@@ -8,6 +8,7 @@ use wharf_runtime::telemetry::{Snapshot, TaskState};
 use wharf_runtime::topic_log::partitioner::partition_of_key;
 
 use super::*;
+use crate::sql::rules::Database as _;
 
 const LATER: &str = ", later = \"later\"";
 
@@ -266,4 +267,43 @@ async fn what_lay_in_a_dead_buffered_sink_is_sent_again_with_the_record_that_wai
     assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger")), (Outcome::Clean, [4, 0, 3, 0, 1]));
     assert_eq!(sorted(entered(&deployment, "ledger")), ["b", "c", "late"]);
     assert_eq!(deployment.offsets("ledger"), ["0|2", "1|2"]);
+}
+
+#[tokio::test]
+async fn in_postgres_other_partitions_flow_on_while_one_waits_and_all_arrive_exactly_once() {
+    in_postgres_other_partitions_flow_on(&Deployment::embedded(), "flow_held_postgres").await;
+}
+
+pub async fn in_postgres_other_partitions_flow_on(deployment: &Deployment, test: &str) {
+    let Some(db) = crate::sql::database::Postgres::new(test).await else { return };
+    // Its own number tells the order in which rows came.
+    let tables = "CREATE TABLE ledger (came bigserial, topic text, \"partition\" bigint, \"offset\" bigint, value text); \
+                  CREATE TABLE later (value text NOT NULL); INSERT INTO later VALUES ('v4')";
+    db.raw.batch_execute(tables).await.unwrap();
+    let read = async |sql: &str| db.read(sql).await;
+    let of =
+        async |partition: i32| read(&format!("SELECT value FROM ledger WHERE \"partition\" = {partition} ORDER BY came")).await;
+    let stored = async || read("SELECT next_offset FROM _wharf_offsets ORDER BY partition").await;
+    ten_records(deployment).await;
+    let body = ledger(LATER, &keys(true, "")).replace("sqlite://warehouse.sqlite", &db.url);
+    let running = deployment.start(&body).await;
+    running.when("all that can be delivered is", |s| waits(s) && task(s, "ledger").delivered == 7).await;
+    // Several tries, and none leaves a row, an offset or a lock behind.
+    let snapshot = running.when("several tries", |s| waits(s) && task(s, "ledger").retried > 5).await;
+    assert!(reason(&snapshot, "ledger").contains("orders/0 waiting"), "{snapshot:#?}");
+    assert_eq!((of(0).await, of(1).await), (owned(["v0", "v2"]), owned(["v1", "v3", "v5", "v7", "v9"])));
+    assert_eq!(stored().await, ["2", "5"]);
+
+    db.raw.batch_execute("SET lock_timeout = '30s'; DELETE FROM later").await.unwrap();
+    running.when_settled("ledger", 10).await;
+    let ended = running.drain().await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger")), (Outcome::Clean, [10, 0, 10, 0, 0]));
+    assert_eq!((of(0).await, of(1).await), (owned(["v0", "v2", "v4", "v6", "v8"]), owned(["v1", "v3", "v5", "v7", "v9"])));
+    assert_eq!(stored().await, ["5", "5"]);
+    let ended = deployment.until_done(&body).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger")), (Outcome::Clean, [0; 5]), "nothing is read again");
+}
+
+fn owned<const N: usize>(values: [&str; N]) -> Vec<String> {
+    values.map(str::to_owned).to_vec()
 }

@@ -80,6 +80,13 @@ async fn other_partitions_flow_on_while_one_waits_for_a_retry() {
 }
 
 #[tokio::test]
+async fn into_postgres_other_partitions_flow_on_while_one_waits() {
+    let test = "flow_held_on_kafka";
+    let Some(deployment) = Deployment::kafka(test) else { return };
+    held::in_postgres_other_partitions_flow_on(&deployment, test).await;
+}
+
+#[tokio::test]
 async fn a_partition_that_waits_goes_to_another_worker_with_its_records() {
     for once in [true, false] {
         let Some(deployment) = Deployment::kafka(&format!("flow_held_moves_{once}")) else { return };
