@@ -21,6 +21,7 @@ use crate::config::SourceConfig;
 
 pub mod embedded;
 pub mod kafka;
+mod mark;
 #[cfg(feature = "chaos")]
 mod mutant;
 mod name;
@@ -168,6 +169,8 @@ pub struct Assignment {
     pub topic_id: String,
     /// The group's committed offset, where there is one.
     pub committed: Option<i64>,
+    /// It was committed by [`SinkLog::follow`].
+    pub followed: bool,
     /// First and next offset of the partition when it was assigned.
     pub low: i64,
     pub high: i64,
@@ -293,6 +296,10 @@ pub trait SinkLog: Send {
     async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError>;
     /// Commits offsets: for each partition the next one to read.
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
+    /// The same for offsets that the target's database decides on, for tools that show lag: the log keeps that they are copies.
+    async fn follow(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
+    /// Nothing more is read of an assigned partition that was not begun; the others do not wait for it.
+    fn stop(&mut self, partition: &TopicPartition);
     /// Reads again from these offsets: what was fetched beyond them is dropped.
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
     /// Nothing of these partitions is handed out until [`SinkLog::resume`]; their queues are not polled, and the others flow on.

@@ -33,6 +33,10 @@ impl Running<'_> {
                     "the group is ahead of the offset in the database, which counts: records between the two are delivered again"
                 );
             }
+            if target.or(stored).is_none() && assignment.followed && self.task.offsets.is_some() {
+                self.without_its_offset(assignment);
+                continue;
+            }
             let offset = match target.or(stored).or(assignment.committed) {
                 Some(offset) => offset,
                 None => {
@@ -49,6 +53,27 @@ impl Running<'_> {
         }
         self.lane.begin(&starts).await?;
         self.keep_start(found).await
+    }
+
+    /// The database had an offset of this partition, which the group only followed, and has it no longer: it lost what was last
+    /// written to it (a failover, an older backup), or it is another one. Which rows it has nobody can tell from here.
+    fn without_its_offset(&mut self, assignment: &Assignment) {
+        let (partition, group) = (&assignment.partition, assignment.committed.unwrap_or_default());
+        self.lane.stop(partition);
+        let reason = format!(
+            "{partition}: the database has no offset of it in `_wharf_offsets`, though this sink had written up to offset {group}: it \
+             was restored or failed over to an older state, or it is another database"
+        );
+        self.stop_partition(partition, format!("{reason}. {}", self.ask_where_to_go_on(partition)));
+    }
+
+    fn ask_where_to_go_on(&self, TopicPartition { topic, partition }: &TopicPartition) -> String {
+        let sink = &self.task.grants.connector;
+        let group = if self.task.offsets.is_some() { "|group" } else { "" };
+        format!(
+            "The partition stays stopped, at the next start too, until somebody says where to go on: stop the worker, then \
+             `wharf offsets set FILE {sink} earliest|latest|OFFSET{group} --topic {topic} --partition {partition}`"
+        )
     }
 
     /// `start` counts once: were it asked again before a first record was delivered, what has come since would be passed over.
@@ -88,12 +113,7 @@ impl Running<'_> {
     pub(super) async fn out_of_range(&mut self, partition: &TopicPartition, lost: Lost) -> Result<(), TaskError> {
         match lost {
             Lost::PastTheEnd(reason) => {
-                let TopicPartition { topic, partition: number } = partition;
-                let sink = &self.task.grants.connector;
-                let advice = format!(
-                    "The partition stays stopped, at the next start too, until somebody says where to go on: stop the worker, then \
-                     `wharf offsets set FILE {sink} earliest|latest|OFFSET --topic {topic} --partition {number}`"
-                );
+                let advice = self.ask_where_to_go_on(partition);
                 self.stop_partition(partition, format!("{reason}. {advice}"));
                 Ok(())
             }

@@ -259,7 +259,7 @@ impl Running<'_> {
         self.backoff.reset();
         self.settle_pending();
         let next: Vec<_> = delivery.next_offsets(piece).into_iter().collect();
-        if let Err(error) = self.lane.commit(&next).await {
+        if let Err(error) = self.lane.follow(&next).await {
             tracing::debug!(connector = self.task.grants.connector, %error, "the group's offsets did not follow");
         }
         Ok(Tried::Delivered)

@@ -144,6 +144,14 @@ impl SinkLog for Mutated<Box<dyn SinkLog>> {
         self.log.commit(offsets).await
     }
 
+    async fn follow(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.log.follow(offsets).await
+    }
+
+    fn stop(&mut self, partition: &TopicPartition) {
+        self.log.stop(partition);
+    }
+
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
         self.log.seek(offsets).await
     }

@@ -17,7 +17,8 @@ use wharf_runtime::supervisor::{self, Options, Outcome, StartError};
 use wharf_runtime::telemetry::{ConnectorRow, Snapshot, TaskRow, TaskState, Telemetry};
 use wharf_runtime::topic_log::embedded::EmbeddedLog;
 use wharf_runtime::topic_log::kafka::KafkaLog;
-use wharf_runtime::topic_log::{Start, TopicLog, TopicSpec};
+use wharf_runtime::topic_log::places::OffsetChange;
+use wharf_runtime::topic_log::{Start, TopicLog, TopicPartition, TopicSpec};
 
 use super::components::{self, BUNDLE};
 
@@ -231,6 +232,16 @@ impl Deployment {
         let db = rusqlite::Connection::open(self.path("warehouse.sqlite")).unwrap();
         db.busy_timeout(PATIENCE).unwrap();
         db.execute_batch(sql).unwrap();
+    }
+
+    /// Puts a sink's group to an offset of partition 0, as `wharf offsets set` does where the log keeps it.
+    pub async fn move_offset(&self, sink: &str, topic: &str, next: i64) {
+        let (log, name) = (self.log(), self.topic(topic));
+        let topic_id = log.find_topics(&[&name]).await.unwrap()[0].id.clone();
+        let partition = TopicPartition { topic: name.into(), partition: 0 };
+        let change = OffsetChange { partition, topic_id, next: Some(next) };
+        log.move_group(&format!("wharf.{}.{sink}", self.name), &[change]).await.unwrap();
+        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
     }
 
     /// Offsets that a sink's group has committed in the embedded log, as `partition|next`.

@@ -121,3 +121,34 @@ async fn a_sink_whose_offsets_are_doubled_in_postgres_fails_and_says_what_to_do(
     let rows = async || db.raw.query("SELECT value FROM ledger", &[]).await.unwrap().len();
     a_sink_whose_offsets_are_doubled(&deployment, &into("ledger", &db.url, ""), execute, rows).await;
 }
+
+/// As after a failover to a database that had not got the last writes, or an older backup.
+async fn a_sink_whose_database_lost_its_offset(deployment: &Deployment) {
+    let body = ledger("", "");
+    deployment.produce_values("orders", &["a", "b", "c"]).await;
+    assert_eq!(deployment.until_done(&body).await.outcome, Outcome::Clean);
+    deployment.execute("DELETE FROM _wharf_offsets; DELETE FROM ledger");
+    deployment.produce_values("orders", &["d"]).await;
+    for _ in 0..2 {
+        let ended = deployment.until_done(&body).await;
+        assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger")), (Outcome::AllFailed, [0; 5]), "{ended:#?}");
+        let why = reason(&ended.snapshot, "ledger");
+        assert!(["no offset", "up to offset 3", "wharf offsets set FILE ledger"].iter().all(|part| why.contains(part)), "{why}");
+    }
+    assert!(entered(deployment, "ledger").is_empty(), "going on by the group would leave a, b and c out");
+    deployment.move_offset("ledger", "orders", 1).await;
+    assert_eq!(deployment.until_done(&body).await.outcome, Outcome::Clean);
+    assert_eq!(entered(deployment, "ledger"), ["b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn a_sink_whose_database_lost_its_offset_stops_instead_of_going_by_the_group_which_only_followed() {
+    let deployment = Deployment::embedded();
+    a_sink_whose_database_lost_its_offset(&deployment).await;
+}
+
+#[tokio::test]
+async fn a_sink_whose_database_lost_its_offset_stops_on_kafka_too() {
+    let Some(deployment) = Deployment::kafka("flow_offset_lost") else { return };
+    a_sink_whose_database_lost_its_offset(&deployment).await;
+}

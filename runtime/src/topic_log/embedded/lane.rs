@@ -15,6 +15,7 @@ use super::catalog::{Catalog, Partition};
 use super::fault::Fault;
 use super::fetch::{self, Fetched, Gap, Span};
 use crate::batch::Batch;
+use crate::topic_log::mark::Mark;
 use crate::topic_log::{Assignment, BatchLimits, LogError, Lost, SinkEvent, SinkLog, SinkSpec, Start, TopicPartition, Wanted};
 
 /// A partition of this lane.
@@ -97,16 +98,17 @@ pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn 
     Ok((0..tasks).map(lane).collect())
 }
 
+#[derive(Debug, Clone, Copy)]
 struct Committed {
     next: i64,
-    stopped: bool,
+    mark: Mark,
 }
 
 /// The committed offset of this very topic; one of an older topic of that name is never used, and that is said.
 fn committed(db: &Connection, group: &str, topic_id: &str, at: &TopicPartition) -> Result<Option<Committed>, Fault> {
-    let mut own = db
-        .prepare_cached("SELECT next, stopped FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
-    let row = |row: &Row<'_>| Ok(Committed { next: row.get(0)?, stopped: row.get(1)? });
+    let mut own =
+        db.prepare_cached("SELECT next, mark FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
+    let row = |row: &Row<'_>| Ok(Committed { next: row.get(0)?, mark: Mark::of(&row.get::<_, String>(1)?) });
     let found = own.query_row((group, &*at.topic, topic_id, at.partition), row).optional()?;
     if found.is_none() {
         let mut other = db.prepare_cached("SELECT count(*) FROM offsets WHERE grp = ?1 AND topic = ?2 AND partition = ?3")?;
@@ -159,10 +161,10 @@ impl Lane {
         // Nothing of this lane has changed up to here: a call dropped while it waits loses nothing.
         let offsets = offsets.await?;
         for (slot, committed) in slots.iter_mut().zip(&offsets) {
-            slot.stopped_at = committed.as_ref().filter(|c| c.stopped).map(|c| c.next);
+            slot.stopped_at = committed.filter(|c| c.mark == Mark::PastTheEnd).map(|c| c.next);
         }
-        let committed = offsets.iter().map(|committed| committed.as_ref().map(|c| c.next));
-        let assignments: Vec<_> = slots.iter().zip(committed).map(|(slot, next)| assignment(slot, next, catalog)).collect();
+        let assignments: Vec<_> =
+            slots.iter().zip(offsets).map(|(slot, committed)| assignment(slot, committed, catalog)).collect();
         let decided: Vec<_> = topics().map(|topic| topic.number).collect();
         self.decided.extend(decided);
         self.slots.extend(slots);
@@ -258,12 +260,12 @@ impl Lane {
         if slot.stopped_at == Some(offset) {
             return Ok(());
         }
-        self.store(&[(at.clone(), offset)], true).await?;
+        self.store(&[(at.clone(), offset)], Mark::PastTheEnd).await?;
         self.slot(at)?.stopped_at = Some(offset);
         Ok(())
     }
 
-    async fn store(&mut self, offsets: &[(TopicPartition, i64)], stopped: bool) -> Result<(), LogError> {
+    async fn store(&mut self, offsets: &[(TopicPartition, i64)], mark: Mark) -> Result<(), LogError> {
         self.check_owned(offsets.iter().map(|(at, _)| at))?;
         let mut rows = Vec::with_capacity(offsets.len());
         for (at, next) in offsets {
@@ -277,7 +279,7 @@ impl Lane {
             }
             let mut upsert = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
             for (at, topic_id, next) in &rows {
-                upsert.execute((&group, &*at.topic, topic_id, at.partition, next, stopped))?;
+                upsert.execute((&group, &*at.topic, topic_id, at.partition, next, mark.word()))?;
             }
             Ok(())
         };
@@ -307,9 +309,11 @@ impl Slot {
     }
 }
 
-fn assignment(slot: &Slot, committed: Option<i64>, catalog: &Catalog) -> Assignment {
+fn assignment(slot: &Slot, committed: Option<Committed>, catalog: &Catalog) -> Assignment {
     let (low, high) = catalog.ends(&slot.at).map_or((0, 0), |ends| (ends.low, ends.high));
-    Assignment { partition: slot.at.clone(), topic_id: slot.topic_id.clone(), committed, low, high }
+    let followed = committed.is_some_and(|c| c.mark == Mark::Followed);
+    let committed = committed.map(|c| c.next);
+    Assignment { partition: slot.at.clone(), topic_id: slot.topic_id.clone(), committed, followed, low, high }
 }
 
 fn out_of_range(group: &str, slot: &Slot, gap: Gap) -> Lost {
@@ -375,7 +379,15 @@ impl SinkLog for Lane {
     }
 
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
-        self.store(offsets, false).await
+        self.store(offsets, Mark::Plain).await
+    }
+
+    async fn follow(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.store(offsets, Mark::Followed).await
+    }
+
+    fn stop(&mut self, partition: &TopicPartition) {
+        self.slots.iter_mut().filter(|slot| slot.at == *partition).for_each(|slot| slot.state = State::Stopped);
     }
 
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {

@@ -40,7 +40,7 @@ impl Places for EmbeddedLog {
         }
         let (group, changes) = (group.to_owned(), changes.to_vec());
         let work = move |tx: &super::writer::Tx<'_>| {
-            let mut set = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5, 0)")?;
+            let mut set = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5, '')")?;
             let mut forget =
                 tx.db.prepare_cached("DELETE FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
             for OffsetChange { partition: at, topic_id, next } in &changes {

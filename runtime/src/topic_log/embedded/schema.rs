@@ -19,7 +19,7 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// `records.place` = stream << 40 | offset: one B-tree with the records of a partition side by side, and no second index.
 /// `chunks` are runs of neighbours within a partition, what retention removes as one and where a search by time begins.
-/// `stopped` of `offsets`: the log ended before `next` when it was read last, and nobody has moved it since.
+/// `mark` of `offsets` is the word of a [`Mark`](crate::topic_log::mark::Mark).
 /// `sent` of `partitions` and times are milliseconds since the epoch.
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -30,7 +30,7 @@ CREATE TABLE records (place INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, key
 CREATE TABLE chunks (stream INTEGER NOT NULL, first INTEGER NOT NULL, next INTEGER NOT NULL, bytes INTEGER NOT NULL,
   opened_at INTEGER NOT NULL, appended_at INTEGER NOT NULL, max_timestamp INTEGER NOT NULL, PRIMARY KEY (stream, first)) WITHOUT ROWID;
 CREATE TABLE offsets (grp TEXT NOT NULL, topic TEXT NOT NULL, topic_id TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
-  stopped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (grp, topic, topic_id, partition)) WITHOUT ROWID;
+  mark TEXT NOT NULL DEFAULT '', PRIMARY KEY (grp, topic, topic_id, partition)) WITHOUT ROWID;
 CREATE TABLE positions (deployment TEXT NOT NULL, source TEXT NOT NULL, slice TEXT NOT NULL, place BLOB NOT NULL,
   PRIMARY KEY (deployment, source, slice)) WITHOUT ROWID;
 CREATE TABLE owners (deployment TEXT NOT NULL, source TEXT NOT NULL, task INTEGER NOT NULL, tasks INTEGER NOT NULL, epoch INTEGER NOT NULL,
@@ -39,7 +39,7 @@ INSERT INTO meta VALUES ('epoch', 0);
 ";
 
 /// From version 1.
-const STOPPED: &str = "ALTER TABLE offsets ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0";
+const MARK: &str = "ALTER TABLE offsets ADD COLUMN mark TEXT NOT NULL DEFAULT ''";
 
 /// A version 4 UUID from SQLite's random numbers.
 const UUID: &str =
@@ -74,7 +74,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, String), LogError> {
         match found {
             None => create(&db)?,
             Some(VERSION) => {}
-            Some(_) => db.execute_batch(&format!("BEGIN IMMEDIATE; {STOPPED}; PRAGMA user_version = {VERSION}; COMMIT"))?,
+            Some(_) => db.execute_batch(&format!("BEGIN IMMEDIATE; {MARK}; PRAGMA user_version = {VERSION}; COMMIT"))?,
         }
         let id = log_id(&db)?;
         Ok((db, id))

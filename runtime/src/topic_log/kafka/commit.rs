@@ -1,5 +1,4 @@
-//! What a lane commits to its group: offsets, and in their metadata which topic they are of and whether the partition stopped
-//! there. Kafka keeps the metadata as it is, and gives it back with the offset.
+//! What a lane commits to its group: offsets, and in their metadata which topic they are of and how they are meant. Kafka keeps the metadata as it is, and gives it back with the offset.
 
 use std::sync::Arc;
 
@@ -10,33 +9,31 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::client::blocking;
 use super::fault::fault;
 use super::lane::Lane;
+use crate::topic_log::mark::Mark;
 use crate::topic_log::{LogError, TopicPartition};
 
-/// Follows the topic's id where the log ended before the offset.
-const STOPPED: &str = "past-the-end";
-
-/// The metadata of a committed offset.
+/// The metadata of a committed offset: the topic's id, and the mark's word where there is one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Meaning<'a> {
     /// Empty: somebody else committed it, and says nothing about the topic.
     pub(super) topic_id: &'a str,
-    pub(super) stopped: bool,
+    pub(super) mark: Mark,
 }
 
 impl<'a> Meaning<'a> {
     pub(super) fn parse(metadata: &'a str) -> Self {
-        let (topic_id, mark) = metadata.split_once(' ').unwrap_or((metadata, ""));
-        Self { topic_id, stopped: mark == STOPPED }
+        let (topic_id, word) = metadata.split_once(' ').unwrap_or((metadata, ""));
+        Self { topic_id, mark: Mark::of(word) }
     }
 
     fn write(&self) -> String {
-        if self.stopped { format!("{} {STOPPED}", self.topic_id) } else { self.topic_id.to_owned() }
+        format!("{} {}", self.topic_id, self.mark.word()).trim_end().to_owned()
     }
 }
 
 impl Lane {
     /// Commits, as long as the group gives these partitions to this lane.
-    pub(super) async fn store(&self, offsets: &[(TopicPartition, i64)], stopped: bool) -> Result<(), LogError> {
+    pub(super) async fn store(&self, offsets: &[(TopicPartition, i64)], mark: Mark) -> Result<(), LogError> {
         let asked = self.owned(offsets.iter().map(|(at, _)| at))?;
         if offsets.is_empty() {
             return Ok(());
@@ -46,7 +43,7 @@ impl Lane {
             let mut element = list.add_partition(&at.topic, at.partition);
             element.set_offset(Offset::Offset(*offset)).map_err(|e| LogError::Fatal(format!("{at} at offset {offset}: {e}")))?;
             if let Some(slot) = self.slots.iter().find(|slot| slot.at == *at) {
-                element.set_metadata(Meaning { topic_id: &slot.topic_id, stopped }.write());
+                element.set_metadata(Meaning { topic_id: &slot.topic_id, mark }.write());
             }
         }
         let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
@@ -61,7 +58,7 @@ impl Lane {
         if self.slots.iter().any(|slot| slot.at == *at && slot.stopped_at == Some(offset)) {
             return Ok(());
         }
-        self.store(&[(at.clone(), offset)], true).await?;
+        self.store(&[(at.clone(), offset)], Mark::PastTheEnd).await?;
         self.slots.iter_mut().filter(|slot| slot.at == *at).for_each(|slot| slot.stopped_at = Some(offset));
         Ok(())
     }
@@ -87,11 +84,12 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_plain_or_foreign_metadata_has_none() {
-        for stopped in [true, false] {
-            let written = Meaning { topic_id: "x1Y", stopped }.write();
-            assert_eq!(Meaning::parse(&written), Meaning { topic_id: "x1Y", stopped });
+        for mark in [Mark::Plain, Mark::PastTheEnd, Mark::Followed] {
+            let written = Meaning { topic_id: "x1Y", mark }.write();
+            assert_eq!(Meaning::parse(&written), Meaning { topic_id: "x1Y", mark });
         }
-        assert_eq!(Meaning::parse(""), Meaning { topic_id: "", stopped: false });
-        assert_eq!(Meaning::parse("x1Y past"), Meaning { topic_id: "x1Y", stopped: false });
+        for (metadata, topic_id) in [("", ""), ("x1Y", "x1Y"), ("x1Y past", "x1Y")] {
+            assert_eq!(Meaning::parse(metadata), Meaning { topic_id, mark: Mark::Plain });
+        }
     }
 }

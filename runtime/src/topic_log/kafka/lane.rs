@@ -18,6 +18,7 @@ use super::group::{Group, LookedUp, New, Notice, Queue, SinkConsumer};
 use super::native;
 use super::place::{no_answer, resolve};
 use crate::batch::Batch;
+use crate::topic_log::mark::Mark;
 use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, Start, TopicPartition, Wanted};
 
 /// Queues are looked at this often even where nothing woke the lane.
@@ -253,7 +254,15 @@ impl SinkLog for Lane {
     }
 
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
-        self.store(offsets, false).await
+        self.store(offsets, Mark::Plain).await
+    }
+
+    async fn follow(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.store(offsets, Mark::Followed).await
+    }
+
+    fn stop(&mut self, partition: &TopicPartition) {
+        self.slots.iter_mut().filter(|slot| slot.at == *partition).for_each(|slot| slot.state = Phase::Stopped);
     }
 
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {

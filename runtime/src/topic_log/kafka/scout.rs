@@ -12,6 +12,7 @@ use super::client::ASK;
 use super::commit::Meaning;
 use super::fault::fault;
 use super::group::{Group, LookedUp, SinkConsumer};
+use crate::topic_log::mark::Mark;
 use crate::topic_log::{Assignment, LogError, TopicPartition, Wanted};
 
 /// The topics that a sink takes as of now. Blocks.
@@ -142,8 +143,10 @@ impl Scout {
                 Offset::Offset(offset) => self.of_this_topic(at, offset, meaning.topic_id, topic_id),
                 _ => None,
             };
-            let assignment = Assignment { partition: at.clone(), topic_id: topic_id.clone(), committed: offset, low, high };
-            let stopped_at = offset.filter(|_| meaning.stopped);
+            let (partition, topic_id) = (at.clone(), topic_id.clone());
+            let followed = offset.is_some() && meaning.mark == Mark::Followed;
+            let assignment = Assignment { partition, topic_id, committed: offset, followed, low, high };
+            let stopped_at = offset.filter(|_| meaning.mark == Mark::PastTheEnd);
             all.push(LookedUp { assignment, generation: *generation, stopped_at });
         }
         self.group.tell_assigned(all);

@@ -166,7 +166,7 @@ async fn a_file_of_version_1_is_taken_over_with_its_offsets() {
     let SinkEvent::Assigned(list) = lane.next(LIMITS, WAIT).await.unwrap() else { panic!("not assigned") };
     lane.commit(&[(list[0].partition.clone(), 2)]).await.unwrap();
     drop((lane, log));
-    beside(folder.path()).execute_batch("ALTER TABLE offsets DROP COLUMN stopped; PRAGMA user_version = 1").unwrap();
+    beside(folder.path()).execute_batch("ALTER TABLE offsets DROP COLUMN mark; PRAGMA user_version = 1").unwrap();
     assert_eq!(values(&EmbeddedLog::open_read_only(folder.path()).unwrap(), "t").await, ["a", "b", "c"], "also as it is");
     for _ in 0..2 {
         let log = open(&folder);
