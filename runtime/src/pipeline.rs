@@ -27,6 +27,7 @@ mod pieces;
 pub mod renumber;
 pub mod settled;
 pub mod sink;
+mod slow;
 pub mod source;
 pub mod transaction;
 

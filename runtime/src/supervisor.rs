@@ -15,6 +15,7 @@ use crate::topic_log::LogError;
 mod components;
 mod fit;
 mod kept;
+mod look;
 mod plan;
 mod prepare;
 mod restart;
@@ -133,6 +134,10 @@ async fn supervise(prepared: Arc<Prepared>, mut options: Options) -> Outcome {
         sinks.spawn(sinks::supervise(Arc::clone(&prepared), index, stop.clone(), upstream));
     }
     let total = sources.len() + sinks.len();
+    let (log, telemetry) = (Arc::clone(&prepared.log), Arc::clone(&prepared.telemetry));
+    // Ends with this function.
+    let mut looking = JoinSet::new();
+    looking.spawn(async move { look::look(log.as_ref(), &telemetry).await });
     let failed = {
         let ending = async {
             let mut failed = join(&mut sources).await;
@@ -154,6 +159,7 @@ async fn supervise(prepared: Arc<Prepared>, mut options: Options) -> Outcome {
         }
     };
     stop_tasks.send_replace(true);
+    looking.shutdown().await;
     sources.shutdown().await;
     sinks.shutdown().await;
     prepared.telemetry.abandoned("not drained in time: what was in flight comes again at the next start");

@@ -1,22 +1,29 @@
 //! What a running deployment shows: counters, states and health of every task, and every metric name (in
 //! `telemetry/exposition.rs`) once. Owns no endpoint and starts nothing; pipelines and supervisor tell it what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use crate::topic_log::TopicPartition;
 
 mod connector;
 mod exposition;
 mod health;
+mod lag;
 mod process;
 mod snapshot;
 mod state;
+mod trouble;
 
 pub use connector::{ConnectorMetrics, Tally};
 pub use exposition::CONTENT_TYPE;
 pub use health::Health;
 pub use snapshot::{ConnectorRow, LogRow, Snapshot, TaskRow};
 pub use state::{Kind, TaskState};
+
+/// A log that is silent for less is no outage to the tasks.
+const LOST: Duration = Duration::from_secs(5);
 
 /// One task: connector, kind, number.
 type Key = (String, Kind, u32);
@@ -34,10 +41,30 @@ pub struct Telemetry {
 /// What concerns the process as a whole.
 #[derive(Debug, Clone, Default)]
 struct Whole {
-    log_reached: bool,
-    /// Why the topic log is not there yet.
+    /// The topic log was reached once.
+    log_known: bool,
+    /// Since when the topic log does not answer, where it did before.
+    log_lost: Option<SystemTime>,
+    /// Why the topic log does not answer.
     log_reason: Option<String>,
     draining: bool,
+}
+
+impl Whole {
+    /// While the log does not answer, no task that goes by itself is running, even if it has nothing to ask of the log just now.
+    fn tell(&self, tasks: &mut [TaskRow], now: SystemTime) {
+        let Some(since) = self.log_lost else { return };
+        let away = now.duration_since(since).unwrap_or_default();
+        if away < LOST {
+            return;
+        }
+        for task in tasks.iter_mut().filter(|task| task.state == TaskState::Running) {
+            let why = self.log_reason.as_deref().unwrap_or_default();
+            task.state = TaskState::Retrying;
+            task.reason = Some(format!("the topic log does not answer: {why}"));
+            (task.since, task.since_seconds) = (snapshot::rfc3339(since), away.as_secs_f64());
+        }
+    }
 }
 
 impl Default for Telemetry {
@@ -49,19 +76,39 @@ impl Default for Telemetry {
 impl Telemetry {
     /// The figures of one task; the same ones at each call, so that they outlive a restart.
     pub fn connector(&self, name: &str, kind: Kind, task: u32) -> Arc<ConnectorMetrics> {
-        Arc::clone(lock(&self.tasks).entry((name.to_owned(), kind, task)).or_default())
+        let of = || Arc::new(ConnectorMetrics::of(name, task));
+        Arc::clone(lock(&self.tasks).entry((name.to_owned(), kind, task)).or_insert_with(of))
     }
 
-    /// The topic log answers.
-    pub fn log_reached(&self) {
+    /// The topic log answers. Tells for how long it had not.
+    pub fn log_reached(&self) -> Option<Duration> {
         let mut whole = lock(&self.whole);
-        whole.log_reached = true;
+        whole.log_known = true;
         whole.log_reason = None;
+        whole.log_lost.take().map(|since| since.elapsed().unwrap_or_default())
     }
 
-    /// The topic log is not there yet.
-    pub fn log_awaited(&self, reason: &str) {
-        lock(&self.whole).log_reason = Some(reason.to_owned());
+    /// The topic log is not there yet, or no longer. True: it was there until now.
+    pub fn log_awaited(&self, reason: &str) -> bool {
+        let mut whole = lock(&self.whole);
+        whole.log_reason = Some(reason.to_owned());
+        let new = whole.log_known && whole.log_lost.is_none();
+        if new {
+            whole.log_lost = Some(SystemTime::now());
+        }
+        new
+    }
+
+    /// The partitions that sinks of this process read.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        let all: BTreeSet<_> = lock(&self.tasks).values().flat_map(|metrics| metrics.partitions()).collect();
+        all.into_iter().collect()
+    }
+
+    /// The ends of those, whatever their tasks do just now.
+    pub fn ends(&self, ends: &BTreeMap<TopicPartition, i64>) {
+        lock(&self.tasks).values().for_each(|metrics| metrics.looked(ends));
     }
 
     /// The process was asked to stop: from now on it is not ready.
@@ -88,15 +135,16 @@ impl Telemetry {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = SystemTime::now();
-        let tasks: Vec<_> =
+        let mut tasks: Vec<_> =
             lock(&self.tasks).iter().map(|((name, kind, task), m)| m.row(name.clone(), *kind, *task, now)).collect();
         let whole = lock(&self.whole).clone();
-        let health = Health::of(&tasks, whole.log_reached, whole.log_reason.as_deref(), whole.draining);
+        whole.tell(&mut tasks, now);
+        let health = Health::of(&tasks, whole.log_known, whole.log_reason.as_deref(), whole.draining);
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: std::process::id(),
             started: snapshot::rfc3339(self.started),
-            log: LogRow { reached: whole.log_reached, reason: whole.log_reason },
+            log: LogRow { reached: whole.log_known && whole.log_lost.is_none(), reason: whole.log_reason },
             health,
             tasks,
         }

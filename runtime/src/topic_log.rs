@@ -193,6 +193,15 @@ pub enum SinkEvent {
     Idle { caught_up: bool },
 }
 
+/// Where a partition ends, as last known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The offset after everything in the log, uncommitted records and markers of transactions included.
+    pub log: i64,
+    /// The offset after the last record; the same as `log` where it is not known what lies between.
+    pub records: i64,
+}
+
 /// Why the log does not have the offset to read next; the texts are for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
@@ -264,6 +273,9 @@ pub trait TopicLog: places::Places {
     async fn sink(&self, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError>;
     /// Appends records, each to its own topic, and returns when all are durable: for a sink's dead letters.
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError>;
+    /// Whether the log answers at all, and where these partitions end; those whose end is not known are left out. Unlike all
+    /// else here it waits for a few seconds at most.
+    async fn look(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, i64>, LogError>;
     /// Reads a topic outside any group, from a place in each partition; for `topic cat`.
     async fn read(&self, topic: &str, from: Start) -> Result<Box<dyn TopicReader>, LogError>;
 }
@@ -311,8 +323,8 @@ pub trait SinkLog: Send {
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError>;
     /// Offset to read when a partition has none: what `start` means for it now.
     async fn resolve_start(&mut self, partition: &TopicPartition) -> Result<i64, LogError>;
-    /// Records between each owned partition's read place and its end, as last known.
-    fn lag(&self) -> Vec<(TopicPartition, i64)>;
+    /// Where each owned partition ends, as last known.
+    fn ends(&self) -> Vec<(TopicPartition, End)>;
 }
 
 /// A reader outside any group.

@@ -13,6 +13,7 @@ mod members;
 mod missing;
 mod offsets_table;
 mod on_kafka;
+mod outage;
 mod partitions;
 mod restart;
 mod steps;

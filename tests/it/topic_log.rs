@@ -107,7 +107,7 @@ by_each_protocol! {
         a_lane_does_not_commit_what_it_never_owned,
         a_commit_is_refused_after_another_member_took_over,
         a_pattern_takes_up_a_new_topic,
-        lag_falls_to_zero;
+        a_lane_knows_the_ends_of_its_partitions;
     hold:
         a_held_partition_hands_out_nothing_while_the_others_flow_on,
         a_held_partition_goes_on_where_it_is_sought,

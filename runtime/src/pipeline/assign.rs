@@ -49,6 +49,7 @@ impl Running<'_> {
             if stored.is_some() || offset <= assignment.high {
                 self.claim(assignment, offset).await?;
             }
+            self.task.grants.metrics.partition_placed(&assignment.partition, offset, assignment.high);
             starts.push((assignment.partition.clone(), offset));
         }
         self.lane.begin(&starts).await?;
@@ -98,7 +99,7 @@ impl Running<'_> {
         self.report_in_flight(0);
         self.owned.retain(|p| !list.contains(p));
         self.awaiting.forget(list);
-        list.iter().for_each(|p| self.task.grants.metrics.partition_gone(&p.to_string()));
+        self.task.grants.metrics.partitions_gone(list);
         if let Some(offsets) = &mut self.task.offsets {
             offsets.forget(list);
         }
@@ -119,6 +120,7 @@ impl Running<'_> {
             }
             Lost::Removed { low, text } => {
                 tracing::error!(connector = self.task.grants.connector, %partition, reason = text, offset = low, "going on where the log begins");
+                self.task.grants.metrics.confirmed([(partition, &low)]);
                 self.reset_claim(partition, low).await?;
                 Ok(self.lane.begin(&[(partition.clone(), low)]).await?)
             }
@@ -159,7 +161,10 @@ impl Running<'_> {
         let mut backoff = self.new_backoff();
         loop {
             match self.lane.commit(&offsets).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.task.grants.metrics.confirmed(offsets.iter().map(|(partition, next)| (partition, next)));
+                    return Ok(());
+                }
                 Err(LogError::Retry(message)) => {
                     if !self.pause(&mut backoff, &format!("committing offsets: {message}"), None).await? {
                         return Err(TaskError::Restart(format!("offsets could not be committed: {message}")));

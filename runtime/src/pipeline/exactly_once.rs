@@ -258,7 +258,9 @@ impl Running<'_> {
     async fn follow(&mut self, delivery: &Delivery, piece: &Piece) -> Result<Tried, TaskError> {
         self.backoff.reset();
         self.settle_pending();
-        let next: Vec<_> = delivery.next_offsets(piece).into_iter().collect();
+        let next = delivery.next_offsets(piece);
+        self.task.grants.metrics.confirmed(&next);
+        let next: Vec<_> = next.into_iter().collect();
         if let Err(error) = self.lane.follow(&next).await {
             tracing::debug!(connector = self.task.grants.connector, %error, "the group's offsets did not follow");
         }

@@ -115,7 +115,7 @@ impl Running<'_> {
             };
             backoff.reset();
             self.task.grants.metrics.recovered();
-            self.report_lag();
+            self.task.grants.metrics.ends(self.lane.ends());
             match event {
                 SinkEvent::Records(batch) => self.deliver(batch).await?,
                 SinkEvent::Assigned(list) => self.assigned(list).await?,
@@ -152,9 +152,5 @@ impl Running<'_> {
     pub(super) fn report_in_flight(&self, at_hand: usize) {
         let waiting = usize::try_from(self.pending.read).unwrap_or(usize::MAX);
         self.task.grants.metrics.in_flight(waiting.saturating_add(self.held.records()).saturating_add(at_hand));
-    }
-
-    fn report_lag(&self) {
-        self.task.grants.metrics.lag(self.lane.lag().iter().map(|(_, lag)| lag).sum());
     }
 }

@@ -16,6 +16,7 @@ use crate::outcome::Rejection;
 use crate::pipeline::chain::Chain;
 use crate::pipeline::dead::Dead;
 use crate::pipeline::destinations::Destinations;
+use crate::pipeline::slow;
 use crate::pipeline::transaction::Transaction;
 use crate::pipeline::{Ended, Stop, Tally, TaskError};
 use crate::retry::Backoff;
@@ -232,7 +233,10 @@ impl SourceTask {
         let refused = loop {
             match self.destinations.refused(&records, topics).await {
                 Err(LogError::Retry(message)) => self.wait_for_log(message, &mut backoff).await?,
-                answer => break answer?,
+                answer => {
+                    self.grants.metrics.recovered();
+                    break answer?;
+                }
             }
         };
         self.bury(records, ("topic.unknown", &refused), dead, tally)
@@ -265,7 +269,7 @@ impl SourceTask {
         let Outgoing { mut records, mut tally } = outgoing;
         let mut backoff = Backoff::of(&self.config.connector, self.owner.task);
         loop {
-            let refused = match log.append(&records, positions).await {
+            let refused = match slow::shown(&self.grants.metrics, slow::LONG, log.append(&records, positions)).await {
                 Err(LogError::Retry(message)) => {
                     self.wait_for_log(message, &mut backoff).await?;
                     continue;
@@ -331,7 +335,6 @@ impl SourceTask {
         if self.stop.sleep(wait).await {
             return Err(TaskError::Restart(format!("stopped while the topic log was retried: {message}")));
         }
-        self.grants.metrics.recovered();
         Ok(())
     }
 

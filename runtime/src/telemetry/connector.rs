@@ -1,15 +1,16 @@
 //! Figures of one task. Cheap enough to be moved at every batch; read by [`super::Telemetry::snapshot`].
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
+use super::lag::Lag;
 use super::lock;
 use super::snapshot::{self, TaskRow};
 use super::state::{Current, Kind, TaskState};
-
-/// `lag` before the log told any.
-const UNKNOWN: i64 = i64::MIN;
+use super::trouble::Over;
+use crate::topic_log::{End, TopicPartition};
 
 /// What became of the records of one confirmed step; moves the counters together, so that they always add up (invariant 3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,11 +72,13 @@ impl std::ops::AddAssign for Tally {
 /// Figures of one task of a connector, over all its lives in this process.
 #[derive(Debug)]
 pub struct ConnectorMetrics {
+    /// Connector and number, for what is said of it.
+    task: (String, u32),
     records: Mutex<Records>,
     state: Mutex<Current>,
     retried: AtomicU64,
     restarts: AtomicU64,
-    lag: AtomicI64,
+    lag: Mutex<Lag>,
     guest_cpu_nanos: AtomicU64,
     guest_memory: AtomicU64,
     guest_memory_peak: AtomicU64,
@@ -92,11 +95,12 @@ struct Records {
 impl Default for ConnectorMetrics {
     fn default() -> Self {
         Self {
+            task: Default::default(),
             records: Mutex::default(),
             state: Mutex::default(),
             retried: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
-            lag: AtomicI64::new(UNKNOWN),
+            lag: Mutex::default(),
             guest_cpu_nanos: AtomicU64::new(0),
             guest_memory: AtomicU64::new(0),
             guest_memory_peak: AtomicU64::new(0),
@@ -105,6 +109,19 @@ impl Default for ConnectorMetrics {
 }
 
 impl ConnectorMetrics {
+    /// Of this task.
+    pub(super) fn of(connector: &str, task: u32) -> Self {
+        Self { task: (connector.to_owned(), task), ..Self::default() }
+    }
+
+    /// One line for each trouble that has lasted, once it is over.
+    fn tell(&self, over: Option<Over>) {
+        if let Some(Over { lasted, tries }) = over {
+            let (connector, task) = (&self.task.0, self.task.1);
+            tracing::info!(connector, task, "reached again after {} s ({tries} tries)", lasted.as_secs());
+        }
+    }
+
     /// Records whose fate is confirmed: delivered, filtered or dead-lettered.
     #[must_use]
     pub fn settled(&self) -> u64 {
@@ -126,7 +143,8 @@ impl ConnectorMetrics {
     /// Positions or offsets moved; whatever was retried works again.
     pub fn committed_now(&self) {
         lock(&self.records).committed = Some(SystemTime::now());
-        self.recovered();
+        let over = lock(&self.state).recover(true);
+        self.tell(over);
     }
 
     /// Calls or records that were to be tried again.
@@ -139,9 +157,30 @@ impl ConnectorMetrics {
         self.restarts.fetch_add(1, Relaxed);
     }
 
-    /// Records between the read place and the end of the partitions that the task owns.
-    pub fn lag(&self, records: i64) {
-        self.lag.store(records, Relaxed);
+    /// The log tells the ends of the partitions that the task owns.
+    pub fn ends(&self, ends: Vec<(TopicPartition, End)>) {
+        lock(&self.lag).ends(ends);
+    }
+
+    /// A partition is the task's, which delivers it from `confirmed` on; `end` is where it ends now.
+    pub fn partition_placed(&self, partition: &TopicPartition, confirmed: i64, end: i64) {
+        lock(&self.lag).placed(partition, confirmed, end);
+    }
+
+    /// For each partition the next offset to deliver: what lies before it is delivered, filtered or a dead letter for good.
+    pub fn confirmed<'a>(&self, offsets: impl IntoIterator<Item = (&'a TopicPartition, &'a i64)>) {
+        lock(&self.lag).confirmed(offsets);
+    }
+
+    /// Whose ends are worth a question.
+    pub(super) fn partitions(&self) -> Vec<TopicPartition> {
+        lock(&self.lag).partitions().cloned().collect()
+    }
+
+    /// The log was asked for the ends of partitions.
+    pub(super) fn looked(&self, ends: &BTreeMap<TopicPartition, i64>) {
+        let running = lock(&self.state).running_for();
+        lock(&self.lag).looked(ends, running);
     }
 
     /// CPU time of one call of a guest.
@@ -160,17 +199,22 @@ impl ConnectorMetrics {
         if state.holds_nothing() {
             self.in_flight(0);
         }
+        if state == TaskState::Starting {
+            lock(&self.lag).left(None);
+        }
         lock(&self.state).change(state, reason);
     }
 
     /// What was retried works again: back to RUNNING, or to STARTING where the task has not come up yet.
     pub fn recovered(&self) {
-        lock(&self.state).recover();
+        let over = lock(&self.state).recover(false);
+        self.tell(over);
     }
 
     /// Partitions wait for a retry while the others flow on: RETRYING for this reason until `None` is told, whatever recovers.
     pub fn held(&self, reason: Option<String>) {
-        lock(&self.state).hold(reason);
+        let over = lock(&self.state).hold(reason);
+        self.tell(over);
     }
 
     #[must_use]
@@ -189,9 +233,11 @@ impl ConnectorMetrics {
         lock(&self.state).stopped.values().cloned().collect()
     }
 
-    /// The partition went to another owner.
-    pub fn partition_gone(&self, partition: &str) {
-        lock(&self.state).stopped.remove(partition);
+    /// The partitions went to another owner.
+    pub fn partitions_gone(&self, partitions: &[TopicPartition]) {
+        lock(&self.lag).left(Some(partitions));
+        let mut state = lock(&self.state);
+        partitions.iter().for_each(|partition| drop(state.stopped.remove(&partition.to_string())));
     }
 
     pub(super) fn row(&self, connector: String, kind: Kind, task: u32, now: SystemTime) -> TaskRow {
@@ -200,8 +246,8 @@ impl ConnectorMetrics {
             let records = lock(&self.records);
             (records.settled, records.in_flight, records.committed)
         };
+        let lag = lock(&self.lag).records();
         let current = lock(&self.state);
-        let lag = self.lag.load(Relaxed);
         TaskRow {
             connector,
             kind,
@@ -220,7 +266,7 @@ impl ConnectorMetrics {
             in_flight,
             retried: self.retried.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
-            lag: (lag != UNKNOWN).then_some(lag),
+            lag,
             last_commit: committed.map(snapshot::rfc3339),
             commit_age_seconds: committed.map(age),
             guest_cpu_seconds: Duration::from_nanos(self.guest_cpu_nanos.load(Relaxed)).as_secs_f64(),

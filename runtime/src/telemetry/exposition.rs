@@ -62,7 +62,7 @@ fn records(registry: &mut Registry, tasks: &[TaskRow]) {
     for (task, lag_now) in tasks.iter().filter_map(|t| Some((t, t.lag?))) {
         lag.get_or_create(&labels(task)).set(lag_now);
     }
-    registry.register("lag_records", "Records between the place read and the end of the owned partitions", lag);
+    registry.register("lag_records", "Records between what is confirmed and the end of the owned partitions", lag);
 }
 
 fn tasks(registry: &mut Registry, tasks: &[TaskRow]) {
@@ -102,7 +102,7 @@ fn whole(registry: &mut Registry, snapshot: &Snapshot) {
         gauge.set(i64::from(on));
         registry.register(name, help, gauge);
     };
-    flag(registry, "log_reached", "1 when the topic log was reached", snapshot.log.reached);
+    flag(registry, "log_reached", "1 while the topic log answers", snapshot.log.reached);
     flag(registry, "healthy", "1 when no task is FAILED", snapshot.health.healthy);
     flag(registry, "ready", "1 when every task has come up", snapshot.health.ready);
     registry.register("build", "What is running", Info::new(vec![("version", snapshot.version.clone())]));

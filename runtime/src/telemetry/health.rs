@@ -11,7 +11,7 @@ pub struct Health {
     /// No task is FAILED and none of its partitions is stopped. A process that only waits for something is healthy: starting it
     /// again would not help.
     pub healthy: bool,
-    /// The topic log was reached and every task has come up. What fails later does not take the process out of service: the
+    /// The topic log was reached once and every task has come up. What fails later does not take the process out of service: the
     /// webhooks and the other connectors run on.
     pub ready: bool,
     /// What keeps it from being healthy or ready, one line each.
@@ -19,17 +19,17 @@ pub struct Health {
 }
 
 impl Health {
-    pub(super) fn of(tasks: &[TaskRow], log_reached: bool, log_reason: Option<&str>, draining: bool) -> Self {
+    pub(super) fn of(tasks: &[TaskRow], log_known: bool, log_reason: Option<&str>, draining: bool) -> Self {
         let healthy = tasks.iter().all(|t| t.state != TaskState::Failed && t.stopped_partitions.is_empty());
         let mut reasons = Vec::new();
         if draining {
             reasons.push("asked to stop, draining".to_owned());
         }
-        if !log_reached {
+        if !log_known {
             let why = log_reason.map_or(String::new(), |reason| format!(": {reason}"));
             reasons.push(format!("the topic log is not reached yet{why}"));
         }
-        let ready = log_reached && !draining && tasks.iter().all(is_ready);
+        let ready = log_known && !draining && tasks.iter().all(is_ready);
         reasons.extend(tasks.iter().filter(|t| !is_ready(t) || t.state == TaskState::Failed).map(|t| {
             let why = t.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
             format!("{} {} task {} is {}{why}", t.kind, t.connector, t.task, t.state)

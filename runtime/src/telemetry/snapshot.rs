@@ -54,7 +54,7 @@ pub struct TaskRow {
     pub in_flight: u64,
     pub retried: u64,
     pub restarts: u64,
-    /// Of a sink, once the log told it.
+    /// Of a sink, as last known: records between what is confirmed and the end of its partitions.
     pub lag: Option<i64>,
     pub last_commit: Option<String>,
     pub commit_age_seconds: Option<f64>,

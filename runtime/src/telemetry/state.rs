@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+
+use super::trouble::{Over, Trouble};
 
 /// State of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -93,7 +95,11 @@ pub(super) struct Current {
     pub(super) stopped: BTreeMap<String, String>,
     /// What waits for a retry while the rest flows on.
     held: Option<String>,
+    trouble: Trouble,
 }
+
+/// A run this long, without a failure, counts as getting on again.
+const STEADY: Duration = Duration::from_secs(5);
 
 impl Default for Current {
     fn default() -> Self {
@@ -105,6 +111,7 @@ impl Default for Current {
             has_run: false,
             stopped: BTreeMap::new(),
             held: None,
+            trouble: Trouble::default(),
         }
     }
 }
@@ -120,7 +127,8 @@ impl Current {
                 self.stopped.clear();
             }
             TaskState::Running => (self.up, self.has_run) = (true, true),
-            _ => {}
+            TaskState::Retrying => self.trouble.met(),
+            _ => self.trouble.forget(),
         }
         if state.holds_nothing() {
             self.held = None;
@@ -130,20 +138,32 @@ impl Current {
     }
 
     /// What waits for a retry from now on while the rest flows on; `None`: nothing does any more.
-    pub(super) fn hold(&mut self, reason: Option<String>) {
+    pub(super) fn hold(&mut self, reason: Option<String>) -> Option<Over> {
         self.held.clone_from(&reason);
-        match reason {
-            Some(_) => self.change(TaskState::Retrying, reason),
-            None => self.recover(),
+        if reason.is_none() {
+            return self.recover(false);
         }
+        self.change(TaskState::Retrying, reason);
+        None
     }
 
-    /// What was retried works again; what is held still waits.
-    pub(super) fn recover(&mut self) {
+    /// How long it has been RUNNING, if it is.
+    pub(super) fn running_for(&self) -> Option<Duration> {
+        (self.state == TaskState::Running).then(|| self.since.elapsed().unwrap_or_default())
+    }
+
+    /// What was retried works again; what is held still waits. Answers what is to be said of the trouble that is over: one that
+    /// ended the task's life is so once records are `confirmed`, or after a while.
+    pub(super) fn recover(&mut self, confirmed: bool) -> Option<Over> {
         if self.state == TaskState::Retrying && self.held.is_some() {
             self.reason.clone_from(&self.held);
-        } else if self.state == TaskState::Retrying {
+            return None;
+        }
+        let retried = self.state == TaskState::Retrying;
+        if retried {
             self.change(if self.up { TaskState::Running } else { TaskState::Starting }, None);
         }
+        let steady = || self.since.elapsed().unwrap_or_default() >= STEADY;
+        if self.state == TaskState::Running && (retried || confirmed || steady()) { self.trouble.over() } else { None }
     }
 }

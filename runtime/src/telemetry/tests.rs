@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Kind, Snapshot, Tally, TaskRow, TaskState, Telemetry};
+use crate::topic_log::{End, TopicPartition};
+
+fn at(topic: &str, partition: i32) -> TopicPartition {
+    TopicPartition { topic: topic.into(), partition }
+}
 
 fn only_task(telemetry: &Telemetry) -> TaskRow {
     let mut tasks = telemetry.snapshot().tasks;
@@ -172,7 +177,7 @@ fn a_stopped_partition_shows_until_it_goes_whatever_the_task_does_meanwhile() {
     let health = telemetry.snapshot().health;
     assert!(!health.healthy);
     assert_eq!(health.reasons.last().unwrap(), "sink out task 0: offset 9 is past the end");
-    metrics.partition_gone("orders/3");
+    metrics.partitions_gone(&[at("orders", 3)]);
     assert!(only_task(&telemetry).stopped_partitions.is_empty());
 }
 
@@ -203,7 +208,7 @@ fn tasks_that_did_not_end_in_time_are_shown_as_stopped() {
 fn a_snapshot_survives_json() {
     let telemetry = Telemetry::default();
     let metrics = telemetry.connector("out", Kind::Sink, 0);
-    metrics.lag(7);
+    metrics.partition_placed(&at("orders", 0), 3, 10);
     metrics.guest_cpu(Duration::from_millis(1500));
     metrics.committed_now();
     let snapshot = telemetry.snapshot();
@@ -257,7 +262,7 @@ fn metrics_tell_the_counters_with_their_labels() {
 fn a_released_metric_name_stays() {
     let telemetry = Telemetry::default();
     let metrics = telemetry.connector("out", Kind::Sink, 0);
-    metrics.lag(1);
+    metrics.partition_placed(&at("orders", 0), 3, 10);
     metrics.committed_now();
     telemetry.webhook("in", 200);
     let names: BTreeSet<_> = samples(&telemetry.exposition()).into_iter().map(|(name, ..)| name).collect();
@@ -287,4 +292,70 @@ fn a_released_metric_name_stays() {
         "wharf_webhook_requests_total",
     ];
     assert_eq!(names, released.map(str::to_owned).into());
+}
+
+#[test]
+fn lag_counts_from_what_is_confirmed_and_grows_whatever_the_task_does() {
+    let telemetry = Telemetry::default();
+    let metrics = telemetry.connector("out", Kind::Sink, 0);
+    assert_eq!(only_task(&telemetry).lag, None);
+    let lag = || only_task(&telemetry).lag.unwrap();
+    metrics.state(TaskState::Running, None);
+    metrics.partition_placed(&at("orders", 0), 3, 10);
+    metrics.partition_placed(&at("orders", 1), 0, 5);
+    assert_eq!(lag(), 12, "nothing is confirmed, whatever was handed out");
+    metrics.state(TaskState::Retrying, Some("down".to_owned()));
+    assert_eq!(telemetry.partitions(), [at("orders", 0), at("orders", 1)]);
+    telemetry.ends(&[(at("orders", 0), 30), (at("elsewhere", 0), 99)].into());
+    assert_eq!(lag(), 32);
+    // The next life has no partitions yet: what is known stays.
+    metrics.state(TaskState::Starting, None);
+    metrics.ends(Vec::new());
+    telemetry.ends(&[(at("orders", 0), 31)].into());
+    assert_eq!(lag(), 33);
+    metrics.confirmed([(&at("orders", 0), &31), (&at("orders", 1), &4)]);
+    assert_eq!(lag(), 1);
+}
+
+#[test]
+fn a_marker_at_the_end_is_no_lag() {
+    let telemetry = Telemetry::default();
+    let metrics = telemetry.connector("out", Kind::Sink, 0);
+    metrics.partition_placed(&at("orders", 0), 9, 11);
+    // It has read to the end: nothing but a marker lies behind 10.
+    metrics.ends(vec![(at("orders", 0), End { log: 11, records: 10 })]);
+    telemetry.ends(&[(at("orders", 0), 11)].into());
+    assert_eq!(only_task(&telemetry).lag, Some(1));
+    metrics.confirmed([(&at("orders", 0), &10)]);
+    assert_eq!(only_task(&telemetry).lag, Some(0));
+    telemetry.ends(&[(at("orders", 0), 13)].into());
+    assert_eq!(only_task(&telemetry).lag, Some(3));
+    // What the lane knows is older.
+    metrics.ends(vec![(at("orders", 0), End { log: 11, records: 10 })]);
+    assert_eq!(only_task(&telemetry).lag, Some(3));
+}
+
+#[test]
+fn a_log_that_goes_away_is_not_reached_and_shows_in_what_runs() {
+    let telemetry = Telemetry::default();
+    let (source, sink) = (telemetry.connector("in", Kind::Source, 0), telemetry.connector("out", Kind::Sink, 0));
+    assert!(!telemetry.log_awaited("down"), "it was never there");
+    assert_eq!(telemetry.log_reached(), None);
+    source.state(TaskState::Running, None);
+    sink.state(TaskState::Finished, None);
+    assert!(telemetry.log_awaited("timed out"));
+    assert!(!telemetry.log_awaited("timed out"), "said once");
+    let snapshot = telemetry.snapshot();
+    assert!(!snapshot.log.reached && snapshot.health.ready, "webhooks stay in service");
+    assert!(telemetry.exposition().contains("wharf_log_reached 0\n"));
+    assert_eq!(snapshot.tasks[0].state, TaskState::Running, "not at once");
+    let since = SystemTime::now() - Duration::from_secs(20);
+    super::lock(&telemetry.whole).log_lost = Some(since);
+    let states: Vec<_> = telemetry.snapshot().tasks.into_iter().map(|t| (t.state, t.reason)).collect();
+    let why = "the topic log does not answer: timed out".to_owned();
+    assert_eq!(states, [(TaskState::Retrying, Some(why)), (TaskState::Finished, None)]);
+    assert_eq!(telemetry.log_reached().unwrap().as_secs(), 20);
+    let snapshot = telemetry.snapshot();
+    assert_eq!((snapshot.tasks[0].state, snapshot.log.reached), (TaskState::Running, true));
+    assert!(telemetry.exposition().contains("wharf_log_reached 1\n"));
 }

@@ -22,7 +22,10 @@ use self::append::AppendJob;
 use self::catalog::{Catalog, Defaults, Topic};
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicReader, TopicSpec};
+use super::{
+    LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicPartition, TopicReader,
+    TopicSpec,
+};
 use crate::batch::Batch;
 
 mod append;
@@ -208,6 +211,13 @@ impl TopicLog for EmbeddedLog {
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
         let job = AppendJob { batch: records.clone(), whole: false };
         self.shared.writer()?.run(move |tx| job.run(tx)).await
+    }
+
+    async fn look(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, i64>, LogError> {
+        self.shared.look_again().await?;
+        let catalog = self.shared.catalog.borrow();
+        let end = |at: &TopicPartition| Some((at.clone(), catalog.ends(at)?.high));
+        Ok(partitions.iter().filter_map(end).collect())
     }
 
     async fn read(&self, topic: &str, from: Start) -> Result<Box<dyn TopicReader>, LogError> {

@@ -10,7 +10,7 @@
 //! | one sink | `group.rs` (membership), `driver.rs` (its thread), `scout.rs` (what it has to ask), `lane.rs`, `place.rs`, `filling.rs` |
 //! | `topic cat` | `reader.rs` |
 //! | offsets and positions from outside | `places.rs` |
-//! | clients that lost all brokers | `lifeline.rs` |
+//! | clients that lost all brokers, whether Kafka answers | `lifeline.rs`, `look.rs` |
 //! | unsafe calls | `native.rs` |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,8 @@ use self::lane::{Common, Lane};
 use self::lifeline::Lifelines;
 use self::scout::Scout;
 use super::{
-    LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicReader, TopicSpec, Wanted,
+    LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicPartition, TopicReader,
+    TopicSpec, Wanted,
 };
 use crate::batch::Batch;
 use crate::capability::secret::Secret;
@@ -46,6 +47,7 @@ mod filling;
 mod group;
 mod lane;
 mod lifeline;
+mod look;
 mod native;
 mod owner;
 mod place;
@@ -207,6 +209,11 @@ impl TopicLog for KafkaLog {
 
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
         self.shared.appender.append(&self.shared.admin, records).await
+    }
+
+    async fn look(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, i64>, LogError> {
+        let (admin, partitions) = (Arc::clone(&self.shared.admin), partitions.to_vec());
+        blocking(move || look::look(&admin, &partitions)).await
     }
 
     async fn read(&self, topic: &str, from: Start) -> Result<Box<dyn TopicReader>, LogError> {

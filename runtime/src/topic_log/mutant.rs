@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use super::places::{OffsetChange, Places, StoredOffset, StoredPositions};
 use super::{
-    BatchLimits, LogError, Position, Refused, SinkEvent, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog,
-    TopicPartition, TopicReader, TopicSpec,
+    BatchLimits, End, LogError, Position, Refused, SinkEvent, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo,
+    TopicLog, TopicPartition, TopicReader, TopicSpec,
 };
 use crate::batch::Batch;
 use crate::fault_point::{Mutant, Phase, mutant, pass};
@@ -57,6 +57,10 @@ impl TopicLog for Mutated<Arc<dyn TopicLog>> {
 
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
         self.log.append(records).await
+    }
+
+    async fn look(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, i64>, LogError> {
+        self.log.look(partitions).await
     }
 
     async fn read(&self, topic: &str, from: Start) -> Result<Box<dyn TopicReader>, LogError> {
@@ -172,7 +176,7 @@ impl SinkLog for Mutated<Box<dyn SinkLog>> {
         self.log.resolve_start(partition).await
     }
 
-    fn lag(&self) -> Vec<(TopicPartition, i64)> {
-        self.log.lag()
+    fn ends(&self) -> Vec<(TopicPartition, End)> {
+        self.log.ends()
     }
 }

@@ -16,7 +16,9 @@ use super::fault::Fault;
 use super::fetch::{self, Fetched, Gap, Span};
 use crate::batch::Batch;
 use crate::topic_log::mark::Mark;
-use crate::topic_log::{Assignment, BatchLimits, LogError, Lost, SinkEvent, SinkLog, SinkSpec, Start, TopicPartition, Wanted};
+use crate::topic_log::{
+    Assignment, BatchLimits, End, LogError, Lost, SinkEvent, SinkLog, SinkSpec, Start, TopicPartition, Wanted,
+};
 
 /// A partition of this lane.
 #[derive(Debug)]
@@ -416,9 +418,9 @@ impl SinkLog for Lane {
         self.shared.readers.run(move |db| fetch::resolve(db, stream, start)).await
     }
 
-    fn lag(&self) -> Vec<(TopicPartition, i64)> {
+    fn ends(&self) -> Vec<(TopicPartition, End)> {
         let catalog = self.shared.catalog.borrow();
-        let lag = |slot: &Slot| (slot.at.clone(), catalog.ends(&slot.at).map_or(0, |ends| (ends.high - slot.delivered).max(0)));
-        self.slots.iter().map(lag).collect()
+        let end = |slot: &Slot| catalog.ends(&slot.at).map(|ends| (slot.at.clone(), End { log: ends.high, records: ends.high }));
+        self.slots.iter().filter_map(end).collect()
     }
 }

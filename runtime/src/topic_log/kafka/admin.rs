@@ -44,6 +44,11 @@ impl Admin {
         self.client.client()
     }
 
+    /// The same, for offsets.
+    pub(super) fn consumer(&self) -> &BaseConsumer<Plain> {
+        &self.client
+    }
+
     /// For orders.
     pub(super) fn order_client(&self) -> &Client<Plain> {
         self.admin.inner()

@@ -19,7 +19,7 @@ use super::native;
 use super::place::{no_answer, resolve};
 use crate::batch::Batch;
 use crate::topic_log::mark::Mark;
-use crate::topic_log::{Assignment, BatchLimits, LogError, SinkEvent, SinkLog, Start, TopicPartition, Wanted};
+use crate::topic_log::{Assignment, BatchLimits, End, LogError, SinkEvent, SinkLog, Start, TopicPartition, Wanted};
 
 /// Queues are looked at this often even where nothing woke the lane.
 const LOOK: Duration = Duration::from_millis(100);
@@ -32,6 +32,7 @@ pub(super) struct Slot {
     queue: Queue,
     /// Next offset to hand out.
     pub(super) delivered: i64,
+    /// The end when it was assigned, or when it was reached last.
     high: i64,
     pub(super) at_end: bool,
     pub(super) state: Phase,
@@ -170,7 +171,10 @@ impl Lane {
                         slot.at_end = false;
                         self.filling.push(&message);
                     }
-                    Some(Err(KafkaError::PartitionEOF(_))) => slot.at_end = true,
+                    Some(Err(KafkaError::PartitionEOF(_))) => {
+                        slot.at_end = true;
+                        slot.high = slot.known_end(&self.consumer);
+                    }
                     Some(Err(KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange))) => {
                         slot.state = Phase::Stopped;
                         self.stops.push_back((slot.at.clone(), self.filling.next_of(&slot.at)));
@@ -204,6 +208,12 @@ impl Lane {
             }
         }
         SinkEvent::Records(batch)
+    }
+}
+
+impl Slot {
+    fn known_end(&self, consumer: &SinkConsumer) -> i64 {
+        native::known_end(consumer.client(), &self.at.topic, self.at.partition).unwrap_or(self.high)
     }
 }
 
@@ -299,12 +309,14 @@ impl SinkLog for Lane {
         blocking(move || resolve(&consumer, &asked, start)?.first().copied().ok_or_else(no_answer)).await
     }
 
-    fn lag(&self) -> Vec<(TopicPartition, i64)> {
-        let lag = |slot: &Slot| {
-            let end = native::known_end(self.consumer.client(), &slot.at.topic, slot.at.partition).unwrap_or(slot.high);
+    fn ends(&self) -> Vec<(TopicPartition, End)> {
+        let end = |slot: &Slot| {
+            let log = slot.known_end(&self.consumer);
             // Markers at the end are no records. Of a partition that is held, the end was seen before it was.
-            (slot.at.clone(), if slot.at_end && slot.held.is_none() { 0 } else { (end - slot.delivered).max(0) })
+            let reached = slot.at_end && slot.held.is_none() && log <= slot.high;
+            let records = if reached { self.filling.next_of(&slot.at).unwrap_or(slot.delivered) } else { log };
+            (slot.at.clone(), End { log, records })
         };
-        self.slots.iter().map(lag).collect()
+        self.slots.iter().map(end).collect()
     }
 }

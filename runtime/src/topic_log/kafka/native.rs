@@ -274,6 +274,21 @@ pub(super) fn has_broker<C: ClientContext>(client: &Client<C>) -> bool {
     }
 }
 
+/// Asks some broker for the brokers of the cluster, and for no topic. Blocks.
+pub(super) fn ask_anyone<C: ClientContext>(client: &Client<C>, timeout: Duration) -> Result<(), KafkaError> {
+    let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+    let mut metadata = ptr::null();
+    // SAFETY: without a topic those that the client knows are meant; the answer is destroyed here.
+    unsafe {
+        let code = c::rd_kafka_metadata(client.native_ptr(), 0, ptr::null_mut(), &raw mut metadata, millis);
+        if code != OK {
+            return Err(KafkaError::MetadataFetch(code.into()));
+        }
+        c::rd_kafka_metadata_destroy(metadata);
+    }
+    Ok(())
+}
+
 /// Adds brokers to those that a client knows. Ones that it has already are left as they are.
 pub(super) fn add_brokers<C: ClientContext>(client: &Client<C>, servers: &str) {
     let Ok(servers) = CString::new(servers) else { return };
