@@ -14,6 +14,7 @@ mod connectors;
 mod deployment;
 mod diagnostic;
 mod document;
+mod eating;
 mod grant;
 mod kafka;
 mod locate;

@@ -133,6 +133,8 @@ pub struct SinkSpec {
     pub deployment: String,
     pub sink: String,
     pub topics: TopicSelection,
+    /// Where its dead letters go.
+    pub dead_letters: Option<String>,
     /// Number of lanes that share the one consumer.
     pub tasks: u32,
     pub start: Start,
@@ -151,6 +153,12 @@ impl SinkSpec {
 #[must_use]
 pub fn group_of(deployment: &str, sink: &str) -> String {
     format!("wharf.{deployment}.{sink}")
+}
+
+/// Where sources keep their positions on Kafka.
+#[must_use]
+pub fn positions_topic(deployment: &str) -> String {
+    format!("wharf.{deployment}.positions")
 }
 
 /// Bounds of one batch: whichever is reached first closes it.

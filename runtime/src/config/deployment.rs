@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::checker::Checker;
 use super::connector::{self, Surroundings};
 use super::diagnostic::{Diagnostic, suggest};
+use super::eating;
 use super::kafka::kafka;
 use super::node::{Entries, Node, Text, properties};
 use super::{Config, Connection, Listen, ListenTls, LogConfig, Route, SinkConfig, SourceConfig, TopicConfig, TransformStep, raw};
@@ -29,6 +30,7 @@ pub fn deployment(checker: &mut Checker<'_>, file: &raw::File, base_dir: &Path) 
     unique_names(checker, file);
     unique_paths(checker, file);
     unwritten(checker, file, &sources, &sinks);
+    eating::find(checker, file, &name, &sources, &sinks);
     if file.source.is_empty() && file.sink.is_empty() && !removed(checker, &["source", "sink"]) {
         let end = checker.values.vars.len();
         checker.push(Diagnostic {

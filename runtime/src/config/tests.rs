@@ -53,6 +53,7 @@ fn the_example_of_the_design_is_valid() {
 
 mod errors_of_references;
 mod errors_of_the_file;
+mod errors_of_topics;
 mod errors_of_transforms;
 mod errors_of_values;
 

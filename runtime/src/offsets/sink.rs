@@ -118,8 +118,9 @@ impl SinkOffsets {
             None if matches!(config.log, LogConfig::Kafka { .. }) => (Kept::Group(group.clone()), None),
             None => (Kept::EmbeddedLog, None),
         };
+        let topics = Wanted::of_sink(&sink.topics, &config.name, sink.connector.dead_letter.topic.as_deref())?;
         let scope = OffsetScope { log_id: log.id().await?, group };
-        Ok(Self { log, scope, topics: Wanted::parse(&sink.topics)?, kept, database })
+        Ok(Self { log, scope, topics, kept, database })
     }
 
     #[must_use]

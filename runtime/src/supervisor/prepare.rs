@@ -105,6 +105,7 @@ impl Prepared {
             deployment: self.plan.config.name.clone(),
             sink: config.connector.name.clone(),
             topics: config.topics.clone(),
+            dead_letters: config.connector.dead_letter.topic.clone(),
             tasks: config.connector.tasks,
             start: config.start,
             properties: config.connector.kafka_properties(),

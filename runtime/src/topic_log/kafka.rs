@@ -224,7 +224,7 @@ impl TopicLog for KafkaLog {
 
 /// One consumer, its thread, and a lane for each task. Blocks.
 fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
-    let wanted = Arc::new(Wanted::parse(&spec.topics)?);
+    let wanted = Arc::new(Wanted::of_sink(&spec.topics, &spec.deployment, spec.dead_letters.as_deref())?);
     let name = spec.group();
     shared.join_leavers(&name);
     let mut config = shared.properties.member(&name, &spec.properties);

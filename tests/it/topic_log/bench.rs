@@ -178,7 +178,7 @@ impl Bench {
     pub fn sink_of(&self, topic: &str) -> SinkSpec {
         let (deployment, sink) = (self.tag.clone(), "warehouse".to_owned());
         let topics = TopicSelection::Names(vec![topic.to_owned()]);
-        SinkSpec { deployment, sink, topics, tasks: 1, start: Start::Earliest, properties: BTreeMap::new() }
+        SinkSpec { deployment, sink, topics, dead_letters: None, tasks: 1, start: Start::Earliest, properties: BTreeMap::new() }
     }
 
     pub async fn lane(&self, spec: &SinkSpec) -> Box<dyn SinkLog> {

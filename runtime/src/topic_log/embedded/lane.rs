@@ -74,7 +74,7 @@ pub(super) struct Lane {
 /// Joins the group, one lane a task; lanes of an earlier join lose their partitions.
 pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
     shared.writer()?;
-    let wanted = Wanted::parse(&spec.topics)?;
+    let wanted = Wanted::of_sink(&spec.topics, &spec.deployment, spec.dead_letters.as_deref())?;
     let group = spec.group();
     let (join, alive) = shared.groups.join(&group);
     // Wakes the lanes of an earlier join.

@@ -96,6 +96,7 @@ fn sink(sink: &str, tasks: u32, start: Start) -> SinkSpec {
         deployment: "d".to_owned(),
         sink: sink.to_owned(),
         topics: TopicSelection::Names(vec!["t".to_owned()]),
+        dead_letters: None,
         tasks,
         start,
         properties: BTreeMap::new(),
