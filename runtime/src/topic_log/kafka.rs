@@ -81,11 +81,19 @@ pub(crate) struct Shared {
     /// Dead letters of all sinks.
     appender: Appender,
     sources: owner::Sources,
+    /// The topic of positions was seen to keep them.
+    positions_stay: OnceCell<()>,
     lifelines: Arc<Lifelines>,
     drivers: Mutex<Vec<Running>>,
-    /// This process, as claims name it, and when it began (milliseconds since the epoch).
+    /// This process, as claims name it (host, process id, start), and when it began (milliseconds since the epoch).
     worker: String,
     started: i64,
+}
+
+/// The name of this machine, for people who look for a worker.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "host".to_owned())
 }
 
 /// A consumer's thread.
@@ -119,8 +127,9 @@ impl KafkaLog {
             appender: Appender::new(properties.clone(), Overrides::new(), "dead letters".to_owned(), Arc::clone(&lifelines)),
             lifelines,
             sources: owner::Sources::default(),
+            positions_stay: OnceCell::new(),
             drivers: Mutex::default(),
-            worker: format!("{}-{:x}", std::process::id(), started.as_nanos()),
+            worker: format!("{}-{}-{:x}", host(), std::process::id(), started.as_nanos()),
             started: i64::try_from(started.as_millis()).unwrap_or(i64::MAX),
             properties,
         };

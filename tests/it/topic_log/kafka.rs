@@ -7,7 +7,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use wharf_runtime::capability::secret::Secret;
 use wharf_runtime::topic_log::kafka::KafkaLog;
-use wharf_runtime::topic_log::{LogError, Position, SourceLog, SourceOwner, TopicLog};
+use wharf_runtime::topic_log::{LogError, Position, SourceLog, SourceOwner, TopicLog, TopicSpec};
 
 use super::bench::{Bench, PATIENCE, assigned, batch, catch_up, read_rows, record, texts, write_numbers};
 
@@ -70,7 +70,15 @@ async fn the_owner_that_was_fenced_by_a_newer_one_stands_by() {
     assert!(matches!(old.append(&batch(&[]), &[position("s", "late")]).await, Err(LogError::Fenced(_))));
     for _ in 0..2 {
         match bench.source(&owner).await {
-            Err(LogError::Standby(text)) => assert!(text.contains("taken over") && text.contains("erp"), "{text}"),
+            Err(LogError::Standby(text)) => {
+                assert!(text.contains("taken over") && text.contains("erp"), "{text}");
+                let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+                let worker = format!("worker {}-{}-", host.trim(), std::process::id());
+                assert!(
+                    text.contains(&worker) && text.contains("last sign of life came "),
+                    "who owns it, and is it alive: {text}"
+                );
+            }
             other => panic!("{:?}", other.err()),
         }
     }
@@ -81,6 +89,23 @@ async fn the_owner_that_was_fenced_by_a_newer_one_stands_by() {
     let again = restarted.source(&owner).await.unwrap();
     assert_eq!(again.positions(), [position("s", "2")]);
     assert!(matches!(newer.source(&owner).await, Err(LogError::Standby(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_does_not_start_where_its_positions_would_expire() {
+    for policy in ["delete", "compact,delete"] {
+        let Some(bench) = Bench::kafka("a_source_does_not_start_where_its_positions_would_expire") else { return };
+        let name = format!("wharf.{}.positions", bench.tag);
+        let config = [("cleanup.policy".to_owned(), policy.to_owned())].into();
+        bench.create_topics(&[TopicSpec { name: name.clone(), partitions: 1, replication: -1, config }]).await.unwrap();
+        match bench.source(&bench.owner(0, 1)).await {
+            Err(LogError::Fatal(text)) => {
+                assert!(text.contains(&name) && text.contains(&format!("cleanup.policy={policy}:")), "{text}");
+                assert!(text.contains("Set cleanup.policy=compact"), "{text}");
+            }
+            other => panic!("{policy}: {:?}", other.err()),
+        }
+    }
 }
 
 /// Two workers of one source, of which the newer has just taken over, with a session of two seconds.

@@ -78,16 +78,26 @@ impl Admin {
 
     /// The largest batch that a topic takes, bytes (`max.message.bytes`).
     pub(super) async fn max_message_bytes(&self, topic: &str) -> Result<Option<usize>, LogError> {
-        let what = || format!("reading the configuration of topic `{topic}`");
+        match self.setting(topic, "max.message.bytes").await? {
+            Ok(limit) => Ok(limit.and_then(|limit| limit.parse().ok())),
+            Err(code) => Err(code_fault(&reading(topic), code)),
+        }
+    }
+
+    /// What becomes of a topic's old records (`cleanup.policy`); `None` where this user may not ask.
+    pub(super) async fn cleanup_policy(&self, topic: &str) -> Result<Option<String>, LogError> {
+        match self.setting(topic, "cleanup.policy").await? {
+            Err(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => Ok(None),
+            Err(code) => Err(code_fault(&reading(topic), code)),
+            Ok(policy) => Ok(policy),
+        }
+    }
+
+    async fn setting(&self, topic: &str, name: &str) -> Result<Result<Option<String>, Code>, LogError> {
         let options = AdminOptions::new().request_timeout(Some(ASK));
         let answer = self.admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
-        let resources = answer.map_err(|e| fault(&what(), &e))?;
-        let mut limit = None;
-        for resource in resources {
-            let resource = resource.map_err(|code| code_fault(&what(), code))?;
-            limit = resource.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse().ok());
-        }
-        Ok(limit)
+        let first = answer.map_err(|e| fault(&reading(topic), &e))?.into_iter().next();
+        Ok(first.unwrap_or(Err(Code::UnknownTopicOrPartition)).map(|resource| resource.get(name)?.value.clone()))
     }
 
     /// The ids of topics by name; those that do not exist are left out. Blocks.
@@ -172,6 +182,10 @@ fn partitions(client: &BaseConsumer<Plain>, topic: &str) -> Result<Option<Vec<i3
         Some(code) if is_unknown_topic(code) => Ok(None),
         Some(code) => Err(code_fault(&what, code)),
     }
+}
+
+fn reading(topic: &str) -> String {
+    format!("reading the configuration of topic `{topic}`")
 }
 
 fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {

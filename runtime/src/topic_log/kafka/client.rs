@@ -145,7 +145,7 @@ impl Voice {
     pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let client = self.client.as_str();
         // A property of the other kind of client, or a fault that the error callback tells too.
-        let minor = matches!(facility, "CONFWARN" | "FAIL" | "ERROR");
+        let minor = matches!(facility, "CONFWARN" | "FAIL" | "ERROR") || is_handover(message);
         match level {
             RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
                 tracing::debug!(target: "librdkafka", client, facility, message);
@@ -161,6 +161,10 @@ impl Voice {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
+        if is_handover(reason) {
+            tracing::debug!(client = self.client, %error, reason, "Kafka client");
+            return;
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let text = error.to_string();
         if last.as_ref().is_some_and(|(at, told)| *told == text && at.elapsed() < QUIET) {
@@ -169,6 +173,11 @@ impl Voice {
         tracing::warn!(client = self.client, %error, reason, "Kafka client");
         *last = Some((Instant::now(), text));
     }
+}
+
+/// A newer producer of the same id has come: another worker took a source over, in order. The owner says what follows.
+fn is_handover(message: &str) -> bool {
+    ["fenced by a newer instance", "operation with an old epoch"].iter().any(|text| message.contains(text))
 }
 
 /// Context of a client without callbacks of its own.

@@ -52,6 +52,7 @@ impl Owner {
     pub(super) async fn take_over(shared: &Arc<Shared>, owner: &SourceOwner) -> Result<Self, LogError> {
         let log = shared.id().await?;
         ensure_topic(shared, owner).await?;
+        shared.positions_stay.get_or_try_init(|| check_policy(shared, owner)).await?;
         let session = session(shared, owner);
         let turn = shared.sources.of(owner);
         let mut turn = turn.lock().await;
@@ -135,6 +136,26 @@ async fn ensure_topic(shared: &Shared, owner: &SourceOwner) -> Result<(), LogErr
         tokio::time::sleep(LOOK).await;
     }
     Err(LogError::Retry(format!("topic `{topic}` was created, and is not there yet")))
+}
+
+/// A topic that forgets by age forgets positions of sources that have nothing new, and those would begin anew in silence.
+async fn check_policy(shared: &Shared, owner: &SourceOwner) -> Result<(), LogError> {
+    let topic = positions::topic(&owner.deployment);
+    match shared.admin.cleanup_policy(&topic).await? {
+        Some(policy) if policy == "compact" => Ok(()),
+        Some(policy) => Err(LogError::Fatal(format!(
+            "topic `{topic}` has cleanup.policy={policy}: positions in it would expire, and sources would read everything again. Set \
+             cleanup.policy=compact (`kafka-configs.sh --alter --topic {topic} --add-config cleanup.policy=compact`), then start \
+             again. What has expired by now is read again, unless `wharf offsets set` puts the source where it was"
+        ))),
+        None => {
+            tracing::warn!(
+                topic,
+                "this user may not read the topic's configuration: see to it that cleanup.policy is compact, or positions expire"
+            );
+            Ok(())
+        }
+    }
 }
 
 async fn read(shared: &Arc<Shared>, owner: &SourceOwner, log: &str) -> Result<Stored, LogError> {

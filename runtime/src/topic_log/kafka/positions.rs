@@ -4,7 +4,7 @@
 //! Values: `{"place":"base64","log":"cluster id","worker":"…","epoch":1}`; a claim has no place.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -51,14 +51,33 @@ pub(super) struct Stamp {
     pub(super) epoch: i64,
 }
 
+/// An entry as a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sign {
+    /// -1: there is none.
+    pub(super) offset: i64,
+    /// Milliseconds since the epoch, by the clock of who wrote it or of the broker.
+    time: Option<i64>,
+}
+
+impl Sign {
+    /// In words; where the entry tells no time, from when it was seen first.
+    pub(super) fn ago(self, seen: Instant) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let then = self.time.and_then(|time| u64::try_from(time).ok()).map(Duration::from_millis);
+        let ago = then.map_or_else(|| seen.elapsed(), |then| now.saturating_sub(then));
+        format!("{} s ago", ago.as_secs())
+    }
+}
+
 /// All that the topic says about one source.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) positions: Vec<Position>,
     /// By task: the owner that claimed it last.
     pub(super) claims: BTreeMap<u32, Stamp>,
-    /// Offset of the source's last entry, -1 without any: it moves while an owner lives.
-    pub(super) last: i64,
+    /// The source's last entry: it moves while an owner lives.
+    pub(super) last: Sign,
     /// Slices whose position belongs to another cluster.
     pub(super) foreign: Vec<String>,
 }
@@ -66,9 +85,7 @@ pub(super) struct Stored {
 /// Key and value of one entry to write; no value forgets the key.
 pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
 
-pub(super) fn topic(deployment: &str) -> String {
-    format!("wharf.{deployment}.positions")
-}
+pub(super) use crate::topic_log::positions_topic as topic;
 
 pub(super) fn spec(deployment: &str) -> TopicSpec {
     let config = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
@@ -107,7 +124,8 @@ pub(super) fn read(
     let topic = topic(deployment);
     let at = TopicPartition { topic: topic.as_str().into(), partition: 0 };
     let end = admin.ends(std::slice::from_ref(&at))?.first().map_or(0, |(_, high)| *high);
-    let mut stored = Stored { positions: Vec::new(), claims: BTreeMap::new(), last: -1, foreign: Vec::new() };
+    let mut stored =
+        Stored { positions: Vec::new(), claims: BTreeMap::new(), last: Sign { offset: -1, time: None }, foreign: Vec::new() };
     if end == 0 {
         return Ok(stored);
     }
@@ -167,7 +185,8 @@ fn await_stable(consumer: &BaseConsumer<Plain>, at: &TopicPartition, end: i64, d
 }
 
 /// Its offset, where it is one of the source.
-fn note(latest: &mut BTreeMap<Key, Value>, message: &BorrowedMessage<'_>, source: &str) -> Result<Option<i64>, LogError> {
+fn note(latest: &mut BTreeMap<Key, Value>, message: &BorrowedMessage<'_>, source: &str) -> Result<Option<Sign>, LogError> {
+    let sign = Sign { offset: message.offset(), time: message.timestamp().to_millis() };
     let Ok(key) = serde_json::from_slice::<Key>(message.key().unwrap_or_default()) else {
         tracing::warn!(topic = message.topic(), offset = message.offset(), "not an entry of Wharf's positions; it is left alone");
         return Ok(None);
@@ -177,11 +196,11 @@ fn note(latest: &mut BTreeMap<Key, Value>, message: &BorrowedMessage<'_>, source
     }
     let Some(value) = message.payload() else {
         latest.remove(&key);
-        return Ok(Some(message.offset()));
+        return Ok(Some(sign));
     };
     let value = serde_json::from_slice(value).map_err(|error| unreadable(message, &error))?;
     latest.insert(key, value);
-    Ok(Some(message.offset()))
+    Ok(Some(sign))
 }
 
 /// Going on without it would read everything again in silence.

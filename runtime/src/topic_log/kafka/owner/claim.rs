@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::Shared;
-use super::super::positions::{Stamp, Stored};
+use super::super::positions::{Sign, Stamp, Stored};
 use crate::topic_log::{LogError, SourceOwner};
 
 /// What this process knows of one source.
@@ -21,18 +21,21 @@ impl Turn {
         &mut self,
         owner: &SourceOwner,
         claim: &Stamp,
-        (last, session): (i64, Duration),
+        (last, session): (Sign, Duration),
     ) -> Result<(), LogError> {
         let since = match self.watched {
-            Some((seen, since)) if seen == last => since,
+            Some((seen, since)) if seen == last.offset => since,
             _ => Instant::now(),
         };
-        self.watched = Some((last, since));
+        self.watched = Some((last.offset, since));
         if since.elapsed() <= session {
             return Err(LogError::Standby(format!(
-                "task {} of source `{}` was taken over by worker {}, started after this one. It is taken back when that one stops, or \
-                 is silent for {session:?} (`session.timeout.ms`)",
-                owner.task, owner.source, claim.worker
+                "task {} of source `{}` was taken over by worker {} (host, process, start), started after this one; its last sign of \
+                 life came {}. It is taken back when that one stops, or is silent for {session:?} (`session.timeout.ms`)",
+                owner.task,
+                owner.source,
+                claim.worker,
+                last.ago(since)
             )));
         }
         tracing::warn!(source = owner.source, worker = claim.worker, ?session, "the newer owner is silent: taking over");
