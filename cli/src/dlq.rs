@@ -88,6 +88,14 @@ impl Only {
     }
 }
 
+/// What is said where no letter was met; `letters` are all of the connector.
+fn nothing(connector: &str, only: &Only, letters: usize) -> String {
+    if letters == 0 || only.filter() == Filter::default() {
+        return format!("there is no dead letter of `{connector}`");
+    }
+    format!("the filter matches none of the {letters} dead letters of `{connector}`; `wharf dlq ls` shows their codes and times")
+}
+
 fn time(text: &str) -> Result<i64, String> {
     let time = text.parse::<jiff::Timestamp>();
     time.map(jiff::Timestamp::as_millisecond).map_err(|_| "expected a time such as 2026-01-31T00:00:00Z".to_owned())

@@ -38,7 +38,10 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     // Nobody tells when the senders of webhooks are done: they count as done from the start.
     let (_senders, senders) = watch::channel(true);
     let ended = deployment(config, &telemetry, args.until_done.then_some(senders)).await;
-    summary::print(&telemetry.snapshot());
+    // Nothing ran: a table of zeros would hide why.
+    if ended.is_ok() {
+        summary::print(&telemetry.snapshot());
+    }
     Ok(exit(findings, ended))
 }
 

@@ -50,6 +50,9 @@ fn show(snapshot: &Snapshot) {
         word(health.healthy, "healthy"),
         word(health.ready, "ready")
     );
+    if let Some(reason) = snapshot.log.reason.as_ref().filter(|_| !snapshot.log.reached) {
+        say!("the topic log does not answer: {reason}");
+    }
     let width = snapshot.tasks.iter().map(|task| task.connector.len()).max().unwrap_or(0).max(9);
     say!(
         "{:width$}  {:<6} {:>4}  {:<9} {:>9} {:>9} {:>9} {:>8} {:>13}",
@@ -78,6 +81,9 @@ fn show(snapshot: &Snapshot) {
         );
         if let Some(reason) = &task.reason {
             say!("{:width$}  {reason}", "");
+        }
+        if task.lost > 0 {
+            say!("{:width$}  lost: retention removed {} records before they were read", "", task.lost);
         }
         for reason in task.stopped_partitions.values() {
             say!("{:width$}  stopped: {reason}", "");

@@ -77,7 +77,8 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`] when nothing was started.
 pub async fn run(config: Config, bundle: Bundle, telemetry: &Arc<Telemetry>, options: Options) -> Result<Outcome, StartError> {
-    let state = StateDir::lock(&config.state_dir).map_err(StartError::State)?;
+    let state =
+        StateDir::lock(&config.state_dir).map_err(|text| StartError::State(format!("{text}, or set another `state-dir`")))?;
     let plan = Plan::new(config, bundle, &state.component_cache()).await?;
     let mut prepared = Prepared::new(plan, Arc::clone(telemetry))?;
     // Listens before the log is there, so that `/ready` can say no meanwhile.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::topic_log::TopicPartition;
 
+mod burials;
 mod connector;
 mod exposition;
 mod health;
@@ -16,6 +17,7 @@ mod snapshot;
 mod state;
 mod trouble;
 
+pub use burials::Buried;
 pub use connector::{ConnectorMetrics, Tally};
 pub use exposition::CONTENT_TYPE;
 pub use health::Health;
@@ -76,8 +78,11 @@ impl Default for Telemetry {
 impl Telemetry {
     /// The figures of one task; the same ones at each call, so that they outlive a restart.
     pub fn connector(&self, name: &str, kind: Kind, task: u32) -> Arc<ConnectorMetrics> {
-        let of = || Arc::new(ConnectorMetrics::of(name, task));
-        Arc::clone(lock(&self.tasks).entry((name.to_owned(), kind, task)).or_insert_with(of))
+        let mut tasks = lock(&self.tasks);
+        let sibling = tasks.iter().find(|((connector, of, _), _)| connector == name && *of == kind);
+        let burials = sibling.map(|(_, metrics)| metrics.burials()).unwrap_or_default();
+        let of = || Arc::new(ConnectorMetrics::of(name, task, burials));
+        Arc::clone(tasks.entry((name.to_owned(), kind, task)).or_insert_with(of))
     }
 
     /// The topic log answers. Tells for how long it had not.
@@ -97,6 +102,11 @@ impl Telemetry {
             whole.log_lost = Some(SystemTime::now());
         }
         new
+    }
+
+    /// Tells of dead letters that came since the last line about them.
+    pub fn tell_dead_letters(&self) {
+        lock(&self.tasks).values().for_each(|metrics| metrics.tell_dead_letters());
     }
 
     /// The partitions that sinks of this process read.

@@ -185,7 +185,6 @@ pub struct Assignment {
 }
 
 /// What a sink's lane sees, one at a time.
-#[expect(clippy::large_enum_variant, reason = "one event a batch: a box would be one more allocation on the hot path")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkEvent {
     /// Records of one or more of this lane's partitions, in order within each; never empty.
@@ -213,8 +212,8 @@ pub struct End {
 /// Why the log does not have the offset to read next; the texts are for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
-    /// Retention removed what had not been read; `low` is the first offset kept.
-    Removed { low: i64, text: String },
+    /// Retention removed so many records (offsets) that had not been read; `low` is the first offset kept.
+    Removed { low: i64, records: u64, text: String },
     /// The log ends before it, or did when it was last read: records were lost there, or it is another log or topic. The log
     /// remembers it, until the group's offset is moved: by the next start it may have grown past that place.
     PastTheEnd(String),

@@ -34,6 +34,7 @@ pub async fn redrive(config: &Config, args: &Redrive) -> Result<ExitCode> {
         let plan = redrive::look(open::open_read_only(config)?.as_ref(), &request).await?;
         announce(&plan, "would be sent");
         held(&plan.held);
+        tell_unmatched(&plan, args);
         return Ok(ExitCode::from(OK));
     }
     // Kafka has many writers, the embedded log one.
@@ -46,7 +47,7 @@ pub async fn redrive(config: &Config, args: &Redrive) -> Result<ExitCode> {
         }
     };
     let log = open::open(config)?;
-    let done = send(&log, request, args.rate).await;
+    let done = send(&log, request, args).await;
     drop(tokio::task::spawn_blocking(move || drop(log)).await);
     drop(lock);
     match done {
@@ -59,7 +60,7 @@ pub async fn redrive(config: &Config, args: &Redrive) -> Result<ExitCode> {
     }
 }
 
-async fn send(log: &Arc<dyn TopicLog>, request: Request, rate: Option<NonZeroU32>) -> Result<ExitCode, RedriveError> {
+async fn send(log: &Arc<dyn TopicLog>, request: Request, args: &Redrive) -> Result<ExitCode, RedriveError> {
     let topic = request.dead_letters.clone();
     let Some(mut redrive) = redrive::Redrive::begin(log.as_ref(), request).await? else {
         say!("there is no topic `{topic}` yet: no dead letter was written");
@@ -72,7 +73,7 @@ async fn send(log: &Arc<dyn TopicLog>, request: Request, rate: Option<NonZeroU32
             eprint!("\r{sent} of {total} sent");
         }
     };
-    let sent = redrive.send(log.as_ref(), rate, told).await;
+    let sent = redrive.send(log.as_ref(), args.rate, told).await;
     if terminal && total > 0 {
         eprintln!();
     }
@@ -82,6 +83,7 @@ async fn send(log: &Arc<dyn TopicLog>, request: Request, rate: Option<NonZeroU32
         say!("  {records:>7}  to {topic}");
     }
     held(&redrive.plan.held);
+    tell_unmatched(&redrive.plan, args);
     // Closing waits for Kafka.
     drop(tokio::task::spawn_blocking(move || drop(redrive)).await);
     Ok(ExitCode::from(if sent.refused > 0 { FAILED } else { OK }))
@@ -91,6 +93,13 @@ fn announce(plan: &Plan, verb: &str) {
     say!("{} of {} letters {verb}", plan.send.len(), plan.send.len() + plan.held.values().sum::<usize>());
     for (topic, records) in &plan.topics {
         say!("  {records:>7}  to {topic}");
+    }
+}
+
+/// A filter that matches nothing is a mistake mostly.
+fn tell_unmatched(plan: &Plan, args: &Redrive) {
+    if plan.send.is_empty() && plan.held.is_empty() {
+        say!("{}", super::nothing(&args.connector, &args.only, plan.passed));
     }
 }
 

@@ -25,12 +25,16 @@ pub async fn show(config: &Config, args: &Show) -> Result<ExitCode> {
         return Ok(ExitCode::from(OK));
     };
     let mut left = args.limit.unwrap_or(usize::MAX);
+    let (mut letters, mut shown) = (0, 0);
     while left > 0
         && let Some(batch) = scan.next().await?
     {
         for record in batch.records() {
-            let letter = Letter::of(&record).filter(|letter| request.is_of(letter) && filter.takes(letter));
+            let letter = Letter::of(&record).filter(|letter| request.is_of(letter));
+            letters += usize::from(letter.is_some());
+            let letter = letter.filter(|letter| filter.takes(letter));
             let Some(letter) = letter.filter(|_| left > 0) else { continue };
+            shown += 1;
             if args.json {
                 say!("{}", as_json(&letter));
             } else {
@@ -38,6 +42,9 @@ pub async fn show(config: &Config, args: &Show) -> Result<ExitCode> {
             }
             left -= 1;
         }
+    }
+    if shown == 0 && args.limit != Some(0) {
+        eprintln!("{}", super::nothing(&args.connector, &args.only, letters));
     }
     Ok(ExitCode::from(OK))
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use wharf_runtime::config::{Config, LogConfig, SinkConfig, SourceConfig};
-use wharf_runtime::offsets::{OffsetsError, SinkOffsets, SourcePlaces};
+use wharf_runtime::offsets::{OffsetsError, SinkOffsets, SourcePlaces, To};
 use wharf_runtime::supervisor::StateDir;
-use wharf_runtime::topic_log::{TopicLog, open};
+use wharf_runtime::topic_log::{Start, TopicLog, open};
 
 use super::confirm::confirmed;
 use super::{Found, Part, component_cache, find, select};
 use crate::bundle;
 use crate::output::{FAILED, OK, say, unusable};
-use crate::topic::text;
+use crate::topic::{text, time as when};
 
 /// Runs the command: `to` as given (`None`: forget), and whether not to ask.
 pub async fn change(config: &Config, connector: &str, part: &Part, (to, yes): (Option<&str>, bool)) -> Result<ExitCode> {
@@ -73,10 +73,20 @@ async fn change_sink(
         return Ok(ExitCode::from(FAILED));
     }
     let moves = offsets.plan(&partitions, to).await?;
+    let young = match to {
+        To::Place(Start::At(time)) => Some(time),
+        _ => None,
+    };
     say!("sink {}: offsets are kept in {}", sink.connector.name, offsets.kept());
     let shown = |offset: Option<i64>| offset.map_or_else(|| "by `start`".to_owned(), |offset| offset.to_string());
     for (m, p) in moves.iter().zip(&partitions) {
         say!("  {}  {} -> {}  (low {}, high {})", m.partition, shown(m.from), shown(m.to), p.low, p.high);
+    }
+    if let Some(time) = young
+        && moves.iter().zip(&partitions).any(|(m, p)| m.to == Some(p.high))
+    {
+        let which = if time > now() { "lies in the future" } else { "is later than the last record of some" };
+        say!("{} {which}: where high is shown, the sink passes over all there is and reads what comes from now on", when(time));
     }
     if let Err(code) = confirmed(yes) {
         return Ok(code);
@@ -84,6 +94,11 @@ async fn change_sink(
     offsets.change(&moves).await?;
     say!("done");
     Ok(ExitCode::from(OK))
+}
+
+/// Milliseconds since the epoch.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 async fn change_source(

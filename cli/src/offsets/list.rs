@@ -14,7 +14,7 @@ use wharf_runtime::topic_log::{TopicLog, open};
 
 use super::{Found, component_cache, find};
 use crate::bundle;
-use crate::output::{OK, say, unusable};
+use crate::output::{FAILED, OK, failed, say, unusable};
 use crate::topic::text;
 
 /// A sink with all that is known of its place.
@@ -35,11 +35,18 @@ pub async fn list(config: &Config, connector: Option<&str>, as_json: bool) -> Re
         None => config.sources.iter().map(Found::Source).chain(config.sinks.iter().map(Found::Sink)).collect(),
     };
     let log = open::open_read_only(config)?;
-    let (mut sources, mut sinks) = (Vec::new(), Vec::new());
+    let (mut sources, mut sinks, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for connector in found {
         match connector {
-            Found::Source(source) => sources.push((source, read_source(&log, config, source).await?)),
-            Found::Sink(sink) => sinks.push(read_sink(&log, config, sink).await?),
+            Found::Source(source) => match read_source(&log, config, source).await {
+                Ok(stored) => sources.push((source, stored)),
+                Err(error) => errors.push(error),
+            },
+            // Its database may be down: that hides no other.
+            Found::Sink(sink) => match read_sink(&log, config, sink).await {
+                Ok(sink) => sinks.push(sink),
+                Err(error) => errors.push(error),
+            },
         }
     }
     if as_json {
@@ -50,7 +57,8 @@ pub async fn list(config: &Config, connector: Option<&str>, as_json: bool) -> Re
         show_sources(&sources);
         show_sinks(&sinks);
     }
-    Ok(ExitCode::from(OK))
+    let code = if errors.is_empty() { ExitCode::from(OK) } else { ExitCode::from(FAILED) };
+    Ok(errors.iter().fold(code, |_, error| failed(error)))
 }
 
 async fn read_source(log: &Arc<dyn TopicLog>, config: &Config, source: &SourceConfig) -> Result<StoredPositions> {

@@ -65,7 +65,15 @@ fn records_come_back_once_after_the_cause_is_mended(site: &Site) {
     assert_eq!(said.matches("reason").count(), 1, "{said}");
     let shown = site.said(&["dlq", "show", "wharf.toml", "store", "--json", "-n", "2"]);
     assert_eq!(shown.lines().count(), 2);
-    assert!(site.said(&["dlq", "show", "wharf.toml", "store", "--code", "sql.type"]).is_empty());
+    let none = site.wharf(&["dlq", "show", "wharf.toml", "store", "--code", "sql.type"]);
+    assert!(none.status.success() && stdout(&none).is_empty(), "{}", stdout(&none));
+    assert!(
+        crate::stderr(&none).contains("the filter matches none of the 3 dead letters of `store`"),
+        "{}",
+        crate::stderr(&none)
+    );
+    let none = redrive(site, &["--dry-run", "--code", "sql.type"]);
+    assert!(none.contains("0 of 0") && none.contains("the filter matches none of the 3 dead letters of `store`"), "{none}");
     assert!(site.said(&["dlq", "show", "wharf.toml", "store", "--until", "2020-01-01T00:00:00Z"]).is_empty());
 
     site.execute(MENDED);

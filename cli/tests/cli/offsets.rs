@@ -70,7 +70,12 @@ fn a_sink_reads_again_from_where_it_was_put(site: &Site, once: bool) {
     assert_eq!(rows(site), "ABCDCDABCD", "what was there is passed over");
     set(site, "2000-01-01T00:00:00Z");
     assert_eq!(place(site)[0], json!(0));
-    set(site, "2100-01-01T00:00:00Z");
+    let said = set(site, "2100-01-01T00:00:00Z");
+    assert!(said.contains("lies in the future") && said.contains("passes over all there is"), "{said}");
+    if !once {
+        let kept = ["offsets", "set", "wharf.toml", "store", "group", "--yes"];
+        site.refused(&kept, 2, &["kept in ", "changes nothing"]);
+    }
     site.run();
     assert_eq!(rows(site), "ABCDCDABCD");
 
@@ -252,4 +257,21 @@ fn offsets_do_not_move_while_a_worker_runs() {
         assert_eq!(place(&site), before);
         drop(worker);
     }
+}
+
+#[test]
+fn a_database_that_is_down_hides_no_other_connector() {
+    let site = Site::embedded();
+    let down = sink("").replace("[[sink]]\nname = \"store\"", "[[sink]]\nname = \"away\"").replace("warehouse", "gone");
+    let away = format!("{down}\n[connection.gone]\nurl = \"postgres://nobody@127.0.0.1:9/x\"\n");
+    site.configure(&sink(""));
+    site.feed("a.csv", &["A,1"]);
+    site.run();
+    site.configure(&format!("{}{away}", sink("")));
+    let listed = site.wharf(&["offsets", "ls", "wharf.toml"]);
+    assert_eq!(listed.status.code(), Some(1), "{}", stdout(&listed));
+    let said = stdout(&listed);
+    assert!(said.contains("source feed") && said.contains("sink store: offsets are kept in"), "{said}");
+    let error = crate::stderr(&listed);
+    assert!(error.contains("sink `away`") && !said.contains("away"), "{error}");
 }

@@ -180,6 +180,13 @@ impl SinkOffsets {
         let places: Vec<_> = partitions.iter().map(|p| p.partition.clone()).collect();
         let targets: Vec<Option<i64>> = match (to, partitions) {
             (To::Forgotten, _) => vec![None; partitions.len()],
+            (To::Group, _) if self.database.is_none() => {
+                return Err(OffsetsError::Refused(format!(
+                    "the offsets of this sink are kept in {} and nowhere else: it stands where its group stands, and `group` changes \
+                     nothing. It is for exactly-once sinks, whose offsets are kept in a database",
+                    self.kept
+                )));
+            }
             (To::Group, _) => {
                 let own = |p: &PartitionOffset| {
                     let none = || OffsetsError::Refused(format!("the group has no offset of {} to go by", p.partition));

@@ -30,7 +30,9 @@ impl Running<'_> {
                     partition = %assignment.partition,
                     database = own,
                     group,
-                    "the group is ahead of the offset in the database, which counts: records between the two are delivered again"
+                    "the group is ahead of the offset in the database, which counts: records between the two are delivered again. Where \
+                     they were delivered already (`exactly-once` was off for a while), stop, and run `wharf offsets set CONFIG {} group`",
+                    self.task.grants.connector
                 );
             }
             if target.or(stored).is_none() && assignment.followed && self.task.offsets.is_some() {
@@ -118,10 +120,11 @@ impl Running<'_> {
                 self.stop_partition(partition, format!("{reason}. {advice}"));
                 Ok(())
             }
-            Lost::Removed { low, text } => {
+            Lost::Removed { low, records, text } => {
                 tracing::error!(connector = self.task.grants.connector, %partition, reason = text, offset = low, "going on where the log begins");
-                self.task.grants.metrics.confirmed([(partition, &low)]);
                 self.reset_claim(partition, low).await?;
+                self.task.grants.metrics.confirmed([(partition, &low)]);
+                self.task.grants.metrics.lost(records);
                 Ok(self.lane.begin(&[(partition.clone(), low)]).await?)
             }
         }

@@ -53,6 +53,7 @@ impl Running<'_> {
             }
         }
         fault_point::pass(Phase::Buried, fresh.len());
+        self.task.dead.confirmed(&self.task.grants.metrics);
         piece.settled.buried.extend(fresh.iter().map(|b| b.input));
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Dead letters of one task: makes them, counts them against the stop window, and says where the task must stop.
 
+use std::sync::{Mutex, PoisonError};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -9,6 +11,7 @@ use crate::config::{Auth, Connector};
 use crate::dead_letter::{DeadLetters, Stage, Window};
 use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
+use crate::telemetry::{Buried, ConnectorMetrics};
 
 /// Where this task's bad records go.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub struct Dead {
     window: Window,
     /// Credentials of this connector, as they go over the wire: a receiver may echo them in the answer that a reason quotes.
     credentials: Vec<Secret>,
+    /// Letters that were made and are not confirmed yet.
+    made: Mutex<Option<Buried>>,
 }
 
 impl Dead {
@@ -36,6 +41,7 @@ impl Dead {
             letters,
             window: Window::new(&connector.dead_letter),
             credentials: connector.auth.values().flat_map(spoken).collect(),
+            made: Mutex::default(),
         }
     }
 
@@ -55,7 +61,18 @@ impl Dead {
             )));
         };
         letters.push(into, record, stage, rejection);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let (code, topic) = (rejection.code.clone(), letters.topic.clone());
+        made.get_or_insert_with(|| Buried { letters: 0, code, place: place(record), topic }).letters += 1;
         Ok(())
+    }
+
+    /// The letters that were made since the last call are confirmed.
+    pub fn confirmed(&self, metrics: &ConnectorMetrics) {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(buried) = made {
+            metrics.buried(buried);
+        }
     }
 
     /// The text without the credentials it quotes; `None` where it quotes none.

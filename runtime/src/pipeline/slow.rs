@@ -39,7 +39,8 @@ mod tests {
             }
             answer.send(7).unwrap();
         };
-        let (value, ()) = tokio::join!(shown(&metrics, long, answered), seen);
+        let both = async { tokio::join!(shown(&metrics, long, answered), seen) };
+        let (value, ()) = tokio::time::timeout(Duration::from_secs(10), both).await.expect("it is never shown");
         assert_eq!(value, Ok(7));
         metrics.committed_now();
         assert_eq!(metrics.task_state(), TaskState::Running);

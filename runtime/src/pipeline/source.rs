@@ -149,6 +149,7 @@ impl SourceTask {
         tally.settle(&self.grants.metrics);
         self.grants.metrics.in_flight(0);
         self.grants.metrics.committed_now();
+        self.dead.confirmed(&self.grants.metrics);
         settle(self.grants.inbox.as_deref(), true);
         let dead = usize::try_from(tally.dead_lettered).unwrap_or(usize::MAX);
         self.dead.count(count.saturating_sub(dead), dead);

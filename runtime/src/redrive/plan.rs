@@ -133,6 +133,8 @@ pub struct Plan {
     /// By topic, how many.
     pub topics: BTreeMap<String, usize>,
     pub held: BTreeMap<Held, usize>,
+    /// Letters of the connector that the filter leaves out.
+    pub passed: usize,
 }
 
 impl Plan {
@@ -152,6 +154,7 @@ impl Plan {
                     None => {}
                 }
                 if !request.filter.takes(&letter) {
+                    plan.passed += 1;
                     continue;
                 }
                 let mut held = request.held(&letter, done, &there);

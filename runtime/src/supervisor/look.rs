@@ -29,6 +29,7 @@ pub(super) async fn look(log: &dyn TopicLog, telemetry: &Telemetry) {
                 AGAIN
             }
         };
+        telemetry.tell_dead_letters();
         tokio::time::sleep(wait).await;
     }
 }

@@ -32,7 +32,7 @@ impl StateDir {
                 let mut holder = String::new();
                 let read = lock.read_to_string(&mut holder);
                 let holder = if read.is_ok() && !holder.is_empty() { holder } else { "another process".to_owned() };
-                return Err(format!("{} is in use by {}; stop it, or set another `state-dir`", path.display(), holder.trim()));
+                return Err(format!("{} is in use by {}; stop it", path.display(), holder.trim()));
             }
             Err(TryLockError::Error(e)) => return Err(format!("cannot lock {}: {e}", file.display())),
         }
@@ -59,7 +59,7 @@ mod tests {
         let path = folder.path().join("made").join("here");
         let held = StateDir::lock(&path).unwrap();
         let error = StateDir::lock(&path).unwrap_err();
-        assert!(error.contains(&format!("wharf, process {};", std::process::id())), "{error}");
+        assert!(error.ends_with(&format!("wharf, process {}; stop it", std::process::id())), "{error}");
         assert!(error.contains(&path.display().to_string()), "{error}");
         assert!(StateDir::lock(&path).is_err(), "asking does not take it");
         drop(held);

@@ -1,10 +1,11 @@
 //! Figures of one task. Cheap enough to be moved at every batch; read by [`super::Telemetry::snapshot`].
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use super::burials::{Burials, Buried};
 use super::lag::Lag;
 use super::lock;
 use super::snapshot::{self, TaskRow};
@@ -74,10 +75,13 @@ impl std::ops::AddAssign for Tally {
 pub struct ConnectorMetrics {
     /// Connector and number, for what is said of it.
     task: (String, u32),
+    /// Shared by the tasks of the connector.
+    burials: Arc<Burials>,
     records: Mutex<Records>,
     state: Mutex<Current>,
     retried: AtomicU64,
     restarts: AtomicU64,
+    lost: AtomicU64,
     lag: Mutex<Lag>,
     guest_cpu_nanos: AtomicU64,
     guest_memory: AtomicU64,
@@ -96,10 +100,12 @@ impl Default for ConnectorMetrics {
     fn default() -> Self {
         Self {
             task: Default::default(),
+            burials: Arc::default(),
             records: Mutex::default(),
             state: Mutex::default(),
             retried: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             lag: Mutex::default(),
             guest_cpu_nanos: AtomicU64::new(0),
             guest_memory: AtomicU64::new(0),
@@ -110,8 +116,8 @@ impl Default for ConnectorMetrics {
 
 impl ConnectorMetrics {
     /// Of this task.
-    pub(super) fn of(connector: &str, task: u32) -> Self {
-        Self { task: (connector.to_owned(), task), ..Self::default() }
+    pub(super) fn of(connector: &str, task: u32, burials: Arc<Burials>) -> Self {
+        Self { task: (connector.to_owned(), task), burials, ..Self::default() }
     }
 
     /// One line for each trouble that has lasted, once it is over.
@@ -155,6 +161,25 @@ impl ConnectorMetrics {
     /// The task, or the instance of its guest, was started anew.
     pub fn restarted(&self) {
         self.restarts.fetch_add(1, Relaxed);
+    }
+
+    /// Dead letters are confirmed.
+    pub fn buried(&self, buried: Buried) {
+        self.burials.add(buried);
+        self.tell_dead_letters();
+    }
+
+    pub(super) fn burials(&self) -> Arc<Burials> {
+        Arc::clone(&self.burials)
+    }
+
+    pub(super) fn tell_dead_letters(&self) {
+        self.burials.tell(&self.task.0);
+    }
+
+    /// Records that the log has removed before they were read.
+    pub fn lost(&self, records: u64) {
+        self.lost.fetch_add(records, Relaxed);
     }
 
     /// The log tells the ends of the partitions that the task owns.
@@ -266,6 +291,7 @@ impl ConnectorMetrics {
             in_flight,
             retried: self.retried.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
+            lost: self.lost.load(Relaxed),
             lag,
             last_commit: committed.map(snapshot::rfc3339),
             commit_age_seconds: committed.map(age),

@@ -56,6 +56,7 @@ fn records(registry: &mut Registry, tasks: &[TaskRow]) {
     counter("records_dead_lettered", "Records written to the dead-letter topic", |t| t.dead_lettered);
     counter("retries", "Calls that are tried again after a wait", |t| t.retried);
     counter("restarts", "Fresh starts of a task or of its guest's instance", |t| t.restarts);
+    counter("records_lost", "Records that retention removed before they were read", |t| t.lost);
     let in_flight = tasks.iter().map(|t| (labels(t), t.in_flight));
     registry.register("records_in_flight", "Records read whose fate is not confirmed yet", gauges(in_flight));
     let lag: Family<Labels, Gauge> = Family::default();

@@ -54,6 +54,9 @@ pub struct TaskRow {
     pub in_flight: u64,
     pub retried: u64,
     pub restarts: u64,
+    /// Records that retention removed before they were read: in none of the counts above.
+    #[serde(default)]
+    pub lost: u64,
     /// Of a sink, as last known: records between what is confirmed and the end of its partitions.
     pub lag: Option<i64>,
     pub last_commit: Option<String>,

@@ -235,6 +235,7 @@ fn metrics_tell_the_counters_with_their_labels() {
     metrics.in_flight(9);
     Tally { read: 6, split: 1, delivered: 5, filtered: 1, dead_lettered: 1 }.settle(&metrics);
     metrics.retried(3);
+    metrics.lost(4);
     metrics.guest_cpu(Duration::from_millis(2500));
     metrics.guest_memory(200);
     metrics.guest_memory(100);
@@ -251,6 +252,7 @@ fn metrics_tell_the_counters_with_their_labels() {
     assert_eq!(value("wharf_records_dead_lettered_total", ""), 1.0);
     assert_eq!(value("wharf_records_in_flight", ""), 3.0);
     assert_eq!(value("wharf_retries_total", ""), 3.0);
+    assert_eq!(value("wharf_records_lost_total", ""), 4.0);
     assert_eq!(value("wharf_guest_cpu_seconds_total", ""), 2.5);
     assert_eq!(value("wharf_guest_memory_bytes", ""), 100.0);
     assert_eq!(value("wharf_guest_memory_peak_bytes", ""), 200.0);
@@ -284,6 +286,7 @@ fn a_released_metric_name_stays() {
         "wharf_records_delivered_total",
         "wharf_records_filtered_total",
         "wharf_records_in_flight",
+        "wharf_records_lost_total",
         "wharf_records_read_total",
         "wharf_records_split_total",
         "wharf_restarts_total",

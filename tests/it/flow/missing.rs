@@ -150,6 +150,7 @@ async fn where_records_were_deleted_below_its_offset_a_sink_goes_on_with_the_fir
             let ended = deployment.until_done(&body).await;
             assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
             assert_eq!(counts(&ended.snapshot, "ledger")[2], if run == 0 { 2 } else { 0 });
+            assert_eq!(task(&ended.snapshot, "ledger").lost, if run == 0 { 2 } else { 0 }, "what retention took is counted");
             assert_eq!(entered(&deployment, "ledger"), ["a", "b", "e", "f"], "exactly-once = {once}");
         }
         assert_eq!(committed(&deployment, "ledger"), Some(6));

@@ -18,7 +18,7 @@ pub async fn a_place_that_retention_removed_is_out_of_range(mut bench: Bench) {
     let mut other = Vec::new();
     loop {
         match event(&mut *lane, LIMITS).await {
-            SinkEvent::OutOfRange(lost, Lost::Removed { low, text }) => {
+            SinkEvent::OutOfRange(lost, Lost::Removed { low, text, .. }) => {
                 assert_eq!((lost, low), (at(&topic, 0), 10));
                 assert!(text.contains("offset 4") && text.contains("begins at 10"), "{text}");
                 break;

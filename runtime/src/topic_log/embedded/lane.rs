@@ -326,7 +326,7 @@ fn out_of_range(group: &str, slot: &Slot, gap: Gap) -> Lost {
             "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {removed} records \
              before this sink had read them. Give the topic a longer `retention.ms`"
         );
-        return Lost::Removed { low, text };
+        return Lost::Removed { low, records: removed.unsigned_abs(), text };
     }
     if slot.stopped_at == Some(offset) {
         return Lost::still_past_the_end(at, group, offset, high);

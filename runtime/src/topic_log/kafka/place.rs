@@ -141,7 +141,7 @@ impl Lane {
                     "{at}: group `{group}` stands at offset {offset}, but the log begins at {low}: retention removed {removed} \
                      records before this sink had read them. Give the topic a longer `retention.ms`"
                 );
-                Lost::Removed { low, text }
+                Lost::Removed { low, records: removed.unsigned_abs(), text }
             }
             // What librdkafka had asked for before the log was as it is now.
             Ok(Some((_, high))) if offset <= high => {

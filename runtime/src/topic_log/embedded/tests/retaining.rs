@@ -86,7 +86,7 @@ async fn a_sink_whose_place_was_removed_is_told_how_many_records_it_lost() {
     let SinkEvent::Assigned(list) = lane.next(LIMITS, WAIT).await.unwrap() else { panic!("not assigned") };
     assert_eq!((list[0].committed, list[0].low, list[0].high), (Some(1), 3, 4));
     lane.begin(&[(list[0].partition.clone(), 1)]).await.unwrap();
-    let SinkEvent::OutOfRange(at, Lost::Removed { low: 3, text }) = lane.next(LIMITS, WAIT).await.unwrap() else {
+    let SinkEvent::OutOfRange(at, Lost::Removed { low: 3, records: 2, text }) = lane.next(LIMITS, WAIT).await.unwrap() else {
         panic!("not out of range")
     };
     assert_eq!(at, list[0].partition);
