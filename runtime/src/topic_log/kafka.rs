@@ -250,10 +250,12 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     shared.lifelines.hold(&consumer, &config);
     group.set_consumer(&consumer);
     let alive = Arc::new(Alive);
+    let takes = (Arc::clone(&wanted), spec.start);
+    let scout = Scout::new(Arc::clone(&group), Arc::clone(&consumer), Arc::clone(&shared.admin), takes);
     let driver = Driver {
         group: Arc::clone(&group),
         consumer: Arc::clone(&consumer),
-        scout: Arc::new(Scout::new(Arc::clone(&group), Arc::clone(&consumer), Arc::clone(&shared.admin), Arc::clone(&wanted))),
+        scout: Arc::new(scout),
         alive: Arc::downgrade(&alive),
         refresh,
     };

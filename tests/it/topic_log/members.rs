@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminOptions, NewPartitions};
-use wharf_runtime::topic_log::{Assignment, LogError, SinkEvent, SinkLog};
+use wharf_runtime::topic_log::{Assignment, LogError, SinkEvent, SinkLog, Start, TopicSelection};
 
 use super::bench::{
     Bench, LIMITS, PATIENCE, admin, assigned, at, begin, catch_up, event, numbers, read_rows, texts, write_numbers,
@@ -83,6 +83,29 @@ pub async fn a_partition_that_is_added_at_run_time_is_taken_up(bench: Bench) {
     begin(&mut *lane, &list).await;
     write_numbers(&*bench, &topic, 0..40).await;
     assert_eq!(read_rows(&mut *lane, 40).await.len(), 40);
+}
+
+pub async fn what_comes_into_a_partition_or_topic_before_it_is_taken_up_is_read_by_a_sink_that_starts_at_the_end(bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..5).await;
+    let mut spec = bench.sink_of(&topic);
+    spec.topics = TopicSelection::Names(vec![topic.clone(), bench.name("returns")]);
+    spec.start = Start::Latest;
+    // Longer than the records take.
+    spec.properties.insert("topic.metadata.refresh.interval.ms".to_owned(), "3000".to_owned());
+    let mut lane = bench.lane(&spec).await;
+    let list = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &list).await;
+    let more = [NewPartitions::new(&topic, 2)];
+    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
+    let returns = bench.topic("returns", 1).await;
+    // Its producer knows of both.
+    let another = bench.another();
+    write_numbers(&*another, &topic, 5..45).await;
+    write_numbers(&*another, &returns, 45..50).await;
+    let mut arrived: Vec<usize> = read_rows(&mut *lane, 45).await.iter().map(|row| row.text().parse().unwrap()).collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (5..50).collect::<Vec<_>>());
 }
 
 pub async fn a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one(mut bench: Bench) {

@@ -44,6 +44,8 @@ pub(super) struct LookedUp {
     pub(super) generation: u64,
     /// Where it stopped in an earlier run, as the log ended before that.
     pub(super) stopped_at: Option<i64>,
+    /// It came after this sink had looked first: `start = "latest"` means its beginning.
+    pub(super) late: bool,
 }
 
 /// The same on its way to its lane.

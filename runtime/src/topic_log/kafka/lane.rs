@@ -40,6 +40,8 @@ pub(super) struct Slot {
     pub(super) paused: bool,
     /// The log ended before this offset when it was read last: it stays stopped there, however far the log has grown since.
     pub(super) stopped_at: Option<i64>,
+    /// It came after this sink had looked first.
+    late: bool,
     /// The consumer reads from another topic of the name: nothing is taken of it, until it comes back as that one's.
     pub(super) foreign: bool,
     /// Nothing of it is handed out; what the batch that is being filled had of it waits here.
@@ -107,7 +109,7 @@ impl Lane {
     }
 
     fn take(&mut self, new: New) -> Assignment {
-        let New { found: LookedUp { assignment, generation, stopped_at }, mut queue } = new;
+        let New { found: LookedUp { assignment, generation, stopped_at, late }, mut queue } = new;
         // An earlier queue of the same partition would switch the waking of this one off when it goes.
         self.slots.retain(|slot| slot.at != assignment.partition);
         if let Some(wake) = self.group.wakes.get(self.lane).cloned() {
@@ -125,6 +127,7 @@ impl Lane {
             state: Phase::Waiting,
             paused: true,
             stopped_at,
+            late,
             foreign: false,
             held: None,
         });
@@ -305,7 +308,9 @@ impl SinkLog for Lane {
 
     async fn resolve_start(&mut self, partition: &TopicPartition) -> Result<i64, LogError> {
         self.owned(std::iter::once(partition))?;
-        let (consumer, asked, start) = (Arc::clone(&self.consumer), vec![partition.clone()], self.start);
+        let late = self.slots.iter().any(|slot| slot.at == *partition && slot.late);
+        let start = if late { Start::Earliest } else { self.start };
+        let (consumer, asked) = (Arc::clone(&self.consumer), vec![partition.clone()]);
         blocking(move || resolve(&consumer, &asked, start)?.first().copied().ok_or_else(no_answer)).await
     }
 

@@ -2,7 +2,7 @@
 //! that were created anew. Everything here blocks, and tells the group itself; nothing here polls.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
@@ -13,7 +13,7 @@ use super::commit::Meaning;
 use super::fault::fault;
 use super::group::{Group, LookedUp, SinkConsumer};
 use crate::topic_log::mark::Mark;
-use crate::topic_log::{Assignment, LogError, TopicPartition, Wanted};
+use crate::topic_log::{Assignment, LogError, Start, TopicPartition, Wanted};
 
 /// The topics that a sink takes as of now. Blocks.
 pub(super) fn names(wanted: &Wanted, admin: &Admin) -> Result<Vec<String>, LogError> {
@@ -37,11 +37,21 @@ pub(super) struct Scout {
     admin: Arc<Admin>,
     wanted: Arc<Wanted>,
     subscribed: Mutex<Option<Vec<String>>>,
+    start: Start,
+    /// For `start = "latest"`: topics, by id, and how many partitions they had when this sink looked first. Whatever comes later
+    /// has nothing in it that came before the sink: it is read from its beginning, or what is written until it is taken up
+    /// would be passed over.
+    first: OnceLock<BTreeMap<String, usize>>,
 }
 
 impl Scout {
-    pub(super) fn new(group: Arc<Group>, consumer: Arc<SinkConsumer>, admin: Arc<Admin>, wanted: Arc<Wanted>) -> Self {
-        Self { group, consumer, admin, wanted, subscribed: Mutex::default() }
+    pub(super) fn new(
+        group: Arc<Group>,
+        consumer: Arc<SinkConsumer>,
+        admin: Arc<Admin>,
+        (wanted, start): (Arc<Wanted>, Start),
+    ) -> Self {
+        Self { group, consumer, admin, wanted, subscribed: Mutex::default(), start, first: OnceLock::new() }
     }
 
     /// Subscribes to what matches by now, and finds topics that were created anew.
@@ -57,6 +67,7 @@ impl Scout {
             return Ok(());
         }
         let names = names(&self.wanted, &self.admin)?;
+        self.look_first(&names)?;
         if names.is_empty() {
             self.group.without_topics();
         } else if subscribed.as_ref() != Some(&names) {
@@ -65,6 +76,23 @@ impl Scout {
         }
         *subscribed = Some(names);
         Ok(())
+    }
+
+    fn look_first(&self, names: &[String]) -> Result<(), LogError> {
+        if self.start != Start::Latest || self.first.get().is_some() {
+            return Ok(());
+        }
+        let mut there = BTreeMap::new();
+        for (name, id) in self.admin.topic_ids(&names.iter().map(String::as_str).collect::<Vec<_>>())? {
+            there.insert(id, self.admin.partitions(&name)?.unwrap_or_default().len());
+        }
+        self.first.get_or_init(|| there);
+        Ok(())
+    }
+
+    fn is_late(&self, topic_id: &str, partition: i32) -> bool {
+        let count = |first: &BTreeMap<String, usize>| first.get(topic_id).copied().unwrap_or(0);
+        self.first.get().is_some_and(|first| usize::try_from(partition).is_ok_and(|partition| partition >= count(first)))
     }
 
     /// Topics that were deleted and created again since their partitions came.
@@ -147,7 +175,8 @@ impl Scout {
             let followed = offset.is_some() && meaning.mark == Mark::Followed;
             let assignment = Assignment { partition, topic_id, committed: offset, followed, low, high };
             let stopped_at = offset.filter(|_| meaning.mark == Mark::PastTheEnd);
-            all.push(LookedUp { assignment, generation: *generation, stopped_at });
+            let late = self.is_late(&assignment.topic_id, at.partition);
+            all.push(LookedUp { assignment, generation: *generation, stopped_at, late });
         }
         self.group.tell_assigned(all);
         Ok(())
