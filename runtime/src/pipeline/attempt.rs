@@ -14,6 +14,10 @@ use crate::retry::Backoff;
 use crate::telemetry::TaskState;
 use crate::topic_log::TopicPartition;
 
+/// The failure in a row with which the partitions of a batch part. Many targets answer 500 for a record that they cannot digest:
+/// were the same batch sent again for ever, it would stop the others too.
+const TOGETHER: u32 = 3;
+
 /// What one call of the sink came to.
 pub(super) enum Attempt {
     Written(Written),
@@ -54,8 +58,9 @@ impl Running<'_> {
     /// again.
     pub(super) async fn failed(&mut self, piece: &mut Piece, open: &[usize], failed: Failed) -> Result<Option<Tried>, TaskError> {
         match failed {
-            // The target does not refuse some records, it is away: all partitions wait, but where this one alone has waited.
-            Failed::Retry { message, after } if piece.settled.waited => {
+            // The target does not refuse some records, it is away: all partitions wait. But where one has waited by itself it does
+            // so again, and where it goes on, the target may be failing over a single record: each partition waits by itself then.
+            Failed::Retry { message, after } if piece.settled.waited || self.backoff.attempt() >= TOGETHER => {
                 Ok(Some(Tried::Later(Later::whole(open, message, after))))
             }
             Failed::Retry { message, after } => {

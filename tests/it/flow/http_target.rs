@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wharf_runtime::supervisor::Outcome;
 use wharf_runtime::telemetry::TaskState;
+use wharf_runtime::topic_log::partitioner::partition_of_key;
 
 use super::*;
 
@@ -31,12 +32,17 @@ struct Target {
     /// Each body, when it came, and the time before which it was not to come.
     refused: Vec<(String, SystemTime, SystemTime)>,
     accepted: Vec<(String, SystemTime)>,
+    /// It answers 500 for this body, whenever it comes.
+    indigestible: Option<String>,
 }
 
 type Shared = Arc<Mutex<Target>>;
 
 async fn receive(State(target): State<Shared>, body: String) -> Response {
     let (mut target, now) = (target.lock().unwrap(), SystemTime::now());
+    if target.indigestible.as_ref() == Some(&body) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
     if target.refused.len() >= target.refusals {
         target.busy = Busy::No;
     }
@@ -84,7 +90,7 @@ fn httpdate(at: SystemTime) -> String {
 
 /// A target that refuses so many requests first, and its port.
 async fn target(busy: Busy, refusals: usize) -> (Shared, u16) {
-    let target = Arc::new(Mutex::new(Target { busy, refusals, refused: Vec::new(), accepted: Vec::new() }));
+    let target = Arc::new(Mutex::new(Target { busy, refusals, refused: Vec::new(), accepted: Vec::new(), indigestible: None }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let router = Router::new().fallback(receive).with_state(Arc::clone(&target));
@@ -186,6 +192,33 @@ async fn a_target_that_asks_for_more_than_the_budget_is_tried_once_more_before_t
         let ended = deployment.until_done(&events(port, &more)).await;
         assert_eq!((ended.outcome, accepted(&target)), (Outcome::Clean, vec!["1".to_owned(), "2".to_owned()]), "{then}");
         assert_eq!(counts(&ended.snapshot, "events"), [2, 0, 2, 0, 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_fails_over_the_first_record_of_a_batch_gets_those_of_the_other_partitions() {
+    // Whichever partition comes first in a batch: one of the two has the record that cannot be digested first.
+    let key_of = |partition| (0..).map(|n| format!("k{n}")).find(|key| partition_of_key(key.as_bytes(), 2) == partition).unwrap();
+    for (sick, well) in [(key_of(0), key_of(1)), (key_of(1), key_of(0))] {
+        let deployment = Deployment::embedded();
+        let records = [(&sick, "100"), (&well, "1"), (&well, "2"), (&sick, "101"), (&well, "3")];
+        let records = records.map(|(key, value)| (Some(key.as_str()), Some(value.as_bytes())));
+        deployment.produce("orders", 2, &records).await;
+        let (target, port) = target(Busy::No, 0).await;
+        target.lock().unwrap().indigestible = Some("100".to_owned());
+        let body = events(port, "retry = { initial = \"10ms\", max = \"100ms\" }");
+        let running = deployment.start(&body).await;
+        running.when("the other partition's", |_| accepted(&target) == ["1", "2", "3"]).await;
+        running.drain().await;
+        // What comes later flows on too.
+        deployment.produce("orders", 2, &[(Some(&well), Some(b"4"))]).await;
+        let running = deployment.start(&body).await;
+        running.when("the next of it", |_| accepted(&target).contains(&"4".to_owned())).await;
+        running.when("one waits", |snapshot| task(snapshot, "events").state == TaskState::Retrying).await;
+        target.lock().unwrap().indigestible = None;
+        running.when_settled("events", 3).await;
+        assert_eq!(running.drain().await.outcome, Outcome::Clean);
+        assert_eq!(accepted(&target), ["1", "2", "3", "4", "100", "101"]);
     }
 }
 
