@@ -18,7 +18,8 @@ use wharf_runtime::capability::secret::Secret;
 use wharf_runtime::topic_log::embedded::{self, EmbeddedLog};
 use wharf_runtime::topic_log::kafka::KafkaLog;
 use wharf_runtime::topic_log::{
-    BatchLimits, SinkEvent, SinkLog, SinkSpec, SourceOwner, Start, TopicLog, TopicPartition, TopicSelection, TopicSpec,
+    Assignment, BatchLimits, LogError, SinkEvent, SinkLog, SinkSpec, SourceOwner, Start, TopicLog, TopicPartition,
+    TopicSelection, TopicSpec,
 };
 
 /// Nothing that is expected takes this long.
@@ -299,7 +300,7 @@ pub async fn event(lane: &mut dyn SinkLog, limits: BatchLimits) -> SinkEvent {
 }
 
 /// The new partitions, in order.
-pub async fn assigned(lane: &mut dyn SinkLog, count: usize) -> Vec<wharf_runtime::topic_log::Assignment> {
+pub async fn assigned(lane: &mut dyn SinkLog, count: usize) -> Vec<Assignment> {
     let mut all = Vec::new();
     while all.len() < count {
         match event(lane, LIMITS).await {
@@ -312,16 +313,21 @@ pub async fn assigned(lane: &mut dyn SinkLog, count: usize) -> Vec<wharf_runtime
 }
 
 /// Begins where a sink would: at the committed offset, else by `start`.
-pub async fn begin(lane: &mut dyn SinkLog, list: &[wharf_runtime::topic_log::Assignment]) {
+pub async fn begin(lane: &mut dyn SinkLog, list: &[Assignment]) {
+    try_begin(lane, list).await.unwrap();
+}
+
+/// The same where partitions may go meanwhile.
+pub async fn try_begin(lane: &mut dyn SinkLog, list: &[Assignment]) -> Result<(), LogError> {
     let mut starts = Vec::new();
     for assignment in list {
         let start = match assignment.committed {
             Some(offset) => offset,
-            None => lane.resolve_start(&assignment.partition).await.unwrap(),
+            None => lane.resolve_start(&assignment.partition).await?,
         };
         starts.push((assignment.partition.clone(), start));
     }
-    lane.begin(&starts).await.unwrap();
+    lane.begin(&starts).await
 }
 
 /// Reads until so many records are there, beginning partitions as they come.
