@@ -30,6 +30,7 @@ use crate::batch::Batch;
 
 mod append;
 mod catalog;
+mod commit;
 mod create;
 mod fault;
 mod fetch;

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Shared;
 use super::catalog::{Catalog, Partition};
-use super::fault::Fault;
+use super::commit::{Committed, committed};
 use super::fetch::{self, Fetched, Gap, Span};
 use crate::batch::Batch;
 use crate::topic_log::mark::Mark;
@@ -22,17 +21,17 @@ use crate::topic_log::{
 
 /// A partition of this lane.
 #[derive(Debug)]
-struct Slot {
+pub(super) struct Slot {
     at: TopicPartition,
-    topic_id: String,
+    pub(super) topic_id: String,
     stream: i64,
     /// Next offset to fetch, and next offset to hand out: they differ by what the unfinished batch holds.
-    fetched: i64,
+    pub(super) fetched: i64,
     delivered: i64,
     state: State,
     held: bool,
     /// The log ended before this offset when it was read last: it stays stopped there, however far the log has grown since.
-    stopped_at: Option<i64>,
+    pub(super) stopped_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +53,10 @@ struct Filling {
 
 #[derive(Debug)]
 pub(super) struct Lane {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     seen: watch::Receiver<Arc<Catalog>>,
-    group: String,
-    join: u64,
+    pub(super) group: String,
+    pub(super) join: u64,
     /// The group has a member as long as a lane holds this.
     _alive: Arc<()>,
     wanted: Wanted,
@@ -100,39 +99,17 @@ pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn 
     Ok((0..tasks).map(lane).collect())
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Committed {
-    next: i64,
-    mark: Mark,
-}
-
-/// The committed offset of this very topic; one of an older topic of that name is never used, and that is said.
-fn committed(db: &Connection, group: &str, topic_id: &str, at: &TopicPartition) -> Result<Option<Committed>, Fault> {
-    let mut own =
-        db.prepare_cached("SELECT next, mark FROM offsets WHERE grp = ?1 AND topic = ?2 AND topic_id = ?3 AND partition = ?4")?;
-    let row = |row: &Row<'_>| Ok(Committed { next: row.get(0)?, mark: Mark::of(&row.get::<_, String>(1)?) });
-    let found = own.query_row((group, &*at.topic, topic_id, at.partition), row).optional()?;
-    if found.is_none() {
-        let mut other = db.prepare_cached("SELECT count(*) FROM offsets WHERE grp = ?1 AND topic = ?2 AND partition = ?3")?;
-        let others: i64 = other.query_row((group, &*at.topic, at.partition), |row| row.get(0))?;
-        if others > 0 {
-            tracing::warn!(group, partition = %at, "the topic was created anew: the offset of the old one is not used");
-        }
-    }
-    Ok(found)
-}
-
 impl Lane {
     fn newest(&self) -> bool {
         self.shared.groups.is_newest(&self.group, self.join)
     }
 
-    fn slot(&mut self, at: &TopicPartition) -> Result<&mut Slot, LogError> {
+    pub(super) fn slot(&mut self, at: &TopicPartition) -> Result<&mut Slot, LogError> {
         let not_owner = || LogError::NotOwner(vec![at.clone()]);
         self.slots.iter_mut().find(|slot| slot.at == *at).ok_or_else(not_owner)
     }
 
-    fn check_owned<'a>(&self, asked: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
+    pub(super) fn check_owned<'a>(&self, asked: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
         let newest = self.newest();
         let lost: Vec<_> = asked.filter(|at| !newest || !self.slots.iter().any(|slot| slot.at == **at)).cloned().collect();
         if lost.is_empty() { Ok(()) } else { Err(LogError::NotOwner(lost)) }
@@ -253,39 +230,6 @@ impl Lane {
     fn next_stop(&self) -> Option<(TopicPartition, Lost)> {
         let held = |at: &TopicPartition| self.slots.iter().any(|slot| slot.held && slot.at == *at);
         self.stops.iter().find(|(at, _)| !held(at)).cloned()
-    }
-
-    /// That it stopped outlives this process: the log may have grown past its place by the next start.
-    async fn keep_stopped(&mut self, at: &TopicPartition) -> Result<(), LogError> {
-        let slot = self.slot(at)?;
-        let offset = slot.fetched;
-        if slot.stopped_at == Some(offset) {
-            return Ok(());
-        }
-        self.store(&[(at.clone(), offset)], Mark::PastTheEnd).await?;
-        self.slot(at)?.stopped_at = Some(offset);
-        Ok(())
-    }
-
-    async fn store(&mut self, offsets: &[(TopicPartition, i64)], mark: Mark) -> Result<(), LogError> {
-        self.check_owned(offsets.iter().map(|(at, _)| at))?;
-        let mut rows = Vec::with_capacity(offsets.len());
-        for (at, next) in offsets {
-            rows.push((at.clone(), self.slot(at)?.topic_id.clone(), *next));
-        }
-        let (group, join, groups) = (self.group.clone(), self.join, Arc::clone(&self.shared.groups));
-        let work = move |tx: &super::writer::Tx<'_>| {
-            // Once more, in the order of writes: a newer join may have read its offsets since.
-            if !groups.is_newest(&group, join) {
-                return Err(LogError::NotOwner(rows.into_iter().map(|(at, ..)| at).collect()).into());
-            }
-            let mut upsert = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-            for (at, topic_id, next) in &rows {
-                upsert.execute((&group, &*at.topic, topic_id, at.partition, next, mark.word()))?;
-            }
-            Ok(())
-        };
-        self.shared.writer()?.run(work).await
     }
 
     fn caught_up(&self) -> bool {

@@ -1,5 +1,5 @@
 //! Who owns which partition of a sink's group, within this process. Owns deferred revocation and the gate that keeps a commit
-//! and a loss of partitions apart (`group/rebalance.rs`: the callback); reads no records.
+//! and a loss of partitions apart (`group/rebalance.rs`: the callback; `group/topics.rs`: what the scout tells); reads no records.
 //!
 //! A partition goes: assigned by the group (`Fresh`) -> looked up by the scout and told to its lane (`Told`) -> revoked: its
 //! lane has until the deadline to release it. Only then it is given back. Losing the membership skips the wait.
@@ -20,6 +20,7 @@ use crate::topic_log::partitioner::partition_of_key;
 use crate::topic_log::{Assignment, LogError, TopicPartition};
 
 mod rebalance;
+mod topics;
 
 /// The consumer of a sink, and one partition's records.
 pub(super) type SinkConsumer = BaseConsumer<Member>;
@@ -256,88 +257,6 @@ impl Group {
         if let Err(error) = result {
             self.fail(LogError::Fenced(format!("group `{}`: {what}: {error}", self.name)));
         }
-    }
-
-    /// What the scout has yet to look up.
-    pub(super) fn fresh(&self) -> Vec<(TopicPartition, u64)> {
-        let state = self.state();
-        let going = |at: &TopicPartition| state.revocation.as_ref().is_some_and(|r| r.list.contains(at));
-        let fresh = state.owned.iter().filter(|(at, part)| part.is_fresh() && !going(at));
-        fresh.map(|(at, part)| (at.clone(), part.generation)).collect()
-    }
-
-    /// Those of the assigned partitions that their topics do not have: they keep nobody waiting.
-    pub(super) fn set_absent(&self, gone: &[(TopicPartition, u64)]) {
-        let mut state = self.state();
-        for (at, generation) in gone {
-            let part = state.owned.get_mut(at).filter(|part| part.generation == *generation);
-            part.into_iter().for_each(|part| part.absent = true);
-        }
-    }
-
-    /// Partitions may have been added since.
-    pub(super) fn forget_absent(&self) {
-        self.state().owned.values_mut().for_each(|part| part.absent = false);
-    }
-
-    /// Tells lanes what was looked up for an assignment. One that has come anew since is looked up anew.
-    pub(super) fn tell_assigned(&self, all: Vec<LookedUp>) {
-        let mut state = self.state();
-        let mut told: BTreeMap<usize, Vec<New>> = BTreeMap::new();
-        let going: Vec<_> = state.revocation.iter().flat_map(|revocation| revocation.list.clone()).collect();
-        for found in all {
-            let part = state.owned.get_mut(&found.assignment.partition);
-            let Some(part) = part.filter(|part| part.generation == found.generation) else { continue };
-            if going.contains(&found.assignment.partition) {
-                continue;
-            }
-            let Some(queue) = part.queue.take() else { continue };
-            part.topic_id = Some(found.assignment.topic_id.clone());
-            told.entry(part.lane).or_default().push(New { found, queue });
-        }
-        for (lane, new) in told {
-            self.tell(&mut state, lane, Notice::Assigned(new));
-        }
-    }
-
-    /// Topics whose id is known, with their partitions' ids as told.
-    pub(super) fn told_topics(&self) -> BTreeMap<Arc<str>, String> {
-        let state = self.state();
-        state.owned.iter().filter_map(|(at, part)| Some((Arc::clone(&at.topic), part.topic_id.clone()?))).collect()
-    }
-
-    /// The consumer reads from another topic of a name than its lanes were told.
-    pub(super) fn reads_another(&self) -> bool {
-        let other =
-            |(at, part): (&TopicPartition, &Part)| part.topic_id.as_ref().is_some_and(|id| self.ids.differs(&at.topic, id));
-        self.state().owned.iter().any(other)
-    }
-
-    /// A topic was created anew after lanes were told this id: its partitions go, and come back as those of another topic.
-    /// False: not now, as a revocation is under way.
-    pub(super) fn created_anew(&self, topic: &str, told: &str) -> bool {
-        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return true };
-        let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.state();
-        if state.revocation.is_some() {
-            return false;
-        }
-        let old = |at: &TopicPartition, part: &Part| &*at.topic == topic && part.topic_id.as_deref() == Some(told);
-        let list: Vec<_> = state.owned.iter().filter(|(at, part)| old(at, part)).map(|(at, _)| at.clone()).collect();
-        self.tell_revoked(&mut state, &list);
-        for at in &list {
-            self.adopt(&mut state, &consumer, at);
-        }
-        drop(state);
-        drop(gate);
-        true
-    }
-
-    fn adopt(&self, state: &mut State, consumer: &Arc<SinkConsumer>, at: &TopicPartition) {
-        let Some(queue) = consumer.split_partition_queue(&at.topic, at.partition) else { return };
-        state.generation += 1;
-        let part = Part { lane: self.lane(at), generation: state.generation, topic_id: None, queue: Some(queue), absent: false };
-        drop(state.owned.insert(at.clone(), part));
     }
 
     /// Reads a partition from an offset, where it is not flowing any more and cannot be sought.

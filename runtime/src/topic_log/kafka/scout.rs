@@ -98,7 +98,8 @@ impl Scout {
     /// Topics that were deleted and created again since their partitions came.
     fn check_ids(&self) -> Result<Found, LogError> {
         let told = self.group.told_topics();
-        let names: Vec<_> = told.keys().map(|name| &**name).collect();
+        let mut names: Vec<_> = told.iter().map(|(name, _)| &**name).collect();
+        names.dedup();
         let ids = self.admin.topic_ids(&names)?;
         let mut found = Found::All;
         for (topic, id) in &told {
