@@ -186,8 +186,11 @@ impl Delivery {
     pub fn first_offsets(&self, piece: &Piece) -> BTreeMap<TopicPartition, i64> {
         let mut first = BTreeMap::new();
         for record in self.input.records().skip(piece.inputs.start).take(piece.inputs.len()) {
-            let partition = TopicPartition { topic: Arc::from(record.topic), partition: record.partition };
-            first.entry(partition).or_insert(record.offset);
+            // A few partitions, and many records of each.
+            let known = |p: &TopicPartition| p.partition == record.partition && *p.topic == *record.topic;
+            if !first.keys().any(known) {
+                first.insert(TopicPartition { topic: Arc::from(record.topic), partition: record.partition }, record.offset);
+            }
         }
         first
     }

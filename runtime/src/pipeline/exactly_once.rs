@@ -47,6 +47,19 @@ impl Offsets {
             .collect()
     }
 
+    /// A record before the stored offset is in the database already. The log hands none out; were it to, the compare-and-set
+    /// would not see it, as there is room for gaps.
+    fn check(&self, first: &BTreeMap<TopicPartition, i64>) -> Result<(), TaskError> {
+        for (partition, first) in first {
+            if let Some((_, stored)) = self.stored.get(partition).filter(|(_, stored)| first < stored) {
+                return Err(TaskError::Restart(format!(
+                    "record {partition}/{first} was read again, though the database has all before offset {stored}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn moved(&mut self, next: &BTreeMap<TopicPartition, i64>) {
         for (partition, &offset) in next {
             if let Some((_, stored)) = self.stored.get_mut(partition) {
@@ -90,6 +103,9 @@ impl Running<'_> {
 
     /// One database transaction: the guest's rows and the offsets; dead letters are confirmed before it commits.
     pub(super) async fn try_piece_once(&mut self, delivery: &Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
+        if let Some(offsets) = &self.task.offsets {
+            offsets.check(&delivery.first_offsets(piece))?;
+        }
         #[cfg(feature = "chaos")]
         self.commit_first(delivery, piece).await?;
         loop {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message;
 use tokio::time::Instant;
 
 use super::Shared;
@@ -30,8 +31,9 @@ pub(super) struct Slot {
     pub(super) topic_id: String,
     pub(super) generation: u64,
     queue: Queue,
-    /// Next offset to hand out.
+    /// Next offset to hand out, and to take from the queue: they differ by what the batch that is being filled holds.
     pub(super) delivered: i64,
+    pub(super) next: i64,
     /// The end when it was assigned, or when it was reached last.
     high: i64,
     pub(super) at_end: bool,
@@ -122,6 +124,7 @@ impl Lane {
             generation,
             queue,
             delivered: assignment.low,
+            next: assignment.low,
             high: assignment.high,
             at_end: false,
             state: Phase::Waiting,
@@ -172,7 +175,11 @@ impl Lane {
                     None => break,
                     Some(Ok(message)) => {
                         slot.at_end = false;
-                        self.filling.push(&message);
+                        // A partition that is assigned anew while it flows (`Group::restart`) begins again behind what was taken.
+                        if message.offset() >= slot.next {
+                            slot.next = message.offset() + 1;
+                            self.filling.push(&message);
+                        }
                     }
                     Some(Err(KafkaError::PartitionEOF(_))) => {
                         slot.at_end = true;

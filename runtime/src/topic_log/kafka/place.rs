@@ -42,7 +42,7 @@ impl Lane {
         let mut paused = TopicPartitionList::new();
         for (at, offset) in places {
             let Some(slot) = self.slots.iter_mut().find(|slot| slot.at == *at) else { continue };
-            (slot.delivered, slot.at_end) = (*offset, false);
+            (slot.delivered, slot.next, slot.at_end) = (*offset, *offset, false);
             if slot.stopped_at == Some(*offset) {
                 // It stays paused, where it has not flowed yet.
                 slot.state = Phase::Stopped;

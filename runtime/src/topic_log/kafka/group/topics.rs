@@ -85,6 +85,8 @@ impl Group {
     pub(super) fn adopt(&self, state: &mut State, consumer: &Arc<SinkConsumer>, at: &TopicPartition) {
         let Some(queue) = consumer.split_partition_queue(&at.topic, at.partition) else { return };
         state.generation += 1;
+        // A place of an earlier assignment, perhaps of another topic of the name.
+        state.restarts.retain(|(other, _)| other != at);
         let part = Part { lane: self.lane(at), generation: state.generation, topic_id: None, queue: Some(queue), absent: false };
         drop(state.owned.insert(at.clone(), part));
     }
