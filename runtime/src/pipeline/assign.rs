@@ -80,12 +80,19 @@ impl Running<'_> {
     }
 
     /// `start` counts once: were it asked again before a first record was delivered, what has come since would be passed over.
-    /// The database has a row by then, and the earliest record is the same one each time.
+    /// The earliest record is the same one each time. Where the database has a row, the group follows: it tells a lost one from
+    /// one that never was.
     async fn keep_start(&mut self, found: Vec<(TopicPartition, i64)>) -> Result<(), TaskError> {
-        if found.is_empty() || self.task.offsets.is_some() || self.task.config.start == Start::Earliest {
+        if found.is_empty() || self.task.config.start == Start::Earliest {
             return Ok(());
         }
-        self.commit(found).await
+        if self.task.offsets.is_none() {
+            return self.commit(found).await;
+        }
+        if let Err(error) = self.lane.follow(&found).await {
+            tracing::debug!(connector = self.task.grants.connector, %error, "the group's offsets did not follow");
+        }
+        Ok(())
     }
 
     /// This partition stays where it is, the others flow on.

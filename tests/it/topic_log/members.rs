@@ -7,7 +7,8 @@ use rdkafka::admin::{AdminOptions, NewPartitions};
 use wharf_runtime::topic_log::{LogError, SinkEvent, SinkLog, Start, TopicSelection};
 
 use super::bench::{
-    Bench, LIMITS, PATIENCE, admin, assigned, at, begin, catch_up, event, numbers, read_rows, texts, try_begin, write_numbers,
+    Bench, LIMITS, PATIENCE, admin, assigned, at, away, begin, catch_up, event, numbers, read_rows, texts, try_begin,
+    write_numbers,
 };
 
 pub async fn a_partition_is_handed_over_only_when_its_lane_lets_go(bench: Bench) {
@@ -103,6 +104,28 @@ pub async fn what_comes_into_a_partition_or_topic_before_it_is_taken_up_is_read_
     let another = bench.another();
     write_numbers(&*another, &topic, 5..45).await;
     write_numbers(&*another, &returns, 45..50).await;
+    let mut arrived: Vec<usize> = read_rows(&mut *lane, 45).await.iter().map(|row| row.text().parse().unwrap()).collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (5..50).collect::<Vec<_>>());
+}
+
+pub async fn what_comes_into_a_partition_while_a_sink_that_starts_at_the_end_is_away_is_read(bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..5).await;
+    let mut spec = bench.sink_of(&topic);
+    spec.topics = TopicSelection::Names(vec![topic.clone(), bench.name("returns")]);
+    spec.start = Start::Latest;
+    let mut lane = bench.lane(&spec).await;
+    let list = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &list).await;
+    away(&bench, lane, &spec.group()).await;
+    let more = [NewPartitions::new(&topic, 2)];
+    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
+    let returns = bench.topic("returns", 1).await;
+    let another = bench.another();
+    write_numbers(&*another, &topic, 5..45).await;
+    write_numbers(&*another, &returns, 45..50).await;
+    let mut lane = bench.lane(&spec).await;
     let mut arrived: Vec<usize> = read_rows(&mut *lane, 45).await.iter().map(|row| row.text().parse().unwrap()).collect();
     arrived.sort_unstable();
     assert_eq!(arrived, (5..50).collect::<Vec<_>>());

@@ -14,8 +14,9 @@ use crate::capability::allow::Endpoint;
 #[cfg(test)]
 mod tests;
 
-/// The longest that a request is held here. A longer pause is the guest's to keep (it sees the answer and `Retry-After`).
-pub const MAX_HOLD: Duration = Duration::from_secs(30);
+/// The longest that a request is held here, within a call that a drain waits for. A longer pause is the guest's to keep (it sees
+/// the answer and `Retry-After`); a request of another partition asks meanwhile whether the account is well again.
+pub const MAX_HOLD: Duration = Duration::from_secs(5);
 
 /// When each endpoint may be asked again.
 #[derive(Debug, Default)]
@@ -41,6 +42,11 @@ impl Gate {
 
     /// Notes what an answer that came at `now` asks for.
     pub(super) fn observe(&self, endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap, now: Instant) {
+        if status.is_success() {
+            // It is well again, whatever it had said.
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(endpoint);
+            return;
+        }
         if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             return;
         }

@@ -45,7 +45,7 @@ pub(super) struct LookedUp {
     pub(super) generation: u64,
     /// Where it stopped in an earlier run, as the log ended before that.
     pub(super) stopped_at: Option<i64>,
-    /// It came after this sink had looked first: `start = "latest"` means its beginning.
+    /// It came after the group was placed at the end: without an offset, `start = "latest"` means its beginning.
     pub(super) late: bool,
 }
 

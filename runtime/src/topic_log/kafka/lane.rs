@@ -42,7 +42,7 @@ pub(super) struct Slot {
     pub(super) paused: bool,
     /// The log ended before this offset when it was read last: it stays stopped there, however far the log has grown since.
     pub(super) stopped_at: Option<i64>,
-    /// It came after this sink had looked first.
+    /// It came after the group was placed at the end.
     late: bool,
     /// The consumer reads from another topic of the name: nothing is taken of it, until it comes back as that one's.
     pub(super) foreign: bool,

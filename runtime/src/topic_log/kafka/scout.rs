@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::admin::{Admin, ends};
+use super::admin::{Admin, ends, offsets};
 use super::client::ASK;
 use super::commit::Meaning;
 use super::fault::fault;
@@ -38,10 +38,8 @@ pub(super) struct Scout {
     wanted: Arc<Wanted>,
     subscribed: Mutex<Option<Vec<String>>>,
     start: Start,
-    /// For `start = "latest"`: topics, by id, and how many partitions they had when this sink looked first. Whatever comes later
-    /// has nothing in it that came before the sink: it is read from its beginning, or what is written until it is taken up
-    /// would be passed over.
-    first: OnceLock<BTreeMap<String, usize>>,
+    /// For `start = "latest"`: the group has an offset of every partition that was there when the sink looked first.
+    placed: OnceLock<()>,
 }
 
 impl Scout {
@@ -51,7 +49,7 @@ impl Scout {
         admin: Arc<Admin>,
         (wanted, start): (Arc<Wanted>, Start),
     ) -> Self {
-        Self { group, consumer, admin, wanted, subscribed: Mutex::default(), start, first: OnceLock::new() }
+        Self { group, consumer, admin, wanted, subscribed: Mutex::default(), start, placed: OnceLock::new() }
     }
 
     /// Subscribes to what matches by now, and finds topics that were created anew.
@@ -67,7 +65,7 @@ impl Scout {
             return Ok(());
         }
         let names = names(&self.wanted, &self.admin)?;
-        self.look_first(&names)?;
+        self.place_first(&names)?;
         if names.is_empty() {
             self.group.without_topics();
         } else if subscribed.as_ref() != Some(&names) {
@@ -78,21 +76,40 @@ impl Scout {
         Ok(())
     }
 
-    fn look_first(&self, names: &[String]) -> Result<(), LogError> {
-        if self.start != Start::Latest || self.first.get().is_some() {
+    /// `start = "latest"` counts once, for all partitions together, and before this member joins (Kafka takes offsets from outside
+    /// as long as a group has no members; another worker that came first has placed them). A partition that has no offset
+    /// afterwards came later: what is written to it until it is taken up, be it by the next worker, must not be passed over.
+    fn place_first(&self, names: &[String]) -> Result<(), LogError> {
+        if self.start != Start::Latest || self.placed.get().is_some() {
             return Ok(());
         }
-        let mut there = BTreeMap::new();
-        for (name, id) in self.admin.topic_ids(&names.iter().map(String::as_str).collect::<Vec<_>>())? {
-            there.insert(id, self.admin.partitions(&name)?.unwrap_or_default().len());
+        let ids = self.admin.topic_ids(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let mut all = Vec::new();
+        for name in ids.keys() {
+            let topic: Arc<str> = name.as_str().into();
+            let numbers = self.admin.partitions(name)?.unwrap_or_default();
+            all.extend(numbers.into_iter().map(|partition| TopicPartition { topic: Arc::clone(&topic), partition }));
         }
-        self.first.get_or_init(|| there);
+        let mut list = TopicPartitionList::with_capacity(all.len());
+        for at in &all {
+            list.add_partition(&at.topic, at.partition);
+        }
+        let what = || format!("placing group `{}` at the end", self.group.name);
+        let committed =
+            if all.is_empty() { list } else { self.consumer.committed_offsets(list, ASK).map_err(|e| fault(&what(), &e))? };
+        if !committed.elements().iter().any(|element| matches!(element.offset(), Offset::Offset(_))) {
+            let mut starts = TopicPartitionList::with_capacity(all.len());
+            for (at, end) in all.iter().zip(offsets(&self.consumer, &all, Offset::End)?) {
+                let mut element = starts.add_partition(&at.topic, at.partition);
+                element.set_offset(Offset::Offset(end)).map_err(|e| fault(&what(), &e))?;
+                element.set_metadata(ids.get(&*at.topic).map_or("", String::as_str));
+            }
+            if starts.count() > 0 {
+                self.consumer.commit(&starts, CommitMode::Sync).map_err(|e| fault(&what(), &e))?;
+            }
+        }
+        self.placed.get_or_init(|| ());
         Ok(())
-    }
-
-    fn is_late(&self, topic_id: &str, partition: i32) -> bool {
-        let count = |first: &BTreeMap<String, usize>| first.get(topic_id).copied().unwrap_or(0);
-        self.first.get().is_some_and(|first| usize::try_from(partition).is_ok_and(|partition| partition >= count(first)))
     }
 
     /// Topics that were deleted and created again since their partitions came.
@@ -176,7 +193,7 @@ impl Scout {
             let followed = offset.is_some() && meaning.mark == Mark::Followed;
             let assignment = Assignment { partition, topic_id, committed: offset, followed, low, high };
             let stopped_at = offset.filter(|_| meaning.mark == Mark::PastTheEnd);
-            let late = self.is_late(&assignment.topic_id, at.partition);
+            let late = self.placed.get().is_some();
             all.push(LookedUp { assignment, generation: *generation, stopped_at, late });
         }
         self.group.tell_assigned(all);

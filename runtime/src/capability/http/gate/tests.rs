@@ -24,27 +24,36 @@ fn retry_after_is_seconds_or_a_date() {
 fn requests_wait_for_as_long_as_their_own_account_asked() {
     let (gate, now) = (Gate::default(), Instant::now());
     let (a, b) = (endpoint("a"), endpoint("b"));
-    gate.observe(&a, StatusCode::TOO_MANY_REQUESTS, &asked("7"), now);
+    gate.observe(&a, StatusCode::TOO_MANY_REQUESTS, &asked("3"), now);
     assert_eq!(gate.held_until(&b, now), None);
-    assert_eq!(gate.held_until(&a, now), Some(now + Duration::from_secs(7)));
-    assert_eq!(gate.held_until(&a, now + Duration::from_secs(7)), None);
+    assert_eq!(gate.held_until(&a, now), Some(now + Duration::from_secs(3)));
+    assert_eq!(gate.held_until(&a, now + Duration::from_secs(3)), None);
 }
 
 #[test]
 fn a_shorter_pause_does_not_cut_a_longer_one() {
     let (gate, now) = (Gate::default(), Instant::now());
     let a = endpoint("a");
-    gate.observe(&a, StatusCode::TOO_MANY_REQUESTS, &asked("20"), now);
+    gate.observe(&a, StatusCode::TOO_MANY_REQUESTS, &asked("4"), now);
     gate.observe(&a, StatusCode::TOO_MANY_REQUESTS, &asked("1"), now);
-    assert_eq!(gate.held_until(&a, now), Some(now + Duration::from_secs(20)));
+    assert_eq!(gate.held_until(&a, now), Some(now + Duration::from_secs(4)));
 }
 
 #[test]
-fn a_long_pause_holds_a_request_for_thirty_seconds_at_most() {
+fn a_long_pause_holds_a_request_for_five_seconds_at_most() {
     let (gate, now) = (Gate::default(), Instant::now());
     let a = endpoint("a");
     gate.observe(&a, StatusCode::SERVICE_UNAVAILABLE, &asked("3600"), now);
     assert_eq!(gate.held_until(&a, now), Some(now + MAX_HOLD));
+}
+
+#[test]
+fn an_account_that_is_well_again_is_open_at_once() {
+    let (gate, now) = (Gate::default(), Instant::now());
+    let a = endpoint("a");
+    gate.observe(&a, StatusCode::SERVICE_UNAVAILABLE, &asked("3600"), now);
+    gate.observe(&a, StatusCode::NO_CONTENT, &HeaderMap::new(), now);
+    assert_eq!(gate.held_until(&a, now), None);
 }
 
 #[test]
