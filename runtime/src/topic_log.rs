@@ -30,6 +30,7 @@ pub mod partitioner;
 pub mod places;
 mod wanted;
 
+pub use mark::Mark;
 pub use name::is_topic_name;
 pub use wanted::Wanted;
 

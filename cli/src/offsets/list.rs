@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wharf_runtime::config::{Config, SinkConfig, SourceConfig};
 use wharf_runtime::offsets::{PartitionOffset, SinkOffsets, SourcePlaces};
 use wharf_runtime::topic_log::places::StoredPositions;
-use wharf_runtime::topic_log::{TopicLog, open};
+use wharf_runtime::topic_log::{Mark, TopicLog, open};
 
 use super::{Found, component_cache, find};
 use crate::bundle;
@@ -130,12 +130,18 @@ fn number(number: Option<i64>) -> String {
 fn notes(p: &PartitionOffset) -> Vec<String> {
     let mut notes = Vec::new();
     match p.next() {
+        Some(next) if p.group.mark == Mark::PastTheEnd && p.group.own == Some(next) => notes.push(format!(
+            "the log had not reached {next} when this partition stopped: it stays stopped until it is set, be it to {next}"
+        )),
         Some(next) if next > p.high => notes.push(format!("{next} is past the end: this partition stops until it is set")),
         Some(next) if next < p.low => notes.push(format!("retention removed {} records that were not read", p.low - next)),
         _ => {}
     }
     if let Some(database) = &p.database {
         match (database.own, p.group.own) {
+            (None, Some(group)) if p.is_lost() => notes.push(format!(
+                "no row in the database, though this sink had written up to {group}: this partition stops until it is set"
+            )),
             (None, Some(group)) => notes.push(format!("no row in the database yet: it begins at the group's offset {group}")),
             (Some(own), Some(group)) if group > own => notes.push(format!(
                 "the group's offset in the log is {group}, ahead of the database's {own}, which counts: records between the two are \

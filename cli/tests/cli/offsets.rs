@@ -170,6 +170,23 @@ fn a_sink_that_was_at_least_once_for_a_while_is_switched_back_by_the_group_s_off
     assert_eq!(rows(&site), "ABC");
 }
 
+#[test]
+fn a_sink_whose_database_lost_its_offset_is_listed_as_stopped_and_goes_on_where_it_is_put() {
+    let site = Site::embedded();
+    site.feed("a.csv", &["A,1", "B,2"]);
+    site.configure(&sink(""));
+    site.run();
+    site.execute("DELETE FROM _wharf_offsets");
+    let said = site.said(&["offsets", "ls", "wharf.toml", "store"]);
+    assert!(said.contains("had written up to 2: this partition stops until it is set"), "{said}");
+    assert_eq!(place(&site), [Value::Null, json!(2), Value::Null]);
+    let said = set(&site, "group");
+    assert!(said.contains("by `start` -> 2"), "{said}");
+    site.feed("b.csv", &["C,3"]);
+    site.run();
+    assert_eq!(rows(&site), "ABC");
+}
+
 /// What its slices are, as `ls` has them.
 fn slices(site: &Site) -> Vec<(String, String)> {
     let all = site.json(&["offsets", "ls", "wharf.toml", "feed", "--json"]);

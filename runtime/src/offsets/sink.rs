@@ -9,7 +9,7 @@ use crate::capability::sql::{Connections, OffsetScope, Session, SqlError};
 use crate::config::{Config, LogConfig, SinkConfig};
 use crate::supervisor::{Bundle, database_of};
 use crate::topic_log::places::{OffsetChange, StoredOffset};
-use crate::topic_log::{Start, TopicLog, TopicPartition, Wanted, group_of};
+use crate::topic_log::{Mark, Start, TopicLog, TopicPartition, Wanted, group_of};
 
 /// Where the offset that counts is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +46,17 @@ pub struct PartitionOffset {
 }
 
 impl PartitionOffset {
-    /// Where the sink goes on; `None`: where its `start` says.
+    /// Where the sink goes on; `None`: where its `start` says, or nowhere ([`PartitionOffset::is_lost`]).
     #[must_use]
     pub fn next(&self) -> Option<i64> {
-        self.database.as_ref().and_then(|stored| stored.own).or(self.group.own)
+        let group = self.group.own.filter(|_| !self.is_lost());
+        self.database.as_ref().and_then(|stored| stored.own).or(group)
+    }
+
+    /// The database had its offset, which the group only followed, and has it no longer: the sink stops this partition.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.database.as_ref().is_some_and(|stored| stored.own.is_none()) && self.group.mark == Mark::Followed
     }
 
     /// Records between the place and the end.

@@ -2,7 +2,7 @@
 
 /// How an offset is meant. Moving a group's offset from outside clears it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Mark {
+pub enum Mark {
     /// The place to go on from.
     #[default]
     Plain,

@@ -7,13 +7,15 @@
 
 use async_trait::async_trait;
 
-use super::{LogError, Position, Start, TopicPartition};
+use super::{LogError, Mark, Position, Start, TopicPartition};
 
 /// What is stored for one partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredOffset {
     /// The next offset to read of this very log and topic; the one that counts.
     pub own: Option<i64>,
+    /// How the own one is meant.
+    pub mark: Mark,
     /// Offsets of another identity, never used: whose, and the offset.
     pub others: Vec<(Foreign, i64)>,
 }

@@ -22,7 +22,7 @@ async fn change(bench: &Bench, topic: &str, partition: i32, next: Option<i64>) -
 }
 
 fn own(offset: i64) -> StoredOffset {
-    StoredOffset { own: Some(offset), others: Vec::new() }
+    StoredOffset { own: Some(offset), ..StoredOffset::default() }
 }
 
 pub async fn a_sink_goes_on_where_an_operator_put_its_offsets(bench: Bench) {

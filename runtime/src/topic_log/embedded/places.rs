@@ -6,16 +6,19 @@ use rusqlite::{Connection, Row};
 use super::fault::Fault;
 use super::{EmbeddedLog, fetch, owner};
 use crate::topic_log::places::{Foreign, OffsetChange, Places, StoredOffset, StoredPositions};
-use crate::topic_log::{LogError, Start, TopicPartition};
+use crate::topic_log::{LogError, Mark, Start, TopicPartition};
 
 fn stored(db: &Connection, group: &str, at: &TopicPartition, topic_id: &str) -> Result<StoredOffset, Fault> {
-    let mut all = db.prepare_cached("SELECT topic_id, next FROM offsets WHERE grp = ?1 AND topic = ?2 AND partition = ?3")?;
-    let columns = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+    let of = "FROM offsets WHERE grp = ?1 AND topic = ?2 AND partition = ?3";
+    // A file of version 1 that nobody has opened for writing yet has no marks.
+    let with_marks = db.prepare_cached(&format!("SELECT topic_id, next, mark {of}"));
+    let mut all = with_marks.or_else(|_| db.prepare_cached(&format!("SELECT topic_id, next, '' {of}")))?;
+    let columns = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?));
     let mut found = StoredOffset::default();
     for row in all.query_map((group, &*at.topic, at.partition), columns)? {
-        let (id, next) = row?;
+        let (id, next, word) = row?;
         if id == topic_id {
-            found.own = Some(next);
+            (found.own, found.mark) = (Some(next), Mark::of(&word));
         } else {
             found.others.push((Foreign::Topic(id), next));
         }

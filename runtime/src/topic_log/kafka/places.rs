@@ -10,6 +10,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{ASK, Overrides, Plain, Voice, blocking, misconfigured};
+use super::commit::Meaning;
 use super::fault::fault;
 use super::place::resolve;
 use super::{KafkaLog, Shared, native, positions};
@@ -76,7 +77,8 @@ fn stored(shared: &Shared, group: &str, of: &[TopicPartition]) -> Result<Vec<Sto
         let found = found.ok_or_else(|| LogError::Retry(format!("{what}: no answer for {at}")))?;
         found.error().map_err(|e| fault(&what, &e))?;
         let own = if let Offset::Offset(next) = found.offset() { Some(next) } else { None };
-        Ok(StoredOffset { own, others: Vec::new() })
+        let mark = Meaning::parse(found.metadata()).mark;
+        Ok(StoredOffset { own, mark, others: Vec::new() })
     };
     of.iter().map(one).collect()
 }
