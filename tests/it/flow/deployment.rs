@@ -234,6 +234,17 @@ impl Deployment {
         db.execute_batch(sql).unwrap();
     }
 
+    /// Waits until a topic does not exist.
+    pub async fn when_gone(&self, topic: &str) {
+        let (log, name) = (self.log(), self.topic(topic));
+        let deadline = Instant::now() + PATIENCE;
+        while !log.find_topics(&[&name]).await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "{name} does not go");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
+    }
+
     /// Puts a sink's group to an offset of partition 0, as `wharf offsets set` does where the log keeps it.
     pub async fn move_offset(&self, sink: &str, topic: &str, next: i64) {
         let (log, name) = (self.log(), self.topic(topic));
