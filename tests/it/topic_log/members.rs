@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminOptions, NewPartitions};
-use wharf_runtime::topic_log::{LogError, SinkEvent, SinkLog, Start, TopicSelection};
+use wharf_runtime::topic_log::{LogError, SinkEvent, SinkLog, SinkSpec, Start, TopicSelection};
 
 use super::bench::{
     Bench, LIMITS, PATIENCE, admin, assigned, at, away, begin, catch_up, event, numbers, read_rows, texts, try_begin,
@@ -86,49 +86,52 @@ pub async fn a_partition_that_is_added_at_run_time_is_taken_up(bench: Bench) {
     assert_eq!(read_rows(&mut *lane, 40).await.len(), 40);
 }
 
-pub async fn what_comes_into_a_partition_or_topic_before_it_is_taken_up_is_read_by_a_sink_that_starts_at_the_end(bench: Bench) {
+/// A sink that starts at the end of one partition with five records; its other topic, `returns`, is not there yet.
+async fn at_the_end(bench: &Bench) -> (String, SinkSpec) {
     let topic = bench.topic("orders", 1).await;
-    write_numbers(&*bench, &topic, 0..5).await;
+    write_numbers(&**bench, &topic, 0..5).await;
     let mut spec = bench.sink_of(&topic);
     spec.topics = TopicSelection::Names(vec![topic.clone(), bench.name("returns")]);
     spec.start = Start::Latest;
+    (topic, spec)
+}
+
+/// A second partition and `returns` come, then records into all.
+async fn more_comes(bench: &Bench, topic: &str) {
+    let more = [NewPartitions::new(topic, 2)];
+    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
+    let returns = bench.topic("returns", 1).await;
+    // Its producer knows of both.
+    let another = bench.another();
+    write_numbers(&*another, topic, 5..45).await;
+    write_numbers(&*another, &returns, 45..50).await;
+}
+
+async fn all_that_came_arrives(lane: &mut dyn SinkLog) {
+    let mut arrived: Vec<usize> = read_rows(lane, 45).await.iter().map(|row| row.text().parse().unwrap()).collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (5..50).collect::<Vec<_>>());
+}
+
+pub async fn what_comes_into_a_partition_or_topic_before_it_is_taken_up_is_read_by_a_sink_that_starts_at_the_end(bench: Bench) {
+    let (topic, mut spec) = at_the_end(&bench).await;
     // Longer than the records take.
     spec.properties.insert("topic.metadata.refresh.interval.ms".to_owned(), "3000".to_owned());
     let mut lane = bench.lane(&spec).await;
     let list = assigned(&mut *lane, 1).await;
     begin(&mut *lane, &list).await;
-    let more = [NewPartitions::new(&topic, 2)];
-    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
-    let returns = bench.topic("returns", 1).await;
-    // Its producer knows of both.
-    let another = bench.another();
-    write_numbers(&*another, &topic, 5..45).await;
-    write_numbers(&*another, &returns, 45..50).await;
-    let mut arrived: Vec<usize> = read_rows(&mut *lane, 45).await.iter().map(|row| row.text().parse().unwrap()).collect();
-    arrived.sort_unstable();
-    assert_eq!(arrived, (5..50).collect::<Vec<_>>());
+    more_comes(&bench, &topic).await;
+    all_that_came_arrives(&mut *lane).await;
 }
 
 pub async fn what_comes_into_a_partition_while_a_sink_that_starts_at_the_end_is_away_is_read(bench: Bench) {
-    let topic = bench.topic("orders", 1).await;
-    write_numbers(&*bench, &topic, 0..5).await;
-    let mut spec = bench.sink_of(&topic);
-    spec.topics = TopicSelection::Names(vec![topic.clone(), bench.name("returns")]);
-    spec.start = Start::Latest;
+    let (topic, spec) = at_the_end(&bench).await;
     let mut lane = bench.lane(&spec).await;
     let list = assigned(&mut *lane, 1).await;
     begin(&mut *lane, &list).await;
     away(&bench, lane, &spec.group()).await;
-    let more = [NewPartitions::new(&topic, 2)];
-    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
-    let returns = bench.topic("returns", 1).await;
-    let another = bench.another();
-    write_numbers(&*another, &topic, 5..45).await;
-    write_numbers(&*another, &returns, 45..50).await;
-    let mut lane = bench.lane(&spec).await;
-    let mut arrived: Vec<usize> = read_rows(&mut *lane, 45).await.iter().map(|row| row.text().parse().unwrap()).collect();
-    arrived.sort_unstable();
-    assert_eq!(arrived, (5..50).collect::<Vec<_>>());
+    more_comes(&bench, &topic).await;
+    all_that_came_arrives(&mut *bench.lane(&spec).await).await;
 }
 
 pub async fn a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one(mut bench: Bench) {
