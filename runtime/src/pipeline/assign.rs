@@ -89,9 +89,7 @@ impl Running<'_> {
         if self.task.offsets.is_none() {
             return self.commit(found).await;
         }
-        if let Err(error) = self.lane.follow(&found).await {
-            tracing::debug!(connector = self.task.grants.connector, %error, "the group's offsets did not follow");
-        }
+        self.have_the_group_follow(&found).await;
         Ok(())
     }
 

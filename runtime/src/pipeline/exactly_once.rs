@@ -276,11 +276,15 @@ impl Running<'_> {
         self.settle_pending();
         let next = delivery.next_offsets(piece);
         self.task.grants.metrics.confirmed(&next);
-        let next: Vec<_> = next.into_iter().collect();
-        if let Err(error) = self.lane.follow(&next).await {
+        self.have_the_group_follow(&next.into_iter().collect::<Vec<_>>()).await;
+        Ok(Tried::Delivered)
+    }
+
+    /// Best effort: the database decides.
+    pub(super) async fn have_the_group_follow(&mut self, next: &[(TopicPartition, i64)]) {
+        if let Err(error) = self.lane.follow(next).await {
             tracing::debug!(connector = self.task.grants.connector, %error, "the group's offsets did not follow");
         }
-        Ok(Tried::Delivered)
     }
 }
 
