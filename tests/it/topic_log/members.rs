@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminOptions, NewPartitions};
 use wharf_runtime::topic_log::{LogError, SinkEvent, SinkLog, SinkSpec, Start, TopicSelection};
 
 use super::bench::{
-    Bench, LIMITS, PATIENCE, admin, assigned, at, away, begin, catch_up, event, numbers, read_rows, texts, try_begin,
+    Bench, LIMITS, PATIENCE, admin, assigned, at, away, begin, catch_up, event, numbers, read_rows, rows, texts, try_begin,
     write_numbers,
 };
 
@@ -84,6 +84,31 @@ pub async fn a_partition_that_is_added_at_run_time_is_taken_up(bench: Bench) {
     begin(&mut *lane, &list).await;
     write_numbers(&*bench, &topic, 0..40).await;
     assert_eq!(read_rows(&mut *lane, 40).await.len(), 40);
+}
+
+pub async fn a_partition_that_nobody_has_yet_is_not_taken_for_read(bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    let mut spec = bench.sink_of(&topic);
+    bench.short_session(&mut spec);
+    // The group hears of the second partition long after a member that died would have left it.
+    spec.properties.insert("topic.metadata.refresh.interval.ms".to_owned(), "18000".to_owned());
+    let mut lane = bench.lane(&spec).await;
+    let list = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &list).await;
+    let more = [NewPartitions::new(&topic, 2)];
+    admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
+    write_numbers(&*bench.another(), &topic, 0..40).await;
+    let mut found = Vec::new();
+    loop {
+        match lane.next(LIMITS, Duration::from_millis(200)).await.unwrap() {
+            SinkEvent::Records(batch) => found.extend(rows(&batch)),
+            SinkEvent::Assigned(list) => begin(&mut *lane, &list).await,
+            SinkEvent::Idle { caught_up: true } => break,
+            SinkEvent::Idle { caught_up: false } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(found.len(), 40);
 }
 
 /// A sink that starts at the end of one partition with five records; its other topic, `returns`, is not there yet.
@@ -167,7 +192,7 @@ async fn read_anew(lane: &mut dyn SinkLog, old: &str, records: usize) -> Vec<Str
                 }
             }
             SinkEvent::Records(batch) => {
-                let rows = super::bench::rows(&batch);
+                let rows = rows(&batch);
                 places.extend(rows.iter().map(|row| (row.at.clone(), row.offset + 1)));
                 seen.extend(rows);
             }

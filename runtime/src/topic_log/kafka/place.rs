@@ -110,9 +110,11 @@ impl Lane {
         }
         let (consumer, shared, wanted) = (Arc::clone(&self.consumer), Arc::clone(&self.shared), Arc::clone(&self.wanted));
         let places: Vec<_> = self.slots.iter().filter(counts).map(|slot| (slot.at.clone(), slot.delivered)).collect();
-        let ghost = self.group.ghost;
+        let group = Arc::clone(&self.group);
         blocking(move || {
-            if since.elapsed() < ghost && shared.partitions_of(&wanted)? > owned {
+            // What is not owned here is another member's, also one's that died and whose session has not ended. Where there is no
+            // other, it is about to come.
+            if shared.partitions_of(&wanted)? > owned && (since.elapsed() < group.ghost || shared.is_alone_in(&group.name)?) {
                 return Ok(false);
             }
             let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();

@@ -57,6 +57,14 @@ fn members(shared: &Shared, group: &str) -> Result<Vec<String>, LogError> {
     Ok(members.map(|m| format!("{} ({} at {})", m.id(), m.client_id(), m.client_host().trim_start_matches('/'))).collect())
 }
 
+impl Shared {
+    /// The group has one member. Asked by that member; groups of KIP-848 name none to this question, and are not said to have
+    /// one. Blocks.
+    pub(super) fn is_alone_in(&self, group: &str) -> Result<bool, LogError> {
+        Ok(members(self, group)?.len() == 1)
+    }
+}
+
 fn in_use(group: &str, members: &[String]) -> LogError {
     let who = if members.is_empty() { "a member that it does not name".to_owned() } else { members.join(", ") };
     LogError::Fatal(format!(
