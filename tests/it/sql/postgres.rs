@@ -112,17 +112,21 @@ async fn deferred_constraint_is_a_refusal_of_its_row() {
 #[tokio::test]
 async fn trigger_that_raises_refuses_its_row() {
     let Some(db) = Postgres::new("trigger_that_raises_refuses_its_row").await else { return };
-    db.execute(
-        "CREATE TABLE t (id int8 PRIMARY KEY); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \
-         'BEGIN IF NEW.id = 2 THEN RAISE EXCEPTION ''two is closed''; END IF; RETURN NEW; END'; \
-         CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
-    )
-    .await;
-    let batch = rows(3, vec![ints("id", &[Some(1), Some(2), Some(3)])]);
-    let rejected = db.connections().session("db").unwrap().apply(&table("t", &["id"]), &batch).await.unwrap();
-    let seen: Vec<_> = rejected.iter().map(|r| (r.row, r.code.as_str(), r.reason.as_str())).collect();
-    assert_eq!(seen, [(1, "sql.refused", "two is closed")]);
-    assert_eq!(db.read("SELECT id FROM t ORDER BY id").await, ["1", "3"]);
+    // Without a code, and with one that is the trigger's own.
+    for raised in ["", "USING ERRCODE = ''ZZ001''", "USING ERRCODE = ''90001''"] {
+        db.execute(&format!(
+            "DROP TABLE IF EXISTS t; CREATE TABLE t (id int8 PRIMARY KEY); \
+             CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN IF NEW.id = 2 THEN RAISE EXCEPTION ''two is closed'' {raised}; END IF; RETURN NEW; END'; \
+             CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"
+        ))
+        .await;
+        let batch = rows(3, vec![ints("id", &[Some(1), Some(2), Some(3)])]);
+        let rejected = db.connections().session("db").unwrap().apply(&table("t", &["id"]), &batch).await.unwrap();
+        let seen: Vec<_> = rejected.iter().map(|r| (r.row, r.code.as_str(), r.reason.as_str())).collect();
+        assert_eq!(seen, [(1, "sql.refused", "two is closed")], "{raised}");
+        assert_eq!(db.read("SELECT id FROM t ORDER BY id").await, ["1", "3"]);
+    }
 }
 
 #[tokio::test]
@@ -268,7 +272,8 @@ async fn a_server_that_takes_no_writes_is_retried_and_says_why() {
 #[tokio::test]
 async fn a_feature_that_a_statement_lacks_is_fatal_and_a_state_that_passes_is_not() {
     let Some(db) = Postgres::new("a_feature_that_a_statement_lacks_is_fatal").await else { return };
-    for (code, passes) in [("0A000", false), ("55000", true), ("25006", true), ("57P04", true), ("40003", true), ("25P04", true)]
+    for (code, passes) in
+        [("0A000", false), ("XX001", false), ("55000", true), ("25006", true), ("57P04", true), ("40003", true), ("25P04", true)]
     {
         db.execute(&format!(
             "DROP TABLE IF EXISTS t; CREATE TABLE t (id int8 PRIMARY KEY); \

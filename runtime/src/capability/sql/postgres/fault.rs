@@ -42,6 +42,9 @@ enum Class {
     Fatal,
 }
 
+/// PostgreSQL's own classes among those that SQL leaves to implementations.
+const OWN_CLASSES: [&str; 8] = ["53", "54", "55", "57", "58", "72", "P0", "XX"];
+
 fn class(code: &str) -> Class {
     match code {
         "23502" => Class::Row("sql.not-null"),
@@ -61,6 +64,11 @@ fn class(code: &str) -> Class {
             Some("23") => Class::Row("sql.refused"),
             // Connections, lost races, resources.
             Some("08" | "40" | "53") => Class::Retry,
+            // Of somebody's own: `RAISE … USING ERRCODE` in a trigger. PostgreSQL has none but these of the classes that SQL
+            // leaves to implementations (5 to 9, I to Z; ISO/IEC 9075-2, "SQLSTATE").
+            Some(own) if own.starts_with(|c| matches!(c, '5'..='9' | 'I'..='Z')) && !OWN_CLASSES.contains(&own) => {
+                Class::Row("sql.refused")
+            }
             _ => Class::Fatal,
         },
     }
