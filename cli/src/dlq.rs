@@ -78,7 +78,7 @@ pub struct Only {
     #[arg(long, value_parser = time)]
     until: Option<i64>,
     /// The one of this place, topic/partition/offset: of the record, or of the letter itself.
-    #[arg(long)]
+    #[arg(long, value_parser = place)]
     place: Option<String>,
 }
 
@@ -94,6 +94,16 @@ fn nothing(connector: &str, only: &Only, letters: usize) -> String {
         return format!("there is no dead letter of `{connector}`");
     }
     format!("the filter matches none of the {letters} dead letters of `{connector}`; `wharf dlq ls` shows their codes and times")
+}
+
+fn place(text: &str) -> Result<String, String> {
+    let mut parts = text.rsplitn(3, '/');
+    let mut number = || parts.next().is_some_and(|part| part.parse::<u64>().is_ok());
+    let numbers = number() && number();
+    if numbers && parts.next().is_some_and(|topic| !topic.is_empty()) {
+        return Ok(text.to_owned());
+    }
+    Err("expected topic/partition/offset, such as orders/0/17".to_owned())
 }
 
 fn time(text: &str) -> Result<i64, String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use wharf_runtime::config::{Config, LogConfig, SinkConfig, SourceConfig};
-use wharf_runtime::offsets::{OffsetsError, SinkOffsets, SourcePlaces, To};
+use wharf_runtime::offsets::{Move, OffsetsError, PartitionOffset, SinkOffsets, SourcePlaces, To};
 use wharf_runtime::supervisor::StateDir;
 use wharf_runtime::topic_log::{Start, TopicLog, open};
 
@@ -80,7 +80,8 @@ async fn change_sink(
     say!("sink {}: offsets are kept in {}", sink.connector.name, offsets.kept());
     let shown = |offset: Option<i64>| offset.map_or_else(|| "by `start`".to_owned(), |offset| offset.to_string());
     for (m, p) in moves.iter().zip(&partitions) {
-        say!("  {}  {} -> {}  (low {}, high {})", m.partition, shown(m.from), shown(m.to), p.low, p.high);
+        let from = if p.is_lost() { "lost by the database".to_owned() } else { shown(m.from) };
+        say!("  {}  {from} -> {}  (low {}, high {}){}", m.partition, shown(m.to), p.low, p.high, effect(m, p));
     }
     if let Some(time) = young
         && moves.iter().zip(&partitions).any(|(m, p)| m.to == Some(p.high))
@@ -94,6 +95,17 @@ async fn change_sink(
     offsets.change(&moves).await?;
     say!("done");
     Ok(ExitCode::from(OK))
+}
+
+/// What it means for records. Of what retention removed none comes again.
+fn effect(m: &Move, p: &PartitionOffset) -> String {
+    let (Some(from), Some(to)) = (m.from, m.to) else { return String::new() };
+    let (from, to) = (from.clamp(p.low, p.high), to.clamp(p.low, p.high));
+    match to - from {
+        0 => String::new(),
+        again @ ..0 => format!(": {} offsets are read again", -again),
+        over => format!(": {over} offsets are passed over"),
+    }
 }
 
 /// Milliseconds since the epoch.
