@@ -20,15 +20,18 @@ pub mod chain;
 pub mod dead;
 pub mod deliver;
 pub mod destinations;
-pub mod exactly_once;
+mod exactly_once;
+mod give_up;
 pub mod held;
 mod hold;
+mod joining;
 mod pieces;
 pub mod renumber;
 pub mod settled;
 pub mod sink;
 mod slow;
 pub mod source;
+pub mod stored;
 pub mod transaction;
 
 /// How a task ended without a fault.

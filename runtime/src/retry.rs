@@ -59,6 +59,13 @@ impl Backoff {
         Some(wanted.min(left.unwrap_or(Duration::MAX)))
     }
 
+    /// [`Backoff::next`] would give up after a failure at `now`.
+    #[must_use]
+    pub fn is_used_up(&self, now: Instant) -> bool {
+        let used = self.first.map(|first| now.saturating_duration_since(first));
+        self.budget.zip(used).is_some_and(|(budget, used)| used >= budget)
+    }
+
     /// For people: a wait that begins at `now`, and whether the target has asked for a longer one.
     #[must_use]
     pub fn told(&self, message: &str, wait: Duration, now: SystemTime) -> String {

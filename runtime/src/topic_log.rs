@@ -331,6 +331,8 @@ pub trait SinkLog: Send {
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError>;
     /// Offset to read when a partition has none: what `start` means for it now.
     async fn resolve_start(&mut self, partition: &TopicPartition) -> Result<i64, LogError>;
+    /// The group that has yet to say what is this lane's. `None`: it has, be it nothing, and [`SinkLog::next`] has told all of it.
+    fn awaits_group(&self) -> Option<&str>;
     /// Where each owned partition ends, as last known.
     fn ends(&self) -> Vec<(TopicPartition, End)>;
 }

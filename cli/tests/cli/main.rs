@@ -9,6 +9,7 @@ mod bad_input;
 mod demo;
 mod dlq;
 mod kafka;
+mod killed;
 mod offsets;
 mod sap;
 mod site;

@@ -37,6 +37,8 @@ impl Running<'_> {
             }
             if target.or(stored).is_none() && assignment.followed && self.task.offsets.is_some() {
                 self.without_its_offset(assignment);
+                let known = assignment.committed.unwrap_or(assignment.low);
+                self.task.grants.metrics.partition_placed(&assignment.partition, known, assignment.high);
                 continue;
             }
             let offset = match target.or(stored).or(assignment.committed) {
@@ -179,9 +181,10 @@ impl Running<'_> {
                     }
                 }
                 Err(LogError::NotOwner(lost)) => {
+                    let partitions = lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                     tracing::warn!(
                         connector = self.task.grants.connector,
-                        ?lost,
+                        partitions,
                         "partitions went to another owner before their commit: it delivers them again"
                     );
                     offsets.retain(|(partition, _)| !lost.contains(partition));

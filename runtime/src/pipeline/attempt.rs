@@ -64,10 +64,8 @@ impl Running<'_> {
                 Ok(Some(Tried::Later(Later::whole(open, message, after))))
             }
             Failed::Retry { message, after } => {
-                if let Some(rejection) = self.wait_for_retry(&message, after).await? {
-                    piece.settled.refuse_all(open, &rejection);
-                }
-                Ok(None)
+                let given_up = !self.wait(&message, after).await?;
+                Ok(given_up.then(|| Tried::Later(Later::whole(open, message, after))))
             }
             Failed::Died(error) => Ok(Some(Tried::Died(error))),
             Failed::Unfit(rejection) if open.len() > 1 => Ok(Some(Tried::Refused(GuestError::Reject(rejection.message)))),
@@ -76,18 +74,6 @@ impl Running<'_> {
                 Ok(None)
             }
         }
-    }
-
-    /// Waits before a repeated call; the retry budget decides when to give up. Then it answers what to reject the records with.
-    pub(super) async fn wait_for_retry(
-        &mut self,
-        message: &str,
-        after: Option<Duration>,
-    ) -> Result<Option<Rejection>, TaskError> {
-        if self.wait(message, after).await? {
-            return Ok(None);
-        }
-        self.exhausted(message, &self.backoff).map(Some)
     }
 
     /// A fresh, open instance that knows its partitions. Answers the offsets that the target itself keeps.
@@ -116,6 +102,12 @@ impl Running<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The target has taken something of the piece that is being delivered.
+    pub(super) fn got_on(&mut self) {
+        self.backoff.reset();
+        self.last_calls = None;
     }
 
     /// For things other than the delivery of a piece: each has a budget of its own.

@@ -7,6 +7,7 @@ use crate::fault_point::{self, Phase};
 use crate::pipeline::TaskError;
 use crate::pipeline::deliver::{Burial, Delivery, Piece};
 use crate::pipeline::sink::Running;
+use crate::pipeline::slow::{LONG, shown};
 use crate::telemetry::TaskState;
 use crate::topic_log::LogError;
 
@@ -27,7 +28,7 @@ impl Running<'_> {
         }
         let mut backoff = self.new_backoff();
         loop {
-            match self.log.append(&letters).await {
+            match shown(&self.task.grants.metrics, LONG, self.log.append(&letters)).await {
                 Ok(refused) if refused.is_empty() => break,
                 Ok(refused) => {
                     let reasons: Vec<_> = refused.iter().map(|r| r.reason.as_str()).collect();

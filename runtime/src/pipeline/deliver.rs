@@ -54,6 +54,12 @@ impl Piece {
         self.inputs.len()
     }
 
+    /// The input behind it.
+    #[must_use]
+    pub const fn end(&self) -> usize {
+        self.inputs.end
+    }
+
     /// The same piece in a selection of its delivery; `None`: nothing of it was selected.
     #[must_use]
     pub fn renumbered(&self, to: &Renumbered) -> Option<Self> {

@@ -2,105 +2,25 @@
 //! (what was committed last is expected, not the first offset of the batch: there are gaps). The log's group follows, best effort.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::capability::sql::{OffsetMove, OffsetScope, SqlError};
+use crate::capability::sql::SqlError;
 use crate::fault_point::{self, Phase};
 use crate::guest::SharedSession;
 use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
 use crate::pipeline::assign::database;
 use crate::pipeline::attempt::Attempt;
-use crate::pipeline::deliver::{Delivery, Piece};
+use crate::pipeline::deliver::{Burial, Delivery, Piece};
 use crate::pipeline::hold::Later;
 use crate::pipeline::pieces::{Tried, sorted};
 use crate::pipeline::sink::Running;
-use crate::topic_log::{Assignment, TopicPartition};
+use crate::topic_log::TopicPartition;
 
-/// The offsets of one task in the target's database.
-#[derive(Debug)]
-pub struct Offsets {
-    pub session: SharedSession,
-    pub scope: OffsetScope,
-    /// Per partition: topic id and the offset stored last.
-    stored: BTreeMap<TopicPartition, (String, i64)>,
-}
-
-impl Offsets {
-    #[must_use]
-    pub const fn new(session: SharedSession, scope: OffsetScope) -> Self {
-        Self { session, scope, stored: BTreeMap::new() }
-    }
-
-    pub(super) fn forget(&mut self, partitions: &[TopicPartition]) {
-        self.stored.retain(|p, _| !partitions.contains(p));
-    }
-
-    fn moves(&self, next: &BTreeMap<TopicPartition, i64>) -> Result<Vec<OffsetMove>, TaskError> {
-        next.iter()
-            .map(|(partition, &next)| {
-                let (topic_id, expected) = self
-                    .stored
-                    .get(partition)
-                    .ok_or_else(|| TaskError::Restart(format!("no stored offset is known for {partition}")))?;
-                Ok(OffsetMove { partition: partition.clone(), topic_id: topic_id.clone(), expected: *expected, next })
-            })
-            .collect()
-    }
-
-    /// A record before the stored offset is in the database already. The log hands none out; were it to, the compare-and-set
-    /// would not see it, as there is room for gaps.
-    fn check(&self, first: &BTreeMap<TopicPartition, i64>) -> Result<(), TaskError> {
-        for (partition, first) in first {
-            if let Some((_, stored)) = self.stored.get(partition).filter(|(_, stored)| first < stored) {
-                return Err(TaskError::Restart(format!(
-                    "record {partition}/{first} was read again, though the database has all before offset {stored}"
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn moved(&mut self, next: &BTreeMap<TopicPartition, i64>) {
-        for (partition, &offset) in next {
-            if let Some((_, stored)) = self.stored.get_mut(partition) {
-                *stored = offset;
-            }
-        }
-    }
-}
+/// Longest time that rows wait for dead letters with the transaction open.
+const OPEN: Duration = Duration::from_secs(1);
 
 impl Running<'_> {
-    /// The offsets that the database keeps for new partitions; `None` each where there is none or nothing is kept there.
-    pub(super) async fn stored_offsets(&mut self, list: &[Assignment]) -> Result<Vec<Option<i64>>, TaskError> {
-        let Some(offsets) = &self.task.offsets else { return Ok(vec![None; list.len()]) };
-        let partitions: Vec<_> = list.iter().map(|a| (a.partition.clone(), a.topic_id.clone())).collect();
-        let mut session = offsets.session.lock().await;
-        session.load_offsets(&offsets.scope, &partitions).await.map_err(database)
-    }
-
-    /// Makes the row of a new partition, so that a compare-and-set has something to compare.
-    pub(super) async fn claim(&mut self, assignment: &Assignment, offset: i64) -> Result<(), TaskError> {
-        let Some(offsets) = &mut self.task.offsets else { return Ok(()) };
-        let mut session = offsets.session.lock().await;
-        session.claim_offset(&offsets.scope, &assignment.partition, &assignment.topic_id, offset).await.map_err(database)?;
-        offsets.stored.insert(assignment.partition.clone(), (assignment.topic_id.clone(), offset));
-        Ok(())
-    }
-
-    /// Moves a stored offset after records were lost at the log.
-    pub(super) async fn reset_claim(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), TaskError> {
-        let Some(offsets) = &mut self.task.offsets else { return Ok(()) };
-        let next = BTreeMap::from([(partition.clone(), offset)]);
-        let moves = offsets.moves(&next)?;
-        let mut session = offsets.session.lock().await;
-        if !session.advance_offsets(&offsets.scope, &moves).await.map_err(database)? {
-            return Err(TaskError::Restart(format!("another owner moved the stored offset of {partition}")));
-        }
-        drop(session);
-        offsets.moved(&next);
-        Ok(())
-    }
-
     /// One database transaction: the guest's rows and the offsets; dead letters are confirmed before it commits.
     pub(super) async fn try_piece_once(&mut self, delivery: &Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
         if let Some(offsets) = &self.task.offsets {
@@ -149,12 +69,34 @@ impl Running<'_> {
         fault_point::pass(Phase::Write, piece.input_count());
         let mut burials = delivery.burials(piece);
         burials.extend(refused.iter().map(|(output, rejection)| delivery.burial(piece, *output, rejection)));
-        self.bury(delivery, piece, burials).await?;
+        if !self.bury_in_time(delivery, piece, burials).await? {
+            return Ok(Committed::Again);
+        }
         let committed = self.commit_once(delivery, piece).await?;
         if matches!(committed, Committed::Yes) {
             self.pending += delivery.tally(piece, piece.settled.refused().count() + refused.len());
         }
         Ok(committed)
+    }
+
+    /// Dead letters while the rows wait for their commit. A transaction that stays open holds locks: where the log does not confirm
+    /// soon, it is rolled back, and false says that the rows are to be written again.
+    async fn bury_in_time(&mut self, delivery: &Delivery, piece: &mut Piece, burials: Vec<Burial>) -> Result<bool, TaskError> {
+        let Some(session) = self.task.offsets.as_ref().map(|o| o.session.clone()) else { return Ok(false) };
+        let bury = self.bury(delivery, piece, burials);
+        tokio::pin!(bury);
+        // Cancel-safe: `bury` is polled again below, the other branch only waits.
+        let buried = tokio::select! {
+            buried = &mut bury => buried.map(|()| true),
+            () = tokio::time::sleep(OPEN) => {
+                rollback(&session).await;
+                bury.await.map(|()| false)
+            }
+        };
+        if buried.is_err() {
+            rollback(&session).await;
+        }
+        buried
     }
 
     /// Only the offset moves: the piece's one input is buried.
@@ -189,10 +131,8 @@ impl Running<'_> {
     }
 
     async fn rollback(&mut self) {
-        let Some(session) = self.task.offsets.as_ref().map(|o| o.session.clone()) else { return };
-        if let Err(error) = session.lock().await.rollback().await {
-            // The session opens a new connection on its next use; the database rolls back what the old one had open.
-            tracing::debug!(connector = self.task.grants.connector, %error, "rollback was not confirmed");
+        if let Some(session) = self.task.offsets.as_ref().map(|o| o.session.clone()) {
+            rollback(&session).await;
         }
     }
 
@@ -266,13 +206,13 @@ impl Running<'_> {
         let Some(offsets) = &self.task.offsets else { return Ok(()) };
         let partitions = delivery.next_offsets(&delivery.whole()).into_keys();
         let seeks: Vec<_> = partitions.filter_map(|p| offsets.stored.get(&p).map(|(_, offset)| (p.clone(), *offset))).collect();
-        self.backoff.reset();
+        self.got_on();
         self.seek(seeks).await
     }
 
     /// The group's offsets follow, for tools that show lag; they decide nothing, so a failure is only told.
     async fn follow(&mut self, delivery: &Delivery, piece: &Piece) -> Result<Tried, TaskError> {
-        self.backoff.reset();
+        self.got_on();
         self.settle_pending();
         let next = delivery.next_offsets(piece);
         self.task.grants.metrics.confirmed(&next);
@@ -285,6 +225,13 @@ impl Running<'_> {
         if let Err(error) = self.lane.follow(next).await {
             tracing::debug!(connector = self.task.grants.connector, %error, "the group's offsets did not follow");
         }
+    }
+}
+
+async fn rollback(session: &SharedSession) {
+    if let Err(error) = session.lock().await.rollback().await {
+        // The session opens a new connection on its next use; the database rolls back what the old one had open.
+        tracing::debug!(%error, "rollback was not confirmed");
     }
 }
 

@@ -5,13 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::AfterBudget;
-use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
 use crate::pipeline::deliver::{Delivery, Piece};
 use crate::pipeline::held::{Waiting, part};
 use crate::pipeline::sink::Running;
-use crate::retry::Backoff;
 use crate::topic_log::TopicPartition;
 
 /// An output that is to be sent again, with the wait that the target asks for.
@@ -26,6 +23,11 @@ pub(super) struct Later {
 }
 
 impl Later {
+    /// Why, of so many records.
+    pub(super) fn message(&self, records: usize) -> String {
+        self.message.clone().unwrap_or_else(|| format!("the target asks to send {records} records again"))
+    }
+
     /// The call as a whole is to be made again.
     pub(super) fn whole(open: &[usize], message: String, after: Option<Duration>) -> Self {
         Self { again: open.iter().map(|output| (*output, after)).collect(), message: Some(message) }
@@ -36,7 +38,7 @@ impl Later {
 struct Asked {
     /// Its first input that has to be sent again.
     first: usize,
-    outputs: Vec<usize>,
+    records: usize,
     /// The longest wait that was asked for.
     after: Option<Duration>,
 }
@@ -50,48 +52,51 @@ fn by_partition(delivery: &Delivery, later: &Later) -> BTreeMap<TopicPartition, 
             continue;
         };
         let partition = TopicPartition { topic: Arc::from(record.topic), partition: record.partition };
-        let of = asked.entry(partition).or_insert(Asked { first: input, outputs: Vec::new(), after: None });
+        let of = asked.entry(partition).or_insert(Asked { first: input, records: 0, after: None });
         of.first = of.first.min(input);
-        of.outputs.push(output);
+        of.records += 1;
         of.after = of.after.max(after);
     }
     asked
 }
 
+/// The record that an input is, as people find it.
+pub(super) fn place(delivery: &Delivery, input: usize) -> String {
+    delivery.input.records().nth(input).map_or_else(String::new, |r| format!("record {}/{}/{}", r.topic, r.partition, r.offset))
+}
+
 impl Running<'_> {
-    /// Holds what the first of these pieces leaves to be sent again. Answers what flows on, with its pieces. A partition whose
-    /// retry budget is used up is not held: its records are refused, or the sink stops.
+    /// Holds what the first of these pieces leaves to be sent again. Answers what flows on, with its pieces. Where the retry budget
+    /// is used up, nothing is held (`pipeline/give_up.rs`).
     pub(super) fn hold(
         &mut self,
         delivery: Delivery,
         mut pieces: VecDeque<Piece>,
         later: &Later,
     ) -> Result<(Delivery, VecDeque<Piece>), TaskError> {
+        let now = Instant::now();
+        if self.backoff.is_used_up(now) {
+            self.give_up(&delivery, &mut pieces, later)?;
+            return Ok((delivery, pieces));
+        }
         let fresh = self.new_backoff();
         let begun = std::mem::replace(&mut self.backoff, fresh);
         let (mut cuts, mut waits) = (BTreeMap::new(), BTreeMap::new());
-        let now = Instant::now();
         for (partition, asked) in by_partition(&delivery, later) {
-            let by_records = || format!("the target asks to send {} records again", asked.outputs.len());
-            let message = later.message.clone().unwrap_or_else(by_records);
+            let message = later.message(asked.records);
             let mut backoff = begun.clone();
-            let Some(wait) = backoff.next(now, asked.after) else {
-                let rejection = self.exhausted(&message, &backoff)?;
-                if let Some(piece) = pieces.front_mut() {
-                    piece.settled.refuse_all(&asked.outputs, &rejection);
-                }
-                continue;
-            };
+            let wait = backoff.next(now, asked.after).unwrap_or_default();
             let grants = &self.task.grants;
             let (connector, task, attempt) = (&grants.connector, grants.task, backoff.attempt());
             tracing::warn!(connector, task, %partition, reason = message, ?wait, attempt, "retrying, other partitions flow on");
             grants.metrics.retried(1);
+            let told = backoff.told(
+                &format!("{} is to be sent again: {message}", place(&delivery, asked.first)),
+                wait,
+                SystemTime::now(),
+            );
             cuts.insert(partition.clone(), asked.first);
-            let told = backoff.told(&message, wait, SystemTime::now());
             waits.insert(partition, (backoff, now + wait, told));
-        }
-        if cuts.is_empty() {
-            return Ok((delivery, pieces));
         }
         let parts = part(&delivery, &pieces, &cuts);
         for (partition, delivery, piece) in parts.waiting {
@@ -102,15 +107,6 @@ impl Running<'_> {
         self.lane.hold(&cuts.into_keys().collect::<Vec<_>>());
         self.report_held();
         Ok((parts.flowing, parts.pieces))
-    }
-
-    /// What to reject records with once the retry budget is used up.
-    pub(super) fn exhausted(&self, message: &str, backoff: &Backoff) -> Result<Rejection, TaskError> {
-        let reason = format!("{}: {message}", backoff.given_up());
-        match self.task.config.connector.retry.then {
-            AfterBudget::DeadLetter => Ok(Rejection::new("retry.exhausted", reason)),
-            AfterBudget::Stop => Err(TaskError::Failed(reason)),
-        }
     }
 
     /// Delivers what is due, each once: records of the other partitions come between two tries. A drain does not wait for it.

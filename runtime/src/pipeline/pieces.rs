@@ -77,7 +77,7 @@ impl Running<'_> {
                 break;
             }
         }
-        self.backoff.reset();
+        self.got_on();
         self.report_in_flight(0);
         Ok(())
     }
@@ -127,6 +127,10 @@ impl Running<'_> {
                 Attempt::Written(written) => {
                     let again = settle(piece, &open, written);
                     if again.is_empty() {
+                        // Not where all was given up: nothing was sent.
+                        if !open.is_empty() {
+                            self.got_on();
+                        }
                         break;
                     }
                     return Ok(Tried::Later(Later { again, message: None }));
@@ -138,7 +142,6 @@ impl Running<'_> {
                 }
             }
         }
-        self.backoff.reset();
         self.bury(delivery, piece, delivery.burials(piece)).await?;
         let tally = delivery.tally(piece, piece.settled.refused().count());
         self.complete(delivery, piece, tally, piece.settled.buffered).await

@@ -11,11 +11,12 @@ use crate::guest::{Component, Context, Grants, SinkGuest};
 use crate::pipeline::awaiting::Awaiting;
 use crate::pipeline::chain::Chain;
 use crate::pipeline::dead::Dead;
-use crate::pipeline::exactly_once::Offsets;
+use crate::pipeline::give_up::LastCalls;
 use crate::pipeline::held::Held;
+use crate::pipeline::joining::Joining;
+use crate::pipeline::stored::Offsets;
 use crate::pipeline::{Ended, Stop, Tally, TaskError};
 use crate::retry::Backoff;
-use crate::telemetry::TaskState;
 use crate::topic_log::{BatchLimits, LogError, SinkEvent, SinkLog, TopicLog, TopicPartition};
 
 /// Longest wait for records: bounds how long a drain or a flush takes to be noticed.
@@ -54,6 +55,8 @@ pub(super) struct Running<'a> {
     pub(super) flushed: Instant,
     /// Of the piece that is being delivered.
     pub(super) backoff: Backoff,
+    /// Of a piece whose retry budget is used up.
+    pub(super) last_calls: Option<LastCalls>,
 }
 
 impl SinkTask {
@@ -74,9 +77,9 @@ impl SinkTask {
             pending: Tally::default(),
             flushed: Instant::now(),
             backoff,
+            last_calls: None,
         };
         running.fresh_guest().await?;
-        running.task.grants.metrics.state(TaskState::Running, None);
         let ended = running.carry().await?;
         running.flush().await?;
         if let Some(guest) = running.guest.take()
@@ -97,7 +100,9 @@ impl Running<'_> {
         let batch = &self.task.config.connector.batch;
         let full = BatchLimits { records: batch.records, bytes: batch.bytes, linger: batch.linger };
         let mut backoff = self.new_backoff();
+        let mut joining = Some(Joining::new());
         while !self.task.stop.is_requested() {
+            self.join(&mut joining).await;
             self.deliver_due().await?;
             let wait = self.held.wait(Instant::now(), WAIT);
             let limits = BatchLimits { linger: wait.min(full.linger), ..full };

@@ -230,6 +230,14 @@ impl ConnectorMetrics {
         lock(&self.state).change(state, reason);
     }
 
+    /// What a task that is STARTING waits for.
+    pub fn starting(&self, reason: String) {
+        let mut state = lock(&self.state);
+        if state.state == TaskState::Starting {
+            state.reason = Some(reason);
+        }
+    }
+
     /// What was retried works again: back to RUNNING, or to STARTING where the task has not come up yet.
     pub fn recovered(&self) {
         let over = lock(&self.state).recover(false);

@@ -23,12 +23,12 @@ struct Reach {
 #[derive(Debug, Default)]
 pub(super) struct Lag {
     reaches: BTreeMap<TopicPartition, Reach>,
-    /// Something was known once.
+    /// A partition was placed once.
     known: bool,
 }
 
 impl Lag {
-    /// Records up to the ends; `None` before anything was known.
+    /// Records up to the ends; `None` before a partition was placed.
     pub(super) fn records(&self) -> Option<i64> {
         let lag = |reach: &Reach| (reach.end.records - reach.confirmed).max(0);
         self.known.then(|| self.reaches.values().map(lag).sum())
@@ -36,7 +36,6 @@ impl Lag {
 
     /// The log tells the ends of what the task owns.
     pub(super) fn ends(&mut self, ends: Vec<(TopicPartition, End)>) {
-        self.known = true;
         for (at, end) in ends {
             if let Some(reach) = self.reaches.get_mut(&at).filter(|reach| end.log >= reach.end.log) {
                 reach.end = end;

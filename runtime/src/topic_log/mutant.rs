@@ -180,6 +180,10 @@ impl SinkLog for Mutated<Box<dyn SinkLog>> {
         self.log.resolve_start(partition).await
     }
 
+    fn awaits_group(&self) -> Option<&str> {
+        self.log.awaits_group()
+    }
+
     fn ends(&self) -> Vec<(TopicPartition, End)> {
         self.log.ends()
     }

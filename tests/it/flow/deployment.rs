@@ -234,6 +234,14 @@ impl Deployment {
         db.execute_batch(sql).unwrap();
     }
 
+    /// Holds the embedded log so that nothing can be written to it, until it is dropped.
+    pub fn locked_log(&self) -> rusqlite::Connection {
+        let db = rusqlite::Connection::open(self.path("state/log.sqlite")).unwrap();
+        db.busy_timeout(PATIENCE).unwrap();
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        db
+    }
+
     /// Waits until a topic does not exist.
     pub async fn when_gone(&self, topic: &str) {
         let (log, name) = (self.log(), self.topic(topic));

@@ -32,7 +32,7 @@ struct Target {
     /// Each body, when it came, and the time before which it was not to come.
     refused: Vec<(String, SystemTime, SystemTime)>,
     accepted: Vec<(String, SystemTime)>,
-    /// It answers 500 for this body, whenever it comes.
+    /// It answers 500 for this body, and for one that has it as a line, whenever it comes.
     indigestible: Option<String>,
 }
 
@@ -40,7 +40,7 @@ type Shared = Arc<Mutex<Target>>;
 
 async fn receive(State(target): State<Shared>, body: String) -> Response {
     let (mut target, now) = (target.lock().unwrap(), SystemTime::now());
-    if target.indigestible.as_ref() == Some(&body) {
+    if target.indigestible.as_deref().is_some_and(|sick| body.lines().any(|line| line == sick)) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     if target.refused.len() >= target.refusals {
@@ -231,7 +231,7 @@ async fn a_sink_that_is_told_to_stop_at_the_end_of_its_budget_keeps_its_offset()
     let ended = deployment.until_done(&body).await;
     assert_eq!(ended.outcome, Outcome::AllFailed);
     let why = reason(&ended.snapshot, "events");
-    assert!(why.contains("gave up after") && why.contains("503"), "{why}");
+    assert!(why.contains("record orders/0/0, gave up after") && why.contains("503"), "{why}");
     assert_eq!(deployment.offsets("events"), [""; 0]);
     assert_eq!(deployment.read("dlq.flow.events").await, []);
     assert_eq!(counts(&ended.snapshot, "events"), [0; 5]);
@@ -256,4 +256,50 @@ async fn a_target_that_asks_for_years_is_told_of_with_the_next_try_and_a_drain_d
     assert!(reason(&ended.snapshot, "events").contains("comes again at the next start"), "{ended:#?}");
     assert_eq!(deployment.offsets("events"), [""; 0]);
     assert_eq!(counts(&ended.snapshot, "events"), [0; 5]);
+}
+
+fn sent(target: &Shared) -> Vec<String> {
+    accepted(target).iter().flat_map(|body| body.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test]
+async fn of_a_batch_whose_budget_is_used_up_only_the_record_that_the_target_fails_over_becomes_a_dead_letter() {
+    for body in ["record", "json-lines"] {
+        for sick in ["0", "7", "19"] {
+            let deployment = Deployment::embedded();
+            let values: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+            deployment.produce_values("orders", &values.iter().map(String::as_str).collect::<Vec<_>>()).await;
+            let (target, port) = target(Busy::No, 0).await;
+            target.lock().unwrap().indigestible = Some(sick.to_owned());
+            let events = events(port, "retry = { initial = \"10ms\", max = \"50ms\", budget = \"300ms\" }");
+            let ended = deployment.until_done(&events.replace("\"record\"", &format!("\"{body}\""))).await;
+            assert_eq!(ended.outcome, Outcome::Clean);
+            let well: Vec<_> = values.iter().filter(|value| *value != sick).cloned().collect();
+            assert_eq!(sent(&target), well, "{body}: each once and in order");
+            let dead = deployment.read("dlq.flow.events").await;
+            assert_eq!(
+                dead.iter().map(|row| (row.code(), row.text())).collect::<Vec<_>>(),
+                [("retry.exhausted", sick.to_owned())]
+            );
+            assert_eq!(counts(&ended.snapshot, "events"), [20, 0, 19, 0, 1]);
+            assert_eq!(deployment.offsets("events"), ["0|20"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_away_when_the_budget_is_used_up_is_not_asked_for_each_record() {
+    let deployment = Deployment::embedded();
+    let values: Vec<_> = (0..200).map(|n| n.to_string()).collect();
+    deployment.produce_values("orders", &values.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (target, port) = target(Busy::Silent, usize::MAX).await;
+    let more =
+        "retry = { initial = \"100ms\", max = \"100ms\", budget = \"300ms\" }\ndead-letter.window = { size = 0, limit = 0 }";
+    let ended = deployment.until_done(&events(port, more)).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "events")), (Outcome::Clean, [200, 0, 0, 0, 200]));
+    let dead = deployment.read("dlq.flow.events").await;
+    assert_eq!(dead.iter().map(deployment::Row::text).collect::<Vec<_>>(), values);
+    let asked = target.lock().unwrap().refused.len();
+    // At most seven of waits, and eleven last calls.
+    assert!((5..=18).contains(&asked), "{asked}");
 }

@@ -132,6 +132,7 @@ async fn a_sink_whose_database_lost_its_offset(deployment: &Deployment) {
     for _ in 0..2 {
         let ended = deployment.until_done(&body).await;
         assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger")), (Outcome::AllFailed, [0; 5]), "{ended:#?}");
+        assert_eq!(task(&ended.snapshot, "ledger").lag, Some(1), "what it had written and the log has more");
         let why = reason(&ended.snapshot, "ledger");
         assert!(["no offset", "up to offset 3", "wharf offsets set FILE ledger"].iter().all(|part| why.contains(part)), "{why}");
     }

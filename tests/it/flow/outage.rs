@@ -1,8 +1,13 @@
 //! What is seen of a deployment while something outside of it is away.
 
+use std::time::Duration;
+
+use support::servers::Server;
+use wharf_runtime::supervisor::Outcome;
 use wharf_runtime::telemetry::TaskState;
 
 use super::*;
+use crate::sql::database::{Postgres, raw};
 
 /// Source `files` into a sink whose target is not there, on the port.
 fn without_a_target(port: u16) -> String {
@@ -35,4 +40,39 @@ async fn lag_counts_what_is_not_delivered_and_grows_while_the_target_is_away() {
     lag_grows_while_the_target_is_away(&Deployment::embedded()).await;
     let Some(deployment) = Deployment::kafka("flow_lag") else { return };
     lag_grows_while_the_target_is_away(&deployment).await;
+}
+
+#[tokio::test]
+async fn no_transaction_of_the_database_stays_open_while_the_log_takes_no_dead_letters() {
+    let test = "flow_letters_wait";
+    let Some(db) = Postgres::new(test).await else { return };
+    let admin = raw(&Server::Postgres.address(test).unwrap()).await;
+    let name: String = db.raw.query_one("SELECT current_database()::text", &[]).await.unwrap().get(0);
+    let deployment = Deployment::embedded();
+    let body = ledger("", "retry = { initial = \"50ms\", max = \"200ms\" }").replace("sqlite://warehouse.sqlite", &db.url);
+    deployment.produce_values("orders", &["first", "refuse"]).await;
+    assert_eq!(deployment.until_done(&body).await.outcome, Outcome::Clean);
+    deployment.produce_values("orders", &["a", "refuse", "b"]).await;
+    // The sink gets to the dead letter once the log takes none.
+    let mut other = raw(&db.url).await;
+    let gate = other.transaction().await.unwrap();
+    gate.batch_execute("LOCK TABLE ledger").await.unwrap();
+    let running = deployment.start(&body).await;
+    running.when("it writes", |snapshot| task(snapshot, "ledger").in_flight == 3).await;
+    let log = deployment.locked_log();
+    gate.commit().await.unwrap();
+    running.when("it waits for the log", |snapshot| reason(snapshot, "ledger").contains("log")).await;
+    let idle =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'wharf' AND xact_start IS NOT NULL";
+    for _ in 0..5 {
+        assert_eq!(admin.query_one(idle, &[&name]).await.unwrap().get::<_, i64>(0), 0, "a transaction holds its locks");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(log);
+    running.when_settled("ledger", 3).await;
+    let ended = running.drain().await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger")), (Outcome::Clean, [3, 0, 2, 0, 1]));
+    let rows = db.raw.query("SELECT value FROM ledger ORDER BY \"offset\"", &[]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["first", "a", "b"]);
+    assert_eq!(deployment.read("dlq.flow.ledger").await.len(), 2, "each letter once");
 }

@@ -362,6 +362,10 @@ impl SinkLog for Lane {
         self.shared.readers.run(move |db| fetch::resolve(db, stream, start)).await
     }
 
+    fn awaits_group(&self) -> Option<&str> {
+        (self.shared.catalog.borrow().topics.len() != self.decided.len()).then_some(&self.group)
+    }
+
     fn ends(&self) -> Vec<(TopicPartition, End)> {
         let catalog = self.shared.catalog.borrow();
         let end = |slot: &Slot| catalog.ends(&slot.at).map(|ends| (slot.at.clone(), End { log: ends.high, records: ends.high }));

@@ -321,6 +321,10 @@ impl SinkLog for Lane {
         blocking(move || resolve(&consumer, &asked, start)?.first().copied().ok_or_else(no_answer)).await
     }
 
+    fn awaits_group(&self) -> Option<&str> {
+        self.group.settled(self.lane).is_none().then_some(&self.group.name)
+    }
+
     fn ends(&self) -> Vec<(TopicPartition, End)> {
         let end = |slot: &Slot| {
             let log = slot.known_end(&self.consumer);
