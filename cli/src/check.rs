@@ -42,7 +42,7 @@ pub async fn check(args: Args) -> Result<ExitCode> {
     if args.connect {
         let failed = connect(&plan).await;
         if failed > 0 {
-            eprintln!("error: {failed} of the systems outside cannot be reached");
+            eprintln!("error: {failed} of the systems outside cannot be reached, or do not have what they should");
             return Ok(ExitCode::from(FAILED));
         }
     }
@@ -68,13 +68,31 @@ pub fn misfits(mut findings: Findings, list: &[Misfit]) -> Findings {
 async fn connect(plan: &Plan) -> usize {
     let mut failed = 0;
     if let LogConfig::Kafka { .. } = plan.config.log {
-        let asked = async { open::open(&plan.config)?.id().await };
-        failed += usize::from(!shown("topic log", asked.await.map_err(|e: LogError| e.to_string())));
+        failed += ask_log(&plan.config).await;
     }
     for name in plan.config.connections.keys() {
         let answer = plan.probe(name).await.map_err(|e| e.to_string());
         failed += usize::from(!shown(&format!("connection `{name}`"), answer));
     }
+    failed
+}
+
+/// Asks Kafka, and for the positions that a worker with this state-dir has kept there.
+async fn ask_log(config: &Config) -> usize {
+    let log = match open::open_read_only(config) {
+        Ok(log) => log,
+        Err(error) => return usize::from(!shown("topic log", Err(error.to_string()))),
+    };
+    let answer = log.id().await.map_err(|e| e.to_string());
+    let mut failed = usize::from(answer.is_err());
+    if shown("topic log", answer) {
+        for source in &config.sources {
+            let name = &source.connector.name;
+            let lost = log.lost_positions(&config.name, name).await.unwrap_or_else(|e: LogError| Some(e.to_string()));
+            failed += usize::from(lost.is_some_and(|text| !shown(&format!("source `{name}`"), Err(text))));
+        }
+    }
+    drop(tokio::task::spawn_blocking(move || drop(log)).await);
     failed
 }
 

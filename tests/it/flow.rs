@@ -9,6 +9,7 @@ mod deployment;
 mod faults;
 mod held;
 mod http_target;
+mod lost_positions;
 mod members;
 mod missing;
 mod offsets_table;

@@ -46,7 +46,7 @@ pub async fn redrive(config: &Config, args: &Redrive) -> Result<ExitCode> {
             return Ok(ExitCode::from(FAILED));
         }
     };
-    let log = open::open(config)?;
+    let log = open::open_beside(config)?;
     let done = send(&log, request, args).await;
     drop(tokio::task::spawn_blocking(move || drop(log)).await);
     drop(lock);

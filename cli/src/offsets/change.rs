@@ -122,16 +122,20 @@ async fn change_source(
 ) -> Result<ExitCode> {
     let places = SourcePlaces::new(Arc::clone(log), config, source);
     let stored = places.list().await?;
+    let lost = places.lost().await?;
     let positions = match select::positions(&stored, part, to) {
         Ok(positions) => positions,
         Err(text) => return Ok(unusable(&text)),
     };
     let name = &source.connector.name;
-    if positions.is_empty() {
+    if positions.is_empty() && lost.is_none() {
         say!("source {name}: no position is stored, so there is nothing to forget");
         return Ok(ExitCode::from(OK));
     }
     say!("source {name}");
+    if lost.is_some() {
+        say!("  the topic that kept its positions was deleted: every slice that is not set is read from the beginning");
+    }
     let shown =
         |place: &[u8]| if place.is_empty() { "none, it is read from the beginning".to_owned() } else { text(Some(place)) };
     for position in &positions {

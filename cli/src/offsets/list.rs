@@ -39,7 +39,7 @@ pub async fn list(config: &Config, connector: Option<&str>, as_json: bool) -> Re
     for connector in found {
         match connector {
             Found::Source(source) => match read_source(&log, config, source).await {
-                Ok(stored) => sources.push((source, stored)),
+                Ok((stored, lost)) => sources.push((source, stored, lost)),
                 Err(error) => errors.push(error),
             },
             // Its database may be down: that hides no other.
@@ -50,7 +50,8 @@ pub async fn list(config: &Config, connector: Option<&str>, as_json: bool) -> Re
         }
     }
     if as_json {
-        let sources: Vec<_> = sources.iter().map(|(source, stored)| source_json(&source.connector.name, stored)).collect();
+        let sources: Vec<_> =
+            sources.iter().map(|(source, stored, lost)| source_json(&source.connector.name, stored, lost.as_ref())).collect();
         let sinks: Vec<_> = sinks.iter().map(sink_json).collect();
         say!("{}", serde_json::to_string_pretty(&json!({ "sources": sources, "sinks": sinks }))?);
     } else {
@@ -61,9 +62,14 @@ pub async fn list(config: &Config, connector: Option<&str>, as_json: bool) -> Re
     Ok(errors.iter().fold(code, |_, error| failed(error)))
 }
 
-async fn read_source(log: &Arc<dyn TopicLog>, config: &Config, source: &SourceConfig) -> Result<StoredPositions> {
+async fn read_source(
+    log: &Arc<dyn TopicLog>,
+    config: &Config,
+    source: &SourceConfig,
+) -> Result<(StoredPositions, Option<String>)> {
     let places = SourcePlaces::new(Arc::clone(log), config, source);
-    places.list().await.with_context(|| format!("source `{}`", source.connector.name))
+    let read = async { anyhow::Ok((places.list().await?, places.lost().await?)) };
+    read.await.with_context(|| format!("source `{}`", source.connector.name))
 }
 
 async fn read_sink(log: &Arc<dyn TopicLog>, config: &Config, sink: &SinkConfig) -> Result<Sink> {
@@ -76,11 +82,20 @@ async fn read_sink(log: &Arc<dyn TopicLog>, config: &Config, sink: &SinkConfig) 
     read.await.with_context(|| format!("sink `{name}`"))
 }
 
-fn show_sources(sources: &[(&SourceConfig, StoredPositions)]) {
-    for (source, stored) in sources {
+/// A source, what is stored of it, and why that is not all, where it is not.
+type Source<'a> = (&'a SourceConfig, StoredPositions, Option<String>);
+
+fn show_sources(sources: &[Source<'_>]) {
+    for (source, stored, lost) in sources {
         say!("source {}", source.connector.name);
+        if let Some(lost) = lost {
+            say!("  it does not start: {lost}");
+        }
         let width = stored.positions.iter().map(|p| p.slice.chars().count()).max().unwrap_or(0).max(5);
         if stored.positions.is_empty() && stored.foreign.is_empty() {
+            if lost.is_some() {
+                continue;
+            }
             say!("  no position is stored: it reads from the beginning");
         } else {
             say!("  {:width$}  PLACE", "SLICE");
@@ -155,13 +170,13 @@ fn notes(p: &PartitionOffset) -> Vec<String> {
     notes
 }
 
-fn source_json(name: &str, stored: &StoredPositions) -> Value {
+fn source_json(name: &str, stored: &StoredPositions, lost: Option<&String>) -> Value {
     let position = |p: &wharf_runtime::topic_log::Position| match std::str::from_utf8(&p.place) {
         Ok(text) => json!({ "slice": p.slice, "place": text }),
         Err(_) => json!({ "slice": p.slice, "place": { "base64": STANDARD.encode(&p.place) } }),
     };
     let positions: Vec<_> = stored.positions.iter().map(position).collect();
-    json!({ "name": name, "positions": positions, "of-another-cluster": stored.foreign })
+    json!({ "name": name, "positions": positions, "of-another-cluster": stored.foreign, "lost": lost })
 }
 
 fn sink_json(sink: &Sink) -> Value {

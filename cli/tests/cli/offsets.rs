@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use serde_json::{Value, json};
 use support::servers::Server;
 
@@ -291,4 +294,46 @@ fn a_database_that_is_down_hides_no_other_connector() {
     assert!(said.contains("source feed") && said.contains("sink store: offsets are kept in"), "{said}");
     let error = crate::stderr(&listed);
     assert!(error.contains("sink `away`") && !said.contains("away"), "{error}");
+}
+
+#[tokio::test]
+async fn a_source_whose_positions_were_deleted_starts_once_it_was_set_or_reset() {
+    let Some(site) = Site::kafka("offsets-lost") else { return };
+    let topic = format!("wharf.{}.positions", site.name);
+    let lose = async || {
+        let servers = Server::Kafka.address("positions that are deleted").unwrap();
+        let client: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+        client.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
+    };
+    let fails = || {
+        site.refused(&["run", "wharf.toml", "--until-done"], 1, &[&topic, "kept its positions, was deleted"]);
+        site.refused(&["check", "wharf.toml", "--connect"], 1, &["source `feed`", &topic, "wharf offsets reset CONFIG feed"]);
+        let said = site.said(&["offsets", "ls", "wharf.toml", "feed"]);
+        assert!(said.contains("it does not start") && !said.contains("it reads from the beginning"), "{said}");
+    };
+    site.configure(&sink(""));
+    site.feed("a.csv", &["A,1", "B,2"]);
+    site.run();
+    site.said(&["check", "wharf.toml", "--connect"]);
+    let (slice, place) = slices(&site).remove(0);
+
+    lose().await;
+    fails();
+    let set = ["offsets", "set", "wharf.toml", "feed", &place, "--slice", &slice];
+    site.refused(&set, 2, &["nothing was changed: add --yes"]);
+    fails();
+    let said = site.said(&[&set[..], &["--yes"]].concat());
+    assert!(said.contains("every slice that is not set is read from the beginning"), "{said}");
+    site.said(&["check", "wharf.toml", "--connect"]);
+    site.feed("b.csv", &["X,1"]);
+    site.run();
+    assert_eq!(rows(&site), "ABX", "nothing was read again");
+
+    lose().await;
+    fails();
+    site.said(&["offsets", "reset", "wharf.toml", "feed", "--yes"]);
+    site.run();
+    let mut again: Vec<_> = rows(&site).chars().collect();
+    again.sort_unstable();
+    assert_eq!(again.iter().collect::<String>(), "AABBXX");
 }

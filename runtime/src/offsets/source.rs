@@ -36,13 +36,24 @@ impl SourcePlaces {
         Ok(self.log.positions(&self.owner.deployment, &self.owner.source).await?)
     }
 
-    /// Takes the source over and stores these positions; an empty place forgets its slice.
+    /// Why the source would not start, where the positions that this worker has kept for it are gone.
+    ///
+    /// # Errors
+    /// [`OffsetsError::Log`]
+    pub async fn lost(&self) -> Result<Option<String>, OffsetsError> {
+        Ok(self.log.lost_positions(&self.owner.deployment, &self.owner.source).await?)
+    }
+
+    /// Takes the source over and stores these positions; an empty place forgets its slice. Positions that are gone are given up.
     ///
     /// # Errors
     /// [`OffsetsError::Log`]
     pub async fn store(&self, positions: &[Position]) -> Result<(), OffsetsError> {
+        self.log.accept_loss(&self.owner.source);
         let mut owner = self.log.source(&self.owner).await?;
-        owner.append(&Batch::default(), positions).await?;
+        if !positions.is_empty() {
+            owner.append(&Batch::default(), positions).await?;
+        }
         // A worker that stood by meanwhile goes on from there at once.
         owner.release().await?;
         // Closing waits for Kafka.

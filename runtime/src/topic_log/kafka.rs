@@ -6,7 +6,7 @@
 //! | properties, what clients say | `client.rs` |
 //! | cluster id, topics and their ids, ends | `admin.rs` |
 //! | delivery reports and the drain | `produce.rs`, `refused.rs`, `append.rs` |
-//! | one source task | `owner.rs`, `transaction.rs`, `positions.rs` |
+//! | one source task | `owner.rs`, `transaction.rs`, `positions.rs`, `memory.rs` |
 //! | one sink | `group.rs` (membership), `driver.rs` (its thread), `scout.rs` (what it has to ask), `lane.rs`, `place.rs`, `filling.rs` |
 //! | `topic cat` | `reader.rs` |
 //! | offsets and positions from outside | `places.rs` |
@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use self::driver::{Alive, Driver};
 use self::group::{Group, Member, SinkConsumer};
 use self::lane::{Common, Lane};
 use self::lifeline::Lifelines;
+use self::memory::Memory;
 use self::scout::Scout;
 use super::{
     LogError, Refused, SinkLog, SinkSpec, SourceLog, SourceOwner, Start, TopicInfo, TopicLog, TopicPartition, TopicReader,
@@ -48,6 +50,7 @@ mod group;
 mod lane;
 mod lifeline;
 mod look;
+mod memory;
 mod native;
 mod owner;
 mod place;
@@ -83,6 +86,8 @@ pub(crate) struct Shared {
     sources: owner::Sources,
     /// The topic of positions was seen to keep them.
     positions_stay: OnceCell<()>,
+    /// Which topics positions were kept in.
+    memory: Arc<Memory>,
     lifelines: Arc<Lifelines>,
     drivers: Mutex<Vec<Running>>,
     /// This process, as claims name it (host, process id, start), and when it began (milliseconds since the epoch).
@@ -110,11 +115,24 @@ impl fmt::Debug for KafkaLog {
 }
 
 impl KafkaLog {
-    /// A log with these librdkafka properties.
+    /// A log with these librdkafka properties, which remembers nothing between processes.
     ///
     /// # Errors
     /// [`LogError::Fatal`] where librdkafka does not know a property or its value. A Kafka that is down is no error.
     pub fn new(properties: &BTreeMap<String, Secret>) -> Result<Self, LogError> {
+        Self::with(properties, Memory::default())
+    }
+
+    /// The log of a worker with this state-dir: a source whose positions this worker has kept in a topic that is gone does not
+    /// start. The folder has to be there before a source is taken over.
+    ///
+    /// # Errors
+    /// As of [`KafkaLog::new`].
+    pub fn of_worker(properties: &BTreeMap<String, Secret>, state_dir: &Path) -> Result<Self, LogError> {
+        Self::with(properties, Memory::of(state_dir))
+    }
+
+    fn with(properties: &BTreeMap<String, Secret>, memory: Memory) -> Result<Self, LogError> {
         let properties = Properties::new(properties.clone());
         let lifelines =
             Lifelines::start().map_err(|e| LogError::Fatal(format!("a thread of the Kafka clients did not start: {e}")))?;
@@ -128,6 +146,7 @@ impl KafkaLog {
             lifelines,
             sources: owner::Sources::default(),
             positions_stay: OnceCell::new(),
+            memory: Arc::new(memory),
             drivers: Mutex::default(),
             worker: format!("{}-{}-{:x}", host(), std::process::id(), started.as_nanos()),
             started: i64::try_from(started.as_millis()).unwrap_or(i64::MAX),

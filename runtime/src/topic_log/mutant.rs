@@ -89,6 +89,14 @@ impl Places for Mutated<Arc<dyn TopicLog>> {
     async fn positions(&self, deployment: &str, source: &str) -> Result<StoredPositions, LogError> {
         self.log.positions(deployment, source).await
     }
+
+    async fn lost_positions(&self, deployment: &str, source: &str) -> Result<Option<String>, LogError> {
+        self.log.lost_positions(deployment, source).await
+    }
+
+    fn accept_loss(&self, source: &str) {
+        self.log.accept_loss(source);
+    }
 }
 
 #[async_trait]

@@ -73,4 +73,11 @@ pub trait Places: Send + Sync {
     async fn offsets_at(&self, partitions: &[TopicPartition], start: Start) -> Result<Vec<i64>, LogError>;
     /// Positions of a source. Takes nothing over, so a source that runs may move them at the same time.
     async fn positions(&self, deployment: &str, source: &str) -> Result<StoredPositions, LogError>;
+    /// Why a source would not start, where the positions that this worker has kept for it are gone. A log in a file of its own
+    /// is gone with them.
+    async fn lost_positions(&self, _deployment: &str, _source: &str) -> Result<Option<String>, LogError> {
+        Ok(None)
+    }
+    /// Whoever takes the source over next, in this process, goes on with what is there.
+    fn accept_loss(&self, _source: &str) {}
 }

@@ -1,10 +1,13 @@
 //! A deployment in a folder of its own: its TOML and data, its topics, and a running one as `supervisor::run` makes it. Each
 //! run has a tokio runtime of its own, so that a kill takes everything at once. Holds no assertions about records.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use support::servers::Server;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -13,12 +16,13 @@ use tokio::task::JoinHandle;
 use wharf_runtime::batch::{Batch, Record};
 use wharf_runtime::capability::secret::Secret;
 use wharf_runtime::config::Config;
+use wharf_runtime::offsets::SourcePlaces;
 use wharf_runtime::supervisor::{self, Options, Outcome, StartError};
 use wharf_runtime::telemetry::{ConnectorRow, Snapshot, TaskRow, TaskState, Telemetry};
 use wharf_runtime::topic_log::embedded::EmbeddedLog;
 use wharf_runtime::topic_log::kafka::KafkaLog;
 use wharf_runtime::topic_log::places::OffsetChange;
-use wharf_runtime::topic_log::{Start, TopicLog, TopicPartition, TopicSpec};
+use wharf_runtime::topic_log::{Position, Start, TopicLog, TopicPartition, TopicSpec, open, positions_topic};
 
 use super::components::{self, BUNDLE};
 
@@ -114,9 +118,9 @@ impl Deployment {
     }
 
     pub fn append(&self, name: &str, content: &str) {
-        let mut all = std::fs::read(self.path(name)).unwrap();
-        all.extend_from_slice(content.as_bytes());
-        self.write(name, all);
+        // A file that is written anew may be seen while it is empty, and counts as another one then.
+        let mut file = std::fs::OpenOptions::new().append(true).open(self.path(name)).unwrap();
+        file.write_all(content.as_bytes()).unwrap();
     }
 
     /// Topic names on a cluster carry the deployment's: `{t}` in a TOML stands for this.
@@ -251,6 +255,58 @@ impl Deployment {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
+    }
+
+    /// Deletes the topic of positions; `anew`: somebody, as a broker does, makes it again.
+    pub async fn lose_positions(&self, anew: bool) {
+        let (log, name) = (self.log(), positions_topic(&self.name));
+        let before = log.find_topics(&[&name]).await.unwrap()[0].id.clone();
+        let mut config = rdkafka::ClientConfig::new();
+        let admin: AdminClient<DefaultClientContext> = config.set("bootstrap.servers", self.bootstrap()).create().unwrap();
+        admin.delete_topics(&[&name], &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let there = log.find_topics(&[&name]).await.unwrap();
+            match there.first() {
+                Some(topic) if topic.id == before => {}
+                _ => break,
+            }
+            assert!(Instant::now() < deadline, "{name} does not go");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
+        if anew {
+            self.remake_positions().await;
+        }
+    }
+
+    /// Makes the topic of positions, where it is missing, as it should be but empty.
+    pub async fn remake_positions(&self) {
+        let log = self.log();
+        let config = [("cleanup.policy".to_owned(), "compact".to_owned())].into();
+        let spec = TopicSpec { name: positions_topic(&self.name), partitions: 1, replication: -1, config };
+        log.create_topics(&[spec]).await.unwrap();
+        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
+    }
+
+    /// Whether there is a topic of positions.
+    pub async fn has_positions(&self) -> bool {
+        let log = self.log();
+        let found = log.find_topics(&[&positions_topic(&self.name)]).await.unwrap();
+        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
+        !found.is_empty()
+    }
+
+    /// Has a source read everything again, as `wharf offsets reset` does.
+    pub async fn reset_source(&self, body: &str, source: &str) {
+        let config = self.config(body);
+        let log = open::open(&config).unwrap();
+        let found = config.sources.iter().find(|s| s.connector.name == source).unwrap();
+        let places = SourcePlaces::new(Arc::clone(&log), &config, found);
+        let stored = places.list().await.unwrap().positions;
+        let forgotten: Vec<_> = stored.into_iter().map(|p| Position { place: Vec::new(), ..p }).collect();
+        places.store(&forgotten).await.unwrap();
+        tokio::task::spawn_blocking(move || drop((places, log))).await.unwrap();
     }
 
     /// Puts a sink's group to an offset of partition 0, as `wharf offsets set` does where the log keeps it.

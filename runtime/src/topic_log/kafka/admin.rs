@@ -21,6 +21,18 @@ use crate::topic_log::{LogError, PartitionInfo, TopicInfo, TopicPartition, Topic
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The id of topics on a broker that has none (before 2.8).
+const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+/// Which topic of a name is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Identity {
+    Missing,
+    Id(String),
+    /// The broker has no ids, or this user may not ask.
+    Unknown,
+}
+
 /// The shared clients. `client` sees uncommitted records too: it tells where a partition really ends.
 pub(super) struct Admin {
     admin: Arc<AdminClient<Plain>>,
@@ -115,6 +127,26 @@ impl Admin {
             }
         }
         Ok(ids)
+    }
+
+    /// Which topic of that name is there. Blocks.
+    pub(super) fn identity(&self, name: &str) -> Result<Identity, LogError> {
+        let what = || format!("asking for the id of topic `{name}`");
+        let answer = match native::topic_ids(self.admin.inner(), &[name], ASK) {
+            // It is too old to be asked.
+            Err(error) if matches!(error.rdkafka_error_code(), Some(Code::UnsupportedFeature | Code::UnsupportedVersion)) => {
+                return Ok(Identity::Unknown);
+            }
+            answer => answer.map_err(|e| fault(&what(), &e))?,
+        };
+        match answer.into_iter().find(|(found, _)| found == name).map(|(_, id)| id) {
+            Some(Ok(id)) if id == NO_ID => Ok(Identity::Unknown),
+            Some(Ok(id)) => Ok(Identity::Id(id)),
+            Some(Err(code)) if is_unknown_topic(code) => Ok(Identity::Missing),
+            Some(Err(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed)) => Ok(Identity::Unknown),
+            Some(Err(code)) => Err(code_fault(&what(), code)),
+            None => Err(LogError::Retry(format!("{}: no answer", what()))),
+        }
     }
 
     /// Partitions of a topic; `None` where it does not exist. Blocks.

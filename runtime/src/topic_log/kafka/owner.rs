@@ -11,9 +11,11 @@ use tokio::task::JoinSet;
 
 use self::claim::{Turn, newer, stamp_after};
 use self::writing::{Way, Writer};
+use super::admin::Identity;
 use super::append::Appender;
 use super::client::blocking;
-use super::positions::{self, Stored};
+use super::memory::Kept;
+use super::positions::{self, Stamp, Stored};
 use super::transaction::Transactions;
 use super::{SESSION, Shared};
 use crate::batch::Batch;
@@ -21,6 +23,7 @@ use crate::topic_log::{LogError, Position, Refused, SourceLog, SourceOwner};
 
 mod beat;
 mod claim;
+pub(super) mod kept;
 mod writing;
 
 /// Waits for a new topic to be known everywhere: tries, and between them.
@@ -51,28 +54,31 @@ impl Owner {
     /// Order matters: all ids are inited (which aborts what predecessors left open) before any position is read.
     pub(super) async fn take_over(shared: &Arc<Shared>, owner: &SourceOwner) -> Result<Self, LogError> {
         let log = shared.id().await?;
-        ensure_topic(shared, owner).await?;
+        let topic = settle_topic(shared, owner, &log).await?;
         shared.positions_stay.get_or_try_init(|| check_policy(shared, owner)).await?;
         let session = session(shared, owner);
         let turn = shared.sources.of(owner);
         let mut turn = turn.lock().await;
         if let Some(stamp) = turn.stamp.clone() {
-            let found = read(shared, owner, &log).await?;
+            let found = read(shared, names(owner), &log).await?;
             if let Some(claim) = newer(owner, &stamp, &found) {
                 turn.stand_by(owner, claim, (found.last, session))?;
             }
         }
         let first = turn.stamp.is_none();
         let own = if owner.exactly_once { Some(init_all(shared, owner, first).await?) } else { None };
-        let mut found = read(shared, owner, &log).await?;
-        let stamp = turn.stamp.clone().unwrap_or_else(|| stamp_after(shared, &log, &found));
+        let mut found = read(shared, names(owner), &log).await?;
+        let stamp = match turn.stamp.clone() {
+            Some(stamp) => Stamp { topic: topic.clone(), ..stamp },
+            None => stamp_after(shared, (&log, topic.clone()), &found),
+        };
         let removed: Vec<u32> = found.claims.keys().copied().filter(|task| *task >= owner.tasks).collect();
         if first && owner.exactly_once && !removed.is_empty() {
             for task in &removed {
                 drop(init(shared, owner, *task).await?);
             }
             // They may have written since.
-            found = read(shared, owner, &log).await?;
+            found = read(shared, names(owner), &log).await?;
         }
         // From here on a later call knows that this process has been here.
         turn.stamp = Some(stamp.clone());
@@ -97,6 +103,9 @@ impl Owner {
         );
         let writer = Arc::new(Writer::new(Arc::clone(shared), owner.clone(), stamp, way));
         writer.claim(&removed).await?;
+        // What was read and the claim are of the same topic.
+        writer.kept().await?;
+        remember(shared, owner, topic.map(|id| Kept { log, topic: positions::topic(&owner.deployment), id })).await?;
         drop(turn);
         let (tell, lost) = watch::channel(None);
         let mut beats = JoinSet::new();
@@ -111,6 +120,16 @@ impl Drop for Owner {
     }
 }
 
+/// Of its deployment and its own.
+fn names(owner: &SourceOwner) -> (&str, &str) {
+    (&owner.deployment, &owner.source)
+}
+
+async fn remember(shared: &Shared, owner: &SourceOwner, kept: Option<Kept>) -> Result<(), LogError> {
+    let (memory, source) = (Arc::clone(&shared.memory), owner.source.clone());
+    blocking(move || memory.keep(&source, kept.as_ref())).await
+}
+
 fn transactional_id(owner: &SourceOwner, task: u32) -> String {
     format!("wharf.{}.{}.{task}", owner.deployment, owner.source)
 }
@@ -121,12 +140,23 @@ fn session(shared: &Shared, owner: &SourceOwner) -> Duration {
     config.get("session.timeout.ms").and_then(|millis| millis.parse().ok()).map_or(SESSION, Duration::from_millis)
 }
 
+/// The id of the topic to go on in, where it is known. It is made where the source has not lost one.
+async fn settle_topic(shared: &Arc<Shared>, owner: &SourceOwner, log: &str) -> Result<Option<String>, LogError> {
+    let known = kept::check(shared, names(owner), log).await?;
+    ensure_topic(shared, owner).await?;
+    if known.is_some() { Ok(known) } else { kept::check(shared, names(owner), log).await }
+}
+
 async fn ensure_topic(shared: &Shared, owner: &SourceOwner) -> Result<(), LogError> {
     let topic = positions::topic(&owner.deployment);
     let mut created = false;
     for _ in 0..TRIES {
         let (admin, name) = (Arc::clone(&shared.admin), topic.clone());
-        if blocking(move || admin.partitions(&name)).await?.is_some_and(|partitions| !partitions.is_empty()) {
+        let there = blocking(move || {
+            let partitions = admin.partitions(&name)?.is_some_and(|partitions| !partitions.is_empty());
+            Ok(partitions && admin.identity(&name)? != Identity::Missing)
+        });
+        if there.await? {
             return Ok(());
         }
         if !created {
@@ -158,9 +188,9 @@ async fn check_policy(shared: &Shared, owner: &SourceOwner) -> Result<(), LogErr
     }
 }
 
-async fn read(shared: &Arc<Shared>, owner: &SourceOwner, log: &str) -> Result<Stored, LogError> {
-    let (shared, owner, log) = (Arc::clone(shared), owner.clone(), log.to_owned());
-    blocking(move || positions::read(&shared.admin, &shared.properties, &owner.deployment, &owner.source, &log)).await
+async fn read(shared: &Arc<Shared>, (deployment, source): (&str, &str), log: &str) -> Result<Stored, LogError> {
+    let (shared, deployment, source, log) = (Arc::clone(shared), deployment.to_owned(), source.to_owned(), log.to_owned());
+    blocking(move || positions::read(&shared.admin, &shared.properties, &deployment, &source, &log)).await
 }
 
 async fn init(shared: &Arc<Shared>, owner: &SourceOwner, task: u32) -> Result<Transactions, LogError> {
@@ -187,7 +217,18 @@ impl SourceLog for Owner {
     }
 
     async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
-        self.writer.append(records, positions).await
+        // What the beats found out: a source that always has something to append must not wait for a rest to hear it.
+        if let Some(error) = self.lost.borrow().clone() {
+            return Err(error);
+        }
+        match self.writer.append(records, positions).await {
+            // The topic of positions may be what is missing.
+            Err(error @ (LogError::Retry(_) | LogError::Fatal(_))) => match self.writer.kept().await {
+                Err(gone @ LogError::Fatal(_)) => Err(gone),
+                _ => Err(error),
+            },
+            answer => answer,
+        }
     }
 
     async fn lost(&mut self) -> LogError {

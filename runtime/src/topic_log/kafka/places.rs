@@ -12,6 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::client::{ASK, Overrides, Plain, Voice, blocking, misconfigured};
 use super::commit::Meaning;
 use super::fault::fault;
+use super::owner::kept;
 use super::place::resolve;
 use super::{KafkaLog, Shared, native, positions};
 use crate::topic_log::places::{OffsetChange, Places, StoredOffset, StoredPositions};
@@ -155,5 +156,18 @@ impl Places for KafkaLog {
             Ok(StoredPositions { positions: found.positions, foreign: found.foreign })
         })
         .await
+    }
+
+    async fn lost_positions(&self, deployment: &str, source: &str) -> Result<Option<String>, LogError> {
+        let log = self.shared.id().await?;
+        match kept::check(&self.shared, (deployment, source), &log).await {
+            Ok(_) => Ok(None),
+            Err(LogError::Fatal(text)) => Ok(Some(text)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn accept_loss(&self, source: &str) {
+        self.shared.memory.accept(source);
     }
 }

@@ -1,9 +1,10 @@
 //! Positions of sources in a compacted topic, `wharf.<name>.positions`: how an entry looks, and reading all of them.
 //!
 //! Keys: `{"source":"s","slice":"…"}` for a position, `{"source":"s","claim":0}` for the owner of task 0.
-//! Values: `{"place":"base64","log":"cluster id","worker":"…","epoch":1}`; a claim has no place.
+//! Values: `{"place":"base64","log":"cluster id","worker":"…","epoch":1,"topic":"its id"}`; a claim has no place. The id is that
+//! of the topic which the writer took the source over in: in a topic that was made anew under it, its entries tell that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -41,6 +42,8 @@ struct Value {
     log: String,
     worker: String,
     epoch: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
 }
 
 /// Who writes positions: a worker's life, told apart by when it began.
@@ -49,6 +52,8 @@ pub(super) struct Stamp {
     pub(super) log: String,
     pub(super) worker: String,
     pub(super) epoch: i64,
+    /// Id of the topic that it took the source over in, where that is known.
+    pub(super) topic: Option<String>,
 }
 
 /// An entry as a sign of life.
@@ -80,6 +85,8 @@ pub(super) struct Stored {
     pub(super) last: Sign,
     /// Slices whose position belongs to another cluster.
     pub(super) foreign: Vec<String>,
+    /// Ids of the topics that the writers of its entries took the source over in.
+    pub(super) topics: BTreeSet<String>,
 }
 
 /// Key and value of one entry to write; no value forgets the key.
@@ -104,7 +111,8 @@ pub(super) fn claim_entry(owner: &SourceOwner, task: u32, stamp: Option<&Stamp>)
 }
 
 fn value(stamp: &Stamp, place: Option<String>) -> Value {
-    Value { place, log: stamp.log.clone(), worker: stamp.worker.clone(), epoch: stamp.epoch }
+    let Stamp { log, worker, epoch, topic } = stamp.clone();
+    Value { place, log, worker, epoch, topic }
 }
 
 fn entry(key: &Key, value: Option<&Value>) -> Result<Entry, LogError> {
@@ -124,8 +132,13 @@ pub(super) fn read(
     let topic = topic(deployment);
     let at = TopicPartition { topic: topic.as_str().into(), partition: 0 };
     let end = admin.ends(std::slice::from_ref(&at))?.first().map_or(0, |(_, high)| *high);
-    let mut stored =
-        Stored { positions: Vec::new(), claims: BTreeMap::new(), last: Sign { offset: -1, time: None }, foreign: Vec::new() };
+    let mut stored = Stored {
+        positions: Vec::new(),
+        claims: BTreeMap::new(),
+        last: Sign { offset: -1, time: None },
+        foreign: Vec::new(),
+        topics: BTreeSet::new(),
+    };
     if end == 0 {
         return Ok(stored);
     }
@@ -213,6 +226,9 @@ fn unreadable(message: &BorrowedMessage<'_>, error: &dyn std::fmt::Display) -> L
 
 impl Stored {
     fn take(&mut self, key: Key, value: Value, log: &str) -> Result<(), LogError> {
+        if value.log == log {
+            self.topics.extend(value.topic.clone());
+        }
         match (key.slice, key.claim) {
             (Some(slice), _) if value.log != log => self.foreign.push(slice),
             (Some(slice), _) => {
@@ -222,7 +238,8 @@ impl Stored {
                 self.positions.push(Position { slice, place });
             }
             (None, Some(task)) => {
-                self.claims.insert(task, Stamp { log: value.log, worker: value.worker, epoch: value.epoch });
+                let Value { log, worker, epoch, topic, .. } = value;
+                self.claims.insert(task, Stamp { log, worker, epoch, topic });
             }
             (None, None) => {}
         }

@@ -1,5 +1,6 @@
 //! Signs of life of an owner: its claim, written again when it has written nothing for a while, so that one that stands by can
-//! tell an idle owner from one that is gone. It also finds out that another took over when there is nothing to append.
+//! tell an idle owner from one that is gone. It also finds out that another took over when there is nothing to append, and that
+//! the topic of positions is another one by now, also while there is much to append.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,8 @@ const BEATS: u32 = 4;
 pub(super) async fn beat(writer: Arc<Writer>, session: Duration, lost: watch::Sender<Option<LogError>>) {
     let interval = session / BEATS;
     loop {
-        let quiet = writer.quiet();
-        if quiet < interval {
-            tokio::time::sleep(interval.saturating_sub(quiet)).await;
-            continue;
-        }
-        match writer.beat().await {
+        tokio::time::sleep(interval.saturating_sub(writer.quiet())).await;
+        match sign(&writer, interval).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(error @ (LogError::Fenced(_) | LogError::Fatal(_))) => {
@@ -35,4 +32,11 @@ pub(super) async fn beat(writer: Arc<Writer>, session: Duration, lost: watch::Se
             }
         }
     }
+}
+
+/// False once the claim was given back.
+async fn sign(writer: &Writer, interval: Duration) -> Result<bool, LogError> {
+    // Before anything is written: a claim may have the broker make the topic anew.
+    writer.kept().await?;
+    if writer.quiet() < interval { Ok(true) } else { writer.beat().await }
 }

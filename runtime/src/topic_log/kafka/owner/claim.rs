@@ -51,7 +51,7 @@ pub(super) fn newer<'a>(owner: &SourceOwner, stamp: &Stamp, found: &'a Stored) -
 }
 
 /// A start is always newer than what it finds, whatever the clocks say.
-pub(super) fn stamp_after(shared: &Shared, log: &str, found: &Stored) -> Stamp {
+pub(super) fn stamp_after(shared: &Shared, (log, topic): (&str, Option<String>), found: &Stored) -> Stamp {
     let newest = found.claims.values().map(|claim| claim.epoch).max().unwrap_or(0);
-    Stamp { log: log.to_owned(), worker: shared.worker.clone(), epoch: shared.started.max(newest.saturating_add(1)) }
+    Stamp { log: log.to_owned(), worker: shared.worker.clone(), epoch: shared.started.max(newest.saturating_add(1)), topic }
 }

@@ -11,6 +11,7 @@ use super::super::positions::{self, Entry, Stamp};
 use super::super::refused::refused;
 use super::super::transaction::{Cargo, Transactions};
 use super::claim::newer;
+use super::kept;
 use crate::batch::{Batch, Record};
 use crate::topic_log::{LogError, Position, Refused, SourceOwner};
 
@@ -83,10 +84,15 @@ impl Writer {
         Ok(!*released)
     }
 
+    /// What is written goes where it went when this took the source over.
+    pub(super) async fn kept(&self) -> Result<(), LogError> {
+        kept::still(&self.shared, super::names(&self.identity), self.stamp.topic.as_deref()).await
+    }
+
     /// Where nobody is fenced, the claims tell whether another has taken over.
     async fn check_newer(&self) -> Result<(), LogError> {
         if matches!(self.way, Way::AtLeastOnce(_)) {
-            let found = super::read(&self.shared, &self.identity, &self.stamp.log).await?;
+            let found = super::read(&self.shared, super::names(&self.identity), &self.stamp.log).await?;
             if let Some(claim) = newer(&self.identity, &self.stamp, &found) {
                 return Err(LogError::Fenced(format!(
                     "worker {} has taken source `{}` over",
