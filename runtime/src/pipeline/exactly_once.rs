@@ -189,15 +189,15 @@ impl Running<'_> {
         if same(&|p| offsets.stored.get(p).map(|(_, offset)| *offset)) {
             return Ok(Committed::Again);
         }
-        tracing::warn!(connector = self.task.grants.connector, "another owner moved the stored offsets: going on from there");
         for ((partition, _), stored) in wanted.iter().zip(&stored) {
             let Some(stored) = stored else {
-                return Err(TaskError::Restart(format!("the stored offset of {partition} was removed from the database")));
+                return Err(TaskError::Restart(format!("somebody removed the row of {partition} from `_wharf_offsets`")));
             };
             if let Some(known) = offsets.stored.get_mut(partition) {
                 known.1 = *stored;
             }
         }
+        tracing::warn!(connector = self.task.grants.connector, "another owner moved the stored offsets: going on from there");
         Ok(Committed::Lost)
     }
 

@@ -94,3 +94,29 @@ impl Running<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::capability::sql::Connections;
+    use crate::config::Config;
+
+    #[test]
+    fn a_record_before_the_stored_offset_is_refused_and_a_gap_is_not() {
+        let config = Config::parse("name = \"d\"\n[connection.w]\nurl = \"sqlite://w.sqlite\"\n", Path::new("d.toml")).unwrap();
+        let session = Connections::new(&config.connections, Path::new(".")).unwrap().session("w").unwrap();
+        let scope = OffsetScope { log_id: "log".to_owned(), group: "g".to_owned() };
+        let mut offsets = Offsets::new(Arc::new(tokio::sync::Mutex::new(session)), scope);
+        let at = |partition| TopicPartition { topic: "orders".into(), partition };
+        offsets.stored.insert(at(0), ("id".to_owned(), 5));
+        offsets.stored.insert(at(1), ("id".to_owned(), 0));
+        assert!(offsets.check(&BTreeMap::from([(at(0), 5), (at(1), 3)])).is_ok());
+        match offsets.check(&BTreeMap::from([(at(0), 4), (at(1), 3)])) {
+            Err(TaskError::Restart(reason)) => assert!(reason.contains("orders/0/4") && reason.contains("offset 5"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
