@@ -54,7 +54,7 @@ async fn show(telemetry: Arc<Telemetry>, mut ended: oneshot::Receiver<()>) {
                 "\r\x1b[2Kin {:.0}/s  out {:.0}/s  lag {}  dead letters {}  retrying {}  failed {}",
                 rate(t.sourced, l.sourced),
                 rate(t.sunk, l.sunk),
-                t.lag,
+                t.lag_known(),
                 t.dead_lettered,
                 t.retrying,
                 t.failed
@@ -64,7 +64,7 @@ async fn show(telemetry: Arc<Telemetry>, mut ended: oneshot::Receiver<()>) {
             tracing::info!(
                 in_per_second = rate(t.sourced, l.sourced).round(),
                 out_per_second = rate(t.sunk, l.sunk).round(),
-                lag = t.lag,
+                lag = t.lag_known(),
                 dead_letters = t.dead_lettered,
                 retrying = t.retrying,
                 failed = t.failed,
@@ -85,11 +85,17 @@ struct Totals {
     sunk: u64,
     dead_lettered: u64,
     lag: i64,
+    /// Of a sink that has not begun to read none is known.
+    lag_unknown: bool,
     retrying: usize,
     failed: usize,
 }
 
 impl Totals {
+    fn lag_known(&self) -> String {
+        if self.lag_unknown { "-".to_owned() } else { self.lag.to_string() }
+    }
+
     fn of(snapshot: &Snapshot) -> Self {
         let mut totals = Self::default();
         for task in &snapshot.tasks {
@@ -99,6 +105,7 @@ impl Totals {
             }
             totals.dead_lettered += task.dead_lettered;
             totals.lag += task.lag.unwrap_or(0);
+            totals.lag_unknown |= task.kind == Kind::Sink && task.lag.is_none() && task.state == TaskState::Starting;
             totals.retrying += usize::from(task.state == TaskState::Retrying);
             totals.failed += usize::from(task.state == TaskState::Failed);
         }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use wharf_runtime::config::{Config, LogConfig, SinkConfig, SourceConfig};
 use wharf_runtime::offsets::{Move, OffsetsError, PartitionOffset, SinkOffsets, SourcePlaces, To};
 use wharf_runtime::supervisor::StateDir;
-use wharf_runtime::topic_log::{Start, TopicLog, open};
+use wharf_runtime::topic_log::{Position, Start, TopicLog, open};
 
 use super::confirm::confirmed;
 use super::{Found, Part, component_cache, find, select};
@@ -133,6 +133,10 @@ async fn change_source(
         return Ok(ExitCode::from(OK));
     }
     say!("source {name}");
+    let known = |slice: &String| stored.positions.iter().any(|p| p.slice == *slice) || stored.foreign.contains(slice);
+    for Position { slice, .. } in positions.iter().filter(|p| !known(&p.slice)) {
+        say!("  {slice} has no position so far: the source uses this one only if it has a slice of exactly this name");
+    }
     if lost.is_some() {
         say!("  the topic that kept its positions was deleted: every slice that is not set is read from the beginning");
     }

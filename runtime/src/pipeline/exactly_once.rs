@@ -40,7 +40,7 @@ impl Running<'_> {
                     if !again.is_empty() {
                         // Nothing of the call is applied: what need not wait is written again without the rest.
                         self.rollback().await;
-                        return Ok(Tried::Later(Later { again, message: None }));
+                        return Ok(Tried::Later(Later::some(again, open.len())));
                     }
                     match self.conclude(delivery, piece, refused).await? {
                         Committed::Yes => return self.follow(delivery, piece).await,
@@ -69,12 +69,15 @@ impl Running<'_> {
         fault_point::pass(Phase::Write, piece.input_count());
         let mut burials = delivery.burials(piece);
         burials.extend(refused.iter().map(|(output, rejection)| delivery.burial(piece, *output, rejection)));
-        if !self.bury_in_time(delivery, piece, burials).await? {
+        let in_time = self.bury_in_time(delivery, piece, burials).await?;
+        // They are dead letters now: were they written again, they could be accepted, and be both.
+        refused.into_iter().for_each(|(output, rejection)| piece.settled.refuse(output, rejection));
+        if !in_time {
             return Ok(Committed::Again);
         }
         let committed = self.commit_once(delivery, piece).await?;
         if matches!(committed, Committed::Yes) {
-            self.pending += delivery.tally(piece, piece.settled.refused().count() + refused.len());
+            self.pending += delivery.tally(piece, piece.settled.refused().count());
         }
         Ok(committed)
     }

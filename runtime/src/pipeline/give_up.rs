@@ -14,10 +14,10 @@ use crate::pipeline::sink::Running;
 /// Calls in vain beyond those that lead to one record at fault: that many more may be at fault beside it.
 const SPARE: u32 = 3;
 
-/// The last calls for a piece whose budget is used up.
+/// The last calls for a piece whose budget is used up, and for the halves of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LastCalls {
-    /// How many more may fail in a row.
+    /// How many more may be in vain, in a row.
     left: u32,
     /// The input of the delivery behind the piece.
     end: usize,
@@ -27,6 +27,9 @@ impl Running<'_> {
     /// The retry budget of the first piece is used up, and this is still to be sent again: halves of it, a dead letter where it is
     /// one record, or the sink stops.
     pub(super) fn give_up(&mut self, delivery: &Delivery, pieces: &mut VecDeque<Piece>, later: &Later) -> Result<(), TaskError> {
+        if self.task.stop.is_requested() {
+            return Err(TaskError::Restart(format!("stopped while retrying: {}", later.message(later.again.len()))));
+        }
         let Some(mut piece) = pieces.pop_front() else { return Ok(()) };
         let again: Vec<usize> = later.again.iter().map(|(output, _)| *output).collect();
         let reason = format!("{}: {}", self.backoff.given_up(), later.message(again.len()));
@@ -35,18 +38,19 @@ impl Running<'_> {
             return Err(TaskError::Failed(format!("{}, {reason}", place(delivery, first))));
         }
         let rejection = Rejection::new("retry.exhausted", reason);
-        // Of some of the call it was said that they are done: the target is there.
-        let answered = again.len() < delivery.open(&piece).len();
         let fresh = LastCalls { left: again.len().max(1).ilog2() + 1 + SPARE, end: piece.end() };
-        let mut last = self.last_calls.filter(|_| !answered).unwrap_or(fresh);
+        let mut last = self.last_calls.filter(|last| !later.answered && piece.end() <= last.end).unwrap_or(fresh);
         last.left = last.left.saturating_sub(1);
         self.last_calls = Some(last);
         if last.left == 0 {
             pieces.push_front(piece);
+            let mut records = 0;
             for piece in pieces.iter_mut().filter(|piece| piece.end() <= last.end) {
                 let open = delivery.open(piece);
                 piece.settled.refuse_all(&open, &rejection);
+                records += open.len();
             }
+            self.gave_up(&rejection, records, "the target takes none of several calls: gave all of them up");
             return Ok(());
         }
         match delivery.halves(&piece).filter(|_| again.len() > 1) {
@@ -57,8 +61,16 @@ impl Running<'_> {
             None => {
                 piece.settled.refuse_all(&again, &rejection);
                 pieces.push_front(piece);
+                self.gave_up(&rejection, again.len(), "gave up records that the target does not take");
             }
         }
         Ok(())
+    }
+
+    /// Told here: the dead letters are told with those of other reasons.
+    fn gave_up(&self, rejection: &Rejection, records: usize, what: &str) {
+        let grants = &self.task.grants;
+        tracing::warn!(connector = grants.connector, task = grants.task, records, reason = rejection.message, "{what}");
+        grants.metrics.gave_up();
     }
 }

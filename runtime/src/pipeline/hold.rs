@@ -20,6 +20,8 @@ pub(super) struct Later {
     pub(super) again: Vec<Wait>,
     /// Why; `None`: it was said of single records.
     pub(super) message: Option<String>,
+    /// The target has taken or refused others of the call: it is there.
+    pub(super) answered: bool,
 }
 
 impl Later {
@@ -28,9 +30,15 @@ impl Later {
         self.message.clone().unwrap_or_else(|| format!("the target asks to send {records} records again"))
     }
 
+    /// Of a call of so many outputs, these were asked for again.
+    pub(super) const fn some(again: Vec<Wait>, of: usize) -> Self {
+        let answered = again.len() < of;
+        Self { again, message: None, answered }
+    }
+
     /// The call as a whole is to be made again.
     pub(super) fn whole(open: &[usize], message: String, after: Option<Duration>) -> Self {
-        Self { again: open.iter().map(|output| (*output, after)).collect(), message: Some(message) }
+        Self { again: open.iter().map(|output| (*output, after)).collect(), message: Some(message), answered: false }
     }
 }
 
@@ -79,6 +87,7 @@ impl Running<'_> {
             self.give_up(&delivery, &mut pieces, later)?;
             return Ok((delivery, pieces));
         }
+        self.last_calls = None;
         let fresh = self.new_backoff();
         let begun = std::mem::replace(&mut self.backoff, fresh);
         let (mut cuts, mut waits) = (BTreeMap::new(), BTreeMap::new());

@@ -133,7 +133,7 @@ impl Running<'_> {
                         }
                         break;
                     }
-                    return Ok(Tried::Later(Later { again, message: None }));
+                    return Ok(Tried::Later(Later::some(again, open.len())));
                 }
                 Attempt::Failed(failed) => {
                     if let Some(tried) = self.failed(piece, &open, failed).await? {

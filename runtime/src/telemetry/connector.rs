@@ -225,9 +225,14 @@ impl ConnectorMetrics {
             self.in_flight(0);
         }
         if state == TaskState::Starting {
-            lock(&self.lag).left(None);
+            lock(&self.lag).left();
         }
         lock(&self.state).change(state, reason);
+    }
+
+    /// Records were given up: what was in the way is not told as over.
+    pub fn gave_up(&self) {
+        lock(&self.state).give_up();
     }
 
     /// What a task that is STARTING waits for.
@@ -268,7 +273,7 @@ impl ConnectorMetrics {
 
     /// The partitions went to another owner.
     pub fn partitions_gone(&self, partitions: &[TopicPartition]) {
-        lock(&self.lag).left(Some(partitions));
+        lock(&self.lag).gone(partitions);
         let mut state = lock(&self.state);
         partitions.iter().for_each(|partition| drop(state.stopped.remove(&partition.to_string())));
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::topic_log::{End, TopicPartition};
 
-/// A partition that was given up counts for this long once the task runs: it comes back after a rebalance, or another has it.
+/// A partition of a task that had to start again counts for this long once it runs: it comes back, or another has it.
 const GONE: Duration = Duration::from_secs(15);
 
 /// One partition.
@@ -58,13 +58,16 @@ impl Lag {
         }
     }
 
-    /// These partitions are not the task's any more; `None`: all of them.
-    pub(super) fn left(&mut self, partitions: Option<&[TopicPartition]>) {
+    /// These partitions are another's from now on.
+    pub(super) fn gone(&mut self, partitions: &[TopicPartition]) {
+        self.reaches.retain(|at, _| !partitions.contains(at));
+    }
+
+    /// The task starts again and has none for now.
+    pub(super) fn left(&mut self) {
         let now = Instant::now();
-        for (at, reach) in &mut self.reaches {
-            if partitions.is_none_or(|list| list.contains(at)) {
-                reach.left.get_or_insert(now);
-            }
+        for reach in self.reaches.values_mut() {
+            reach.left.get_or_insert(now);
         }
     }
 

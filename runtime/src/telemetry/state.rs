@@ -147,6 +147,11 @@ impl Current {
         None
     }
 
+    /// What was retried is given up.
+    pub(super) fn give_up(&mut self) {
+        self.trouble.forget();
+    }
+
     /// How long it has been RUNNING, if it is.
     pub(super) fn running_for(&self) -> Option<Duration> {
         (self.state == TaskState::Running).then(|| self.since.elapsed().unwrap_or_default())

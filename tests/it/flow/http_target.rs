@@ -32,15 +32,15 @@ struct Target {
     /// Each body, when it came, and the time before which it was not to come.
     refused: Vec<(String, SystemTime, SystemTime)>,
     accepted: Vec<(String, SystemTime)>,
-    /// It answers 500 for this body, and for one that has it as a line, whenever it comes.
-    indigestible: Option<String>,
+    /// It answers 500 for a body that has one of these as a line, whenever it comes.
+    indigestible: Vec<String>,
 }
 
 type Shared = Arc<Mutex<Target>>;
 
 async fn receive(State(target): State<Shared>, body: String) -> Response {
     let (mut target, now) = (target.lock().unwrap(), SystemTime::now());
-    if target.indigestible.as_deref().is_some_and(|sick| body.lines().any(|line| line == sick)) {
+    if body.lines().any(|line| target.indigestible.iter().any(|sick| sick == line)) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     if target.refused.len() >= target.refusals {
@@ -90,7 +90,8 @@ fn httpdate(at: SystemTime) -> String {
 
 /// A target that refuses so many requests first, and its port.
 async fn target(busy: Busy, refusals: usize) -> (Shared, u16) {
-    let target = Arc::new(Mutex::new(Target { busy, refusals, refused: Vec::new(), accepted: Vec::new(), indigestible: None }));
+    let target =
+        Arc::new(Mutex::new(Target { busy, refusals, refused: Vec::new(), accepted: Vec::new(), indigestible: Vec::new() }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let router = Router::new().fallback(receive).with_state(Arc::clone(&target));
@@ -205,7 +206,7 @@ async fn a_target_that_fails_over_the_first_record_of_a_batch_gets_those_of_the_
         let records = records.map(|(key, value)| (Some(key.as_str()), Some(value.as_bytes())));
         deployment.produce("orders", 2, &records).await;
         let (target, port) = target(Busy::No, 0).await;
-        target.lock().unwrap().indigestible = Some("100".to_owned());
+        target.lock().unwrap().indigestible = vec!["100".to_owned()];
         let body = events(port, "retry = { initial = \"10ms\", max = \"100ms\" }");
         let running = deployment.start(&body).await;
         running.when("the other partition's", |_| accepted(&target) == ["1", "2", "3"]).await;
@@ -215,7 +216,7 @@ async fn a_target_that_fails_over_the_first_record_of_a_batch_gets_those_of_the_
         let running = deployment.start(&body).await;
         running.when("the next of it", |_| accepted(&target).contains(&"4".to_owned())).await;
         running.when("one waits", |snapshot| task(snapshot, "events").state == TaskState::Retrying).await;
-        target.lock().unwrap().indigestible = None;
+        target.lock().unwrap().indigestible.clear();
         running.when_settled("events", 3).await;
         assert_eq!(running.drain().await.outcome, Outcome::Clean);
         assert_eq!(accepted(&target), ["1", "2", "3", "4", "100", "101"]);
@@ -270,7 +271,7 @@ async fn of_a_batch_whose_budget_is_used_up_only_the_record_that_the_target_fail
             let values: Vec<_> = (0..20).map(|n| n.to_string()).collect();
             deployment.produce_values("orders", &values.iter().map(String::as_str).collect::<Vec<_>>()).await;
             let (target, port) = target(Busy::No, 0).await;
-            target.lock().unwrap().indigestible = Some(sick.to_owned());
+            target.lock().unwrap().indigestible = vec![sick.to_owned()];
             let events = events(port, "retry = { initial = \"10ms\", max = \"50ms\", budget = \"300ms\" }");
             let ended = deployment.until_done(&events.replace("\"record\"", &format!("\"{body}\""))).await;
             assert_eq!(ended.outcome, Outcome::Clean);
@@ -302,4 +303,51 @@ async fn a_target_that_is_away_when_the_budget_is_used_up_is_not_asked_for_each_
     let asked = target.lock().unwrap().refused.len();
     // At most seven of waits, and eleven last calls.
     assert!((5..=18).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
+async fn many_records_at_fault_close_together_bury_none_of_their_neighbours() {
+    for body in ["record", "json-lines"] {
+        let deployment = Deployment::embedded();
+        let values: Vec<_> = (0..200).map(|n| n.to_string()).collect();
+        deployment.produce_values("orders", &values.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let (target, port) = target(Busy::No, 0).await;
+        let (sick, well): (Vec<_>, Vec<_>) =
+            values.iter().cloned().enumerate().partition(|(n, _)| (60..100).contains(n) && n % 2 == 1);
+        let texts = |list: Vec<(usize, String)>| list.into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+        let (sick, well) = (texts(sick), texts(well));
+        target.lock().unwrap().indigestible.clone_from(&sick);
+        let more =
+            "retry = { initial = \"10ms\", max = \"50ms\", budget = \"100ms\" }\ndead-letter.window = { size = 0, limit = 0 }";
+        let ended = deployment.until_done(&events(port, more).replace("\"record\"", &format!("\"{body}\""))).await;
+        assert_eq!((ended.outcome, counts(&ended.snapshot, "events")), (Outcome::Clean, [200, 0, 180, 0, 20]), "{body}");
+        let dead = deployment.read("dlq.flow.events").await;
+        assert_eq!(dead.iter().map(deployment::Row::text).collect::<Vec<_>>(), sick, "{body}");
+        assert_eq!(sent(&target), well, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_budget_that_ends_before_partitions_part_is_an_end_for_each_piece_and_the_others_flow_on() {
+    let deployment = Deployment::embedded();
+    let key_of = |partition| (0..).map(|n| format!("k{n}")).find(|key| partition_of_key(key.as_bytes(), 2) == partition).unwrap();
+    let (first, second) = (key_of(0), key_of(1));
+    let values: Vec<_> = (0..18).map(|n| n.to_string()).collect();
+    let records: Vec<_> = values
+        .iter()
+        .enumerate()
+        .map(|(n, v)| (Some(if n < 8 { first.as_str() } else { second.as_str() }), Some(v.as_bytes())))
+        .collect();
+    deployment.produce("orders", 2, &records).await;
+    let (target, port) = target(Busy::No, 0).await;
+    target.lock().unwrap().indigestible = values[2..6].to_vec();
+    // One wait takes all of it.
+    let body = events(port, "retry = { initial = \"200ms\", budget = \"200ms\" }").replace("\"record\"", "\"json-lines\"");
+    let ended = deployment.until_done(&body).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "events")), (Outcome::Clean, [18, 0, 14, 0, 4]));
+    let dead = deployment.read("dlq.flow.events").await;
+    assert_eq!(dead.iter().map(deployment::Row::text).collect::<Vec<_>>(), values[2..6]);
+    let mut arrived: Vec<usize> = sent(&target).iter().map(|value| value.parse().unwrap()).collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (0..18).filter(|n| !(2..6).contains(n)).collect::<Vec<_>>());
 }

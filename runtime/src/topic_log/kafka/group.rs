@@ -102,6 +102,8 @@ pub(super) struct Group {
     defer: Duration,
     /// A member that died is still in the group until its session ends: partitions that nobody here owns may be its.
     pub(super) ghost: Duration,
+    /// Not by the protocol of KIP-848.
+    pub(super) classic: bool,
     consumer: OnceLock<Weak<SinkConsumer>>,
     state: Mutex<State>,
     /// Commits hold it shared, giving partitions up holds it alone: a commit never meets a partition that has just gone.
@@ -111,7 +113,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(name: String, tasks: u32, max_poll_interval: Duration, session: Duration) -> Self {
+    pub(super) fn new(name: String, tasks: u32, (max_poll_interval, session): (Duration, Duration), classic: bool) -> Self {
         let tasks = usize::try_from(tasks.max(1)).unwrap_or(1);
         let inboxes = (0..tasks).map(|_| VecDeque::new()).collect();
         Self {
@@ -120,6 +122,7 @@ impl Group {
             ids: TopicIds::default(),
             defer: Duration::from_secs(30).min(max_poll_interval / 2),
             ghost: session + Duration::from_secs(5),
+            classic,
             consumer: OnceLock::new(),
             state: Mutex::new(State { inboxes, ..State::default() }),
             gate: RwLock::new(()),

@@ -114,7 +114,7 @@ impl Lane {
         blocking(move || {
             // What is not owned here is another member's, also one's that died and whose session has not ended. Where there is no
             // other, it is about to come.
-            if shared.partitions_of(&wanted)? > owned && (since.elapsed() < group.ghost || shared.is_alone_in(&group.name)?) {
+            if shared.partitions_of(&wanted)? > owned && (since.elapsed() < group.ghost || shared.is_alone_in(&group)?) {
                 return Ok(false);
             }
             let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();

@@ -59,10 +59,10 @@ fn members(shared: &Shared, group: &str) -> Result<Vec<String>, LogError> {
 }
 
 impl Shared {
-    /// The group has one member. Asked by that member; groups of KIP-848 name none to this question, and are not said to have
-    /// one. Blocks.
-    pub(super) fn is_alone_in(&self, group: &str) -> Result<bool, LogError> {
-        Ok(members(self, group)?.len() == 1)
+    /// The group has no member but, at most, the one that asks. Of groups of KIP-848 that is not told. Blocks.
+    pub(super) fn is_alone_in(&self, group: &super::group::Group) -> Result<bool, LogError> {
+        let least = if group.classic { 0 } else { 1 };
+        Ok((least..=1).contains(&members(self, &group.name)?.len()))
     }
 }
 

@@ -66,14 +66,28 @@ impl Scout {
         }
         let names = names(&self.wanted, &self.admin)?;
         self.place_first(&names)?;
-        if names.is_empty() {
+        if !self.any_exists(&names)? {
             self.group.without_topics();
-        } else if subscribed.as_ref() != Some(&names) {
+        }
+        if !names.is_empty() && subscribed.as_ref() != Some(&names) {
             let topics: Vec<_> = names.iter().map(String::as_str).collect();
             self.consumer.subscribe(&topics).map_err(|e| fault("subscribing", &e))?;
         }
         *subscribed = Some(names);
         Ok(())
+    }
+
+    /// librdkafka does not join for topics that are not there.
+    fn any_exists(&self, names: &[String]) -> Result<bool, LogError> {
+        for name in names {
+            if self.admin.partitions(name)?.is_some() {
+                return Ok(true);
+            }
+        }
+        if !self.group.has_joined() {
+            tracing::warn!(group = self.group.name, topics = names.join(", "), "no topic that this sink reads exists yet");
+        }
+        Ok(false)
     }
 
     /// `start = "latest"` counts once, for all partitions together, and before this member joins (Kafka takes offsets from outside

@@ -52,7 +52,8 @@ fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Existing]) -> R
     let column = |field: &crate::capability::sql::cells::Field<'_>| {
         existing.iter().find(|column| column.name == field.name).ok_or_else(|| {
             Fault::fatal(format!(
-                "table `{name}` has no column `{}`: add it, let the connector add columns, or drop the field",
+                "table `{name}` has no column `{}`: add it, or have the connector do so (it looks at the table when it starts: restart the \
+                 worker), or drop the field",
                 field.name
             ))
         })

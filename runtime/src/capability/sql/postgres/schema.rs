@@ -93,6 +93,8 @@ pub(super) async fn ensure(wire: &mut Wire, table: &Table, columns: &[ColumnDef]
         let Some(ddl) = changes(&name, table, columns, &existing)? else { return Ok(()) };
         wire.forget();
         if change(wire, &ddl).await? {
+            let what = if existing.is_empty() { "the table was not there and is made" } else { "columns are added" };
+            tracing::info!(table = %name, ddl, "{what}");
             return Ok(());
         }
     }

@@ -113,6 +113,7 @@ pub(super) fn ensure(db: &Connection, table: &Table, columns: &[ColumnDef]) -> R
     }
     let existing = describe(db, &name)?;
     if existing.is_empty() {
+        tracing::info!(table = %name, "the table was not there and is made");
         return create(db, &name, table, columns);
     }
     let mut missing = Vec::new();
@@ -136,6 +137,7 @@ pub(super) fn ensure(db: &Connection, table: &Table, columns: &[ColumnDef]) -> R
         }
     }
     for column in missing {
+        tracing::info!(table = %name, column = column.name, "a column is added");
         db.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {} {}", name.quoted(), quote(&column.name), declared(column.kind)))?;
     }
     Ok(())
