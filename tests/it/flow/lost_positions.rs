@@ -164,3 +164,25 @@ async fn a_worker_whose_state_dir_is_old_goes_on_where_another_has_taken_the_sou
     }
     assert_eq!(arrived(&deployment).await, [0, 0, 1, 1, 2, 2, 3]);
 }
+
+#[tokio::test]
+async fn a_reset_on_one_worker_counts_for_the_others_that_remember_the_loss() {
+    let Some(deployment) = Deployment::kafka("flow_lost_two") else { return };
+    let body = files(true);
+    deployment.write("in/a.csv", format!("id,name\n{}", lines(0, 3)));
+    let other = deployment.beside();
+    std::os::unix::fs::symlink(deployment.path("in"), other.path("in")).unwrap();
+    for worker in [&deployment, &other] {
+        assert_eq!(worker.until_done(&body).await.outcome, Outcome::Clean);
+    }
+    deployment.lose_positions(false).await;
+    for worker in [&deployment, &other] {
+        does_not_start(worker, &body, "was deleted").await;
+    }
+    deployment.reset_source(&body, "files").await;
+    for (worker, read) in [(&other, 3), (&deployment, 0)] {
+        let ended = worker.until_done(&body).await;
+        assert_eq!((ended.outcome, counts(&ended.snapshot, "files")[0]), (Outcome::Clean, read), "{ended:#?}");
+    }
+    assert_eq!(arrived(&deployment).await, [0, 0, 1, 1, 2, 2]);
+}

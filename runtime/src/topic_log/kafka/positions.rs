@@ -1,6 +1,7 @@
 //! Positions of sources in a compacted topic, `wharf.<name>.positions`: how an entry looks, and reading all of them.
 //!
-//! Keys: `{"source":"s","slice":"…"}` for a position, `{"source":"s","claim":0}` for the owner of task 0.
+//! Keys: `{"source":"s","slice":"…"}` for a position, `{"source":"s","claim":0}` for the owner of task 0, `{"source":"s"}` once
+//! an owner has given the source back.
 //! Values: `{"place":"base64","log":"cluster id","worker":"…","epoch":1,"topic":"its id"}`; a claim has no place. The id is that
 //! of the topic which the writer took the source over in: in a topic that was made anew under it, its entries tell that.
 
@@ -108,6 +109,12 @@ pub(super) fn position_entry(owner: &SourceOwner, stamp: &Stamp, position: &Posi
 pub(super) fn claim_entry(owner: &SourceOwner, task: u32, stamp: Option<&Stamp>) -> Result<Entry, LogError> {
     let key = Key { source: owner.source.clone(), slice: None, claim: Some(task) };
     entry(&key, stamp.map(|stamp| value(stamp, None)).as_ref())
+}
+
+/// The source was taken over in this topic once, though nobody claims it and no position is left.
+pub(super) fn taken_entry(owner: &SourceOwner, stamp: &Stamp) -> Result<Entry, LogError> {
+    let key = Key { source: owner.source.clone(), slice: None, claim: None };
+    entry(&key, Some(&value(stamp, None)))
 }
 
 fn value(stamp: &Stamp, place: Option<String>) -> Value {

@@ -66,12 +66,13 @@ impl Writer {
         self.write_entries(entries).await
     }
 
-    /// Gives the claim back: who stands by need not wait for silence.
+    /// Gives the claim back: who stands by need not wait for silence. That it was there stays, as a reset leaves nothing else.
     pub(super) async fn release(&self) -> Result<(), LogError> {
         let mut released = self.released.lock().await;
         *released = true;
         self.check_newer().await?;
-        self.write_entries(vec![positions::claim_entry(&self.identity, self.identity.task, None)?]).await
+        let given_back = positions::claim_entry(&self.identity, self.identity.task, None)?;
+        self.write_entries(vec![given_back, positions::taken_entry(&self.identity, &self.stamp)?]).await
     }
 
     /// A sign of life; false once the claim was given back.
