@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_record_before_the_stored_offset_is_refused_and_a_gap_is_not() {
-        let config = Config::parse("name = \"d\"\n[connection.w]\nurl = \"sqlite://w.sqlite\"\n", Path::new("d.toml")).unwrap();
+        let text = "name = \"d\"\n[connection.w]\nurl = \"sqlite://w.sqlite\"\n[[sink]]\nname = \"s\"\ncomponent = \"sql\"\ntopics = [\"t\"]\n";
+        let config = Config::parse(text, Path::new("d.toml")).unwrap();
         let session = Connections::new(&config.connections, Path::new(".")).unwrap().session("w").unwrap();
         let scope = OffsetScope { log_id: "log".to_owned(), group: "g".to_owned() };
         let mut offsets = Offsets::new(Arc::new(tokio::sync::Mutex::new(session)), scope);
