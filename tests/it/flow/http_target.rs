@@ -34,11 +34,15 @@ struct Target {
     accepted: Vec<(String, SystemTime)>,
     /// It answers 500 for a body that has one of these as a line, whenever it comes.
     indigestible: Vec<String>,
+    /// Before each answer.
+    takes: Duration,
 }
 
 type Shared = Arc<Mutex<Target>>;
 
 async fn receive(State(target): State<Shared>, body: String) -> Response {
+    let takes = target.lock().unwrap().takes;
+    tokio::time::sleep(takes).await;
     let (mut target, now) = (target.lock().unwrap(), SystemTime::now());
     if body.lines().any(|line| target.indigestible.iter().any(|sick| sick == line)) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -90,8 +94,14 @@ fn httpdate(at: SystemTime) -> String {
 
 /// A target that refuses so many requests first, and its port.
 async fn target(busy: Busy, refusals: usize) -> (Shared, u16) {
-    let target =
-        Arc::new(Mutex::new(Target { busy, refusals, refused: Vec::new(), accepted: Vec::new(), indigestible: Vec::new() }));
+    let target = Arc::new(Mutex::new(Target {
+        busy,
+        refusals,
+        refused: Vec::new(),
+        accepted: Vec::new(),
+        indigestible: Vec::new(),
+        takes: Duration::ZERO,
+    }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let router = Router::new().fallback(receive).with_state(Arc::clone(&target));
@@ -350,4 +360,21 @@ async fn a_budget_that_ends_before_partitions_part_is_an_end_for_each_piece_and_
     let mut arrived: Vec<usize> = sent(&target).iter().map(|value| value.parse().unwrap()).collect();
     arrived.sort_unstable();
     assert_eq!(arrived, (0..18).filter(|n| !(2..6).contains(n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_the_last_calls() {
+    let deployment = Deployment::embedded();
+    let values: Vec<_> = (0..64).map(|n| n.to_string()).collect();
+    deployment.produce_values("orders", &values.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (target, port) = target(Busy::Silent, usize::MAX).await;
+    target.lock().unwrap().takes = Duration::from_millis(700);
+    let running = deployment.start(&events(port, "retry = { initial = \"10ms\", budget = \"50ms\" }")).await;
+    let asked = || target.lock().unwrap().refused.len();
+    running.when("the last calls", |_| asked() >= 3).await;
+    let ended = running.drain().await;
+    // One was under way, and another may have begun meanwhile.
+    assert!((3..=5).contains(&asked()), "{}", asked());
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "events")), (Outcome::Clean, [0; 5]));
+    assert_eq!(deployment.read("dlq.flow.events").await, []);
 }
