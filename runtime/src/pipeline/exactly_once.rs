@@ -43,7 +43,13 @@ impl Running<'_> {
                         return Ok(Tried::Later(Later::some(again, open.len())));
                     }
                     match self.conclude(delivery, piece, refused).await? {
-                        Committed::Yes => return self.follow(delivery, piece).await,
+                        Committed::Yes => {
+                            // Not where all was given up: nothing was sent.
+                            if !open.is_empty() {
+                                self.got_on();
+                            }
+                            return self.follow(delivery, piece).await;
+                        }
                         Committed::Again => {}
                         Committed::Lost => return Ok(Tried::Lost),
                     }
@@ -111,6 +117,7 @@ impl Running<'_> {
             match self.commit_once(delivery, piece).await? {
                 Committed::Yes => {
                     self.pending += delivery.tally_buried(piece);
+                    self.got_on();
                     return self.follow(delivery, piece).await;
                 }
                 Committed::Again => {}
@@ -215,7 +222,6 @@ impl Running<'_> {
 
     /// The group's offsets follow, for tools that show lag; they decide nothing, so a failure is only told.
     async fn follow(&mut self, delivery: &Delivery, piece: &Piece) -> Result<Tried, TaskError> {
-        self.got_on();
         self.settle_pending();
         let next = delivery.next_offsets(piece);
         self.task.grants.metrics.confirmed(&next);

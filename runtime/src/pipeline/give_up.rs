@@ -1,8 +1,9 @@
 //! What becomes of records whose retry budget is used up. Few targets say which record of a call they cannot digest, so before
-//! any becomes a dead letter for the others' sake, each half is sent once more, down to the one at fault. A target that is away
-//! would answer none of those calls: after a few in vain, all that is left is given up together.
+//! any becomes a dead letter for the others' sake, each half is sent once more, down to the ones at fault. A target that is away
+//! would answer none of those calls: after many in vain, what is left gets one call in each half that it was cut into by then.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use crate::config::AfterBudget;
 use crate::outcome::Rejection;
@@ -11,14 +12,17 @@ use crate::pipeline::deliver::{Delivery, Piece};
 use crate::pipeline::hold::{Later, place};
 use crate::pipeline::sink::Running;
 
-/// Calls in vain beyond those that lead to one record at fault: that many more may be at fault beside it.
-const SPARE: u32 = 3;
+/// Calls in vain beyond those that lead to the first record at fault: each one beside it takes about two.
+const SPARE: u32 = 32;
+/// They take as long again as the budget, and no less than this.
+const SHORT: Duration = Duration::from_secs(10);
 
 /// The last calls for a piece whose budget is used up, and for the halves of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LastCalls {
-    /// How many more may be in vain, in a row.
+    /// How many more may be in vain, in a row, before nothing is halved any more; and until when.
     left: u32,
+    until: Instant,
     /// The input of the delivery behind the piece.
     end: usize,
 }
@@ -38,39 +42,28 @@ impl Running<'_> {
             return Err(TaskError::Failed(format!("{}, {reason}", place(delivery, first))));
         }
         let rejection = Rejection::new("retry.exhausted", reason);
-        let fresh = LastCalls { left: again.len().max(1).ilog2() + 1 + SPARE, end: piece.end() };
-        let mut last = self.last_calls.filter(|last| !later.answered && piece.end() <= last.end).unwrap_or(fresh);
+        let last = self.last_calls.filter(|last| !later.answered && piece.end() <= last.end);
+        let mut last = last.unwrap_or_else(|| self.last_calls_of(&piece, again.len()));
+        let halves = delivery.halves(&piece).filter(|_| again.len() > 1 && last.left > 0 && Instant::now() < last.until);
         last.left = last.left.saturating_sub(1);
         self.last_calls = Some(last);
-        if last.left == 0 {
-            pieces.push_front(piece);
-            let mut records = 0;
-            for piece in pieces.iter_mut().filter(|piece| piece.end() <= last.end) {
-                let open = delivery.open(piece);
-                piece.settled.refuse_all(&open, &rejection);
-                records += open.len();
-            }
-            self.gave_up(&rejection, records, "the target takes none of several calls: gave all of them up");
+        if let Some((first, second)) = halves {
+            pieces.push_front(second);
+            pieces.push_front(first);
             return Ok(());
         }
-        match delivery.halves(&piece).filter(|_| again.len() > 1) {
-            Some((first, second)) => {
-                pieces.push_front(second);
-                pieces.push_front(first);
-            }
-            None => {
-                piece.settled.refuse_all(&again, &rejection);
-                pieces.push_front(piece);
-                self.gave_up(&rejection, again.len(), "gave up records that the target does not take");
-            }
-        }
+        // Told here, as the dead letters are told together with those of other reasons.
+        let grants = &self.task.grants;
+        let (connector, task, records, reason) = (&grants.connector, grants.task, again.len(), &rejection.message);
+        tracing::warn!(connector, task, records, reason, "gave up records that the target does not take");
+        grants.metrics.gave_up();
+        piece.settled.refuse_all(&again, &rejection);
+        pieces.push_front(piece);
         Ok(())
     }
 
-    /// Told here: the dead letters are told with those of other reasons.
-    fn gave_up(&self, rejection: &Rejection, records: usize, what: &str) {
-        let grants = &self.task.grants;
-        tracing::warn!(connector = grants.connector, task = grants.task, records, reason = rejection.message, "{what}");
-        grants.metrics.gave_up();
+    fn last_calls_of(&self, piece: &Piece, records: usize) -> LastCalls {
+        let budget = self.task.config.connector.retry.budget.unwrap_or_default();
+        LastCalls { left: records.max(1).ilog2() + SPARE, until: Instant::now() + budget.max(SHORT), end: piece.end() }
     }
 }

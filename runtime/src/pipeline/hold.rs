@@ -83,7 +83,9 @@ impl Running<'_> {
         later: &Later,
     ) -> Result<(Delivery, VecDeque<Piece>), TaskError> {
         let now = Instant::now();
-        if self.backoff.is_used_up(now) {
+        let by_partition = by_partition(&delivery, later);
+        // Of several, each is given up by itself: it is parted off first, and called once more.
+        if self.backoff.is_used_up(now) && by_partition.len() <= 1 {
             self.give_up(&delivery, &mut pieces, later)?;
             return Ok((delivery, pieces));
         }
@@ -91,7 +93,7 @@ impl Running<'_> {
         let fresh = self.new_backoff();
         let begun = std::mem::replace(&mut self.backoff, fresh);
         let (mut cuts, mut waits) = (BTreeMap::new(), BTreeMap::new());
-        for (partition, asked) in by_partition(&delivery, later) {
+        for (partition, asked) in by_partition {
             let message = later.message(asked.records);
             let mut backoff = begun.clone();
             let wait = backoff.next(now, asked.after).unwrap_or_default();

@@ -130,6 +130,22 @@ async fn a_record_whose_retry_budget_is_used_up_is_buried_alone_before_the_run_i
 }
 
 #[tokio::test]
+async fn records_that_are_given_up_in_a_row_share_one_budget() {
+    for once in [true, false] {
+        let deployment = Deployment::embedded();
+        let values: Vec<_> = (0..20).map(|n| format!("late{n}")).collect();
+        deployment.produce_values("orders", &values.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        make_later(&deployment, "late0");
+        values[1..].iter().for_each(|value| deployment.execute(&format!("INSERT INTO later VALUES ('{value}')")));
+        let ended = deployment.until_done(&ledger(LATER, &keys(once, ", budget = \"500ms\""))).await;
+        assert_eq!((ended.outcome, counts(&ended.snapshot, "ledger")), (Outcome::Clean, [20, 0, 0, 0, 20]));
+        // Of waits of 25 ms at the least: one budget has fewer than twenty, and each budget two or more.
+        let retried = task(&ended.snapshot, "ledger").retried;
+        assert!((2..30).contains(&retried), "exactly once {once}: {retried}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_sink_accepted_is_not_sent_again_with_the_record_that_waits() {
     for once in [true, false] {
         let deployment = Deployment::embedded();
