@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use wharf_runtime::config::Config;
-use wharf_runtime::listen::{AskError, ask_status};
-use wharf_runtime::supervisor::StateDir;
+use wharf_runtime::listen::ask_status;
 use wharf_runtime::telemetry::Snapshot;
 
 use crate::output::{FAILED, OK, say, unusable};
@@ -28,13 +27,6 @@ pub async fn status(args: Args) -> Result<ExitCode> {
     };
     let snapshot = match ask_status(&config.state_dir).await {
         Ok(snapshot) => snapshot,
-        Err(AskError::NoWorker { .. }) if config.state_dir.is_dir() && StateDir::lock(&config.state_dir).is_err() => {
-            eprintln!(
-                "error: a worker has state-dir {}, and does not answer yet: it is starting, and compiles components at its first start",
-                config.state_dir.display()
-            );
-            return Ok(ExitCode::from(FAILED));
-        }
         Err(error) => {
             eprintln!("error: {error}");
             return Ok(ExitCode::from(FAILED));

@@ -184,7 +184,7 @@ fn a_sink_whose_database_lost_its_offset_is_listed_as_stopped_and_goes_on_where_
     assert!(said.contains("had written up to 2: this partition stops until it is set"), "{said}");
     assert_eq!(place(&site), [Value::Null, json!(2), Value::Null]);
     let said = set(&site, "group");
-    assert!(said.contains("by `start` -> 2"), "{said}");
+    assert!(said.contains("lost by the database -> 2"), "{said}");
     site.feed("b.csv", &["C,3"]);
     site.run();
     assert_eq!(rows(&site), "ABC");
