@@ -13,6 +13,8 @@ use super::fault::{code_fault, fault};
 use super::lane::{Lane, Phase, Slot};
 use crate::topic_log::{LogError, Lost, SinkEvent, Start, TopicPartition};
 
+/// A topic that has just been made is not known everywhere at once: this long none counts as none.
+const UNKNOWN: Duration = Duration::from_secs(10);
 /// Longest wait for a seek.
 const SEEK: Duration = Duration::from_secs(5);
 
@@ -114,7 +116,11 @@ impl Lane {
         blocking(move || {
             // What is not owned here is another member's, also one's that died and whose session has not ended. Where there is no
             // other, it is about to come.
-            if shared.partitions_of(&wanted)? > owned && (since.elapsed() < group.ghost || shared.is_alone_in(&group)?) {
+            let all = shared.partitions_of(&wanted)?;
+            if all == 0 && since.elapsed() < UNKNOWN {
+                return Ok(false);
+            }
+            if all > owned && (since.elapsed() < group.ghost || shared.is_alone_in(&group)?) {
                 return Ok(false);
             }
             let partitions: Vec<_> = places.iter().map(|(at, _)| at.clone()).collect();
