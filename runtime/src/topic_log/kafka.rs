@@ -262,8 +262,8 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     let session = millis("session.timeout.ms").unwrap_or(SESSION);
     config.set("topic.metadata.refresh.interval.ms", refresh.as_millis().to_string());
     let talks = client::listen_to_metadata(&mut config);
-    let classic = config.get("group.protocol").is_none_or(|protocol| protocol == "classic");
-    let group = Arc::new(Group::new(name.clone(), spec.tasks, (max_poll_interval, session), classic));
+    let group = Group::new(name.clone(), spec.tasks, (max_poll_interval, session), client::is_classic(&config));
+    let group = Arc::new(group);
     let consumer: SinkConsumer =
         config.create_with_context(Member { group: Arc::clone(&group), talks }).map_err(|e| misconfigured(&e))?;
     let consumer = Arc::new(consumer);

@@ -69,7 +69,7 @@ impl Properties {
     /// A member of a sink's group: revocations are deferred, which needs the cooperative protocol.
     pub(super) fn member(&self, group: &str, overrides: &Overrides) -> ClientConfig {
         let mut config = self.consumer(group, overrides);
-        if config.get("group.protocol").is_none_or(|protocol| protocol == "classic") {
+        if is_classic(&config) {
             config.set("partition.assignment.strategy", "cooperative-sticky");
         }
         config
@@ -101,6 +101,11 @@ impl Properties {
         config.set_log_level(if talks { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
         config
     }
+}
+
+/// A member with these properties is not one by the protocol of KIP-848.
+pub(super) fn is_classic(config: &ClientConfig) -> bool {
+    config.get("group.protocol").is_none_or(|protocol| protocol == "classic")
 }
 
 /// Has librdkafka tell of its metadata (`topic_ids.rs`). Answers whether the operator asked it to talk anyway.
