@@ -196,9 +196,8 @@ pub enum SinkEvent {
     Revoked(Vec<TopicPartition>),
     /// The log does not have the next offset. That partition does not flow on until [`SinkLog::begin`] says where.
     OutOfRange(TopicPartition, Lost),
-    /// Nothing came within the wait; `caught_up`: every partition of this lane has been read to its end, but for those that
-    /// were told to be out of range and stand still since. Never while one is held.
-    Idle { caught_up: bool },
+    /// Nothing came within the wait.
+    Idle,
 }
 
 /// Where a partition ends, as last known.
@@ -312,6 +311,9 @@ pub trait SourceLog: Send {
 pub trait SinkLog: Send {
     /// The next event, waiting at most `wait` for the first record. Cancel-safe: a dropped call loses nothing.
     async fn next(&mut self, limits: BatchLimits, wait: Duration) -> Result<SinkEvent, LogError>;
+    /// Asked after [`SinkEvent::Idle`]: every partition of this lane has been read to its end, but for those that were told to be
+    /// out of range and stand still since. Never while one is held. Asks the log, so only for whoever wants to end there.
+    async fn caught_up(&mut self) -> Result<bool, LogError>;
     /// Where to go on: for each assigned partition the offset to read next.
     async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError>;
     /// Commits offsets: for each partition the next one to read.

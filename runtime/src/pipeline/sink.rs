@@ -108,8 +108,8 @@ impl Running<'_> {
             let limits = BatchLimits { linger: wait.min(full.linger), ..full };
             // Asked before the log is: an end of the topic from before the last record came would end the sink too early.
             let last = self.task.until_done.as_ref().is_some_and(|done| *done.borrow());
-            let event = match self.lane.next(limits, wait).await {
-                Ok(event) => event,
+            let (event, done) = match self.look(limits, wait, last).await {
+                Ok(looked) => looked,
                 Err(LogError::Retry(message)) => {
                     if !self.pause(&mut backoff, &message, None).await? {
                         return Err(TaskError::Restart(format!("topic log: {message}")));
@@ -126,21 +126,25 @@ impl Running<'_> {
                 SinkEvent::Assigned(list) => self.assigned(list).await?,
                 SinkEvent::Revoked(list) => self.revoked(&list).await?,
                 SinkEvent::OutOfRange(partition, lost) => self.out_of_range(&partition, lost).await?,
-                SinkEvent::Idle { caught_up } => {
-                    // A wait that a retry has cut short says little.
-                    if wait == WAIT {
-                        self.flush().await?;
-                    }
-                    if caught_up && last {
-                        return Ok(Ended::Finished);
-                    }
-                }
+                // A wait that a retry has cut short says little.
+                SinkEvent::Idle if wait == WAIT => self.flush().await?,
+                SinkEvent::Idle => {}
             }
             if self.flushed.elapsed() > FLUSH_EVERY {
                 self.flush().await?;
             }
+            if done {
+                return Ok(Ended::Finished);
+            }
         }
         Ok(Ended::Drained)
+    }
+
+    /// What comes next, and where nothing does, whether all is read: that is asked only by whoever is to end there.
+    async fn look(&mut self, limits: BatchLimits, wait: Duration, last: bool) -> Result<(SinkEvent, bool), LogError> {
+        let event = self.lane.next(limits, wait).await?;
+        let done = last && event == SinkEvent::Idle && self.lane.caught_up().await?;
+        Ok((event, done))
     }
 
     /// What was counted is confirmed: moves the counters and the dead-letter window.

@@ -148,6 +148,10 @@ impl SinkLog for Mutated<Box<dyn SinkLog>> {
         Ok(event)
     }
 
+    async fn caught_up(&mut self) -> Result<bool, LogError> {
+        self.log.caught_up().await
+    }
+
     async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError> {
         self.log.begin(starts).await
     }

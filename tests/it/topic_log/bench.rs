@@ -293,7 +293,7 @@ pub async fn event(lane: &mut dyn SinkLog, limits: BatchLimits) -> SinkEvent {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match lane.next(limits, Duration::from_millis(200)).await.unwrap() {
-            SinkEvent::Idle { .. } => assert!(Instant::now() < deadline, "nothing but idle"),
+            SinkEvent::Idle => assert!(Instant::now() < deadline, "nothing but idle"),
             event => return event,
         }
     }
@@ -340,7 +340,7 @@ pub async fn read_rows(lane: &mut dyn SinkLog, count: usize) -> Vec<Row> {
             SinkEvent::Records(batch) => found.extend(rows(&batch)),
             SinkEvent::Assigned(list) => begin(lane, &list).await,
             SinkEvent::Revoked(list) => lane.release(&list).await.unwrap(),
-            SinkEvent::Idle { .. } => {}
+            SinkEvent::Idle => {}
             SinkEvent::OutOfRange(at, lost) => panic!("{at}: {}", lost.text()),
         }
     }
@@ -361,8 +361,8 @@ pub async fn catch_up(lane: &mut dyn SinkLog) {
     loop {
         assert!(Instant::now() < deadline, "the lane never catches up");
         match lane.next(LIMITS, Duration::from_millis(100)).await.unwrap() {
-            SinkEvent::Idle { caught_up: true } => return,
-            SinkEvent::Idle { caught_up: false } => {}
+            SinkEvent::Idle if lane.caught_up().await.unwrap() => return,
+            SinkEvent::Idle => {}
             other => panic!("expected the end, got {other:?}"),
         }
     }

@@ -62,7 +62,7 @@ pub async fn nothing_is_delivered_before_begin(bench: Bench) {
     let list = assigned(&mut *lane, 1).await;
     for _ in 0..5 {
         let event = lane.next(LIMITS, Duration::from_millis(200)).await.unwrap();
-        assert_eq!(event, SinkEvent::Idle { caught_up: false });
+        assert_eq!((&event, lane.caught_up().await), (&SinkEvent::Idle, Ok(false)));
     }
     lane.begin(&[(list[0].partition.clone(), 1)]).await.unwrap();
     assert_eq!(texts(&read_rows(&mut *lane, 2).await), ["1", "2"]);
@@ -199,8 +199,8 @@ pub async fn two_lanes_split_the_partitions(bench: Bench) {
         loop {
             match lane.next(LIMITS, Duration::from_millis(200)).await.unwrap() {
                 SinkEvent::Records(batch) => all.extend(rows(&batch)),
-                SinkEvent::Idle { caught_up: true } => break,
-                SinkEvent::Idle { .. } => {}
+                SinkEvent::Idle if lane.caught_up().await.unwrap() => break,
+                SinkEvent::Idle => {}
                 other => panic!("{other:?}"),
             }
         }

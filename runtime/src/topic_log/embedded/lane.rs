@@ -232,14 +232,6 @@ impl Lane {
         self.stops.iter().find(|(at, _)| !held(at)).cloned()
     }
 
-    fn caught_up(&self) -> bool {
-        let catalog = self.shared.catalog.borrow();
-        let at_end = |slot: &Slot| catalog.ends(&slot.at).is_some_and(|ends| slot.delivered >= ends.high);
-        let flown = |slot: &Slot| slot.state == State::Stopped || (slot.state == State::Flowing && at_end(slot));
-        let done = |slot: &Slot| !slot.held && flown(slot);
-        self.newest() && self.stops.is_empty() && self.slots.iter().all(done)
-    }
-
     /// A newer join of the group took over.
     fn revoked(&mut self) -> Option<SinkEvent> {
         let gone: Vec<_> = self.slots.drain(..).map(|slot| slot.at).collect();
@@ -315,9 +307,17 @@ impl SinkLog for Lane {
             }
             if !self.shared.changed(&mut self.seen, linger.unwrap_or(until)).await? {
                 // Records first: that they came is what ends the linger.
-                return Ok(if linger.is_some() { self.deliver() } else { SinkEvent::Idle { caught_up: self.caught_up() } });
+                return Ok(if linger.is_some() { self.deliver() } else { SinkEvent::Idle });
             }
         }
+    }
+
+    async fn caught_up(&mut self) -> Result<bool, LogError> {
+        let catalog = self.shared.catalog.borrow();
+        let at_end = |slot: &Slot| catalog.ends(&slot.at).is_some_and(|ends| slot.delivered >= ends.high);
+        let flown = |slot: &Slot| slot.state == State::Stopped || (slot.state == State::Flowing && at_end(slot));
+        let done = |slot: &Slot| !slot.held && flown(slot);
+        Ok(self.newest() && self.stops.is_empty() && self.slots.iter().all(done))
     }
 
     async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError> {

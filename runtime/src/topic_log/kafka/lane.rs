@@ -261,12 +261,16 @@ impl SinkLog for Lane {
                 if linger.is_some() {
                     return Ok(self.deliver(limits));
                 }
-                return Ok(SinkEvent::Idle { caught_up: self.caught_up().await? });
+                return Ok(SinkEvent::Idle);
             }
             // Cancel-safe: a permit of `notify_one` that gets lost with a dropped call is made up for by the look that begins
             // every call. That the time passed is no fault.
             drop(tokio::time::timeout_at(due.min(now + LOOK), wake.notified()).await);
         }
+    }
+
+    async fn caught_up(&mut self) -> Result<bool, LogError> {
+        self.all_is_read().await
     }
 
     async fn begin(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError> {

@@ -100,7 +100,7 @@ impl Lane {
     }
 
     /// Nothing is left to read: the ends are asked for, as what librdkafka knows of them may be old.
-    pub(super) async fn caught_up(&self) -> Result<bool, LogError> {
+    pub(super) async fn all_is_read(&self) -> Result<bool, LogError> {
         let counts = |slot: &&Slot| slot.state != Phase::Stopped;
         let Some((since, owned)) = self.group.settled(self.lane) else { return Ok(false) };
         // Also one that has stopped: what was read of it is not done, and why it stopped is not told yet.
