@@ -2,29 +2,28 @@
 //! run has a tokio runtime of its own, so that a kill takes everything at once. Holds no assertions about records.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
 use support::servers::Server;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use wharf_runtime::batch::{Batch, Record};
 use wharf_runtime::capability::secret::Secret;
 use wharf_runtime::config::Config;
-use wharf_runtime::offsets::SourcePlaces;
-use wharf_runtime::supervisor::{self, Options, Outcome, StartError};
-use wharf_runtime::telemetry::{ConnectorRow, Snapshot, TaskRow, TaskState, Telemetry};
+use wharf_runtime::supervisor::{self, Options};
+use wharf_runtime::telemetry::Telemetry;
 use wharf_runtime::topic_log::embedded::EmbeddedLog;
 use wharf_runtime::topic_log::kafka::KafkaLog;
-use wharf_runtime::topic_log::places::OffsetChange;
-use wharf_runtime::topic_log::{Position, Start, TopicLog, TopicPartition, TopicSpec, open, positions_topic};
+use wharf_runtime::topic_log::{Start, TopicLog, TopicSpec};
 
 use super::components::{self, BUNDLE};
+
+pub use self::running::{Ended, Running, counts, reason, row, task};
+
+mod running;
+mod stored;
 
 /// Nothing that is expected takes this long.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -159,7 +158,9 @@ impl Deployment {
     /// Makes a topic and puts records into it, each of a key and a value. On the embedded log nothing may run meanwhile.
     pub async fn produce(&self, topic: &str, partitions: i32, records: &[(Option<&str>, Option<&[u8]>)]) {
         let (log, name) = (self.log(), self.topic(topic));
-        let spec = TopicSpec { name: name.clone(), partitions, replication: -1, config: [].into() };
+        // These records are years old: a broker that looks for what has expired would remove them at any moment.
+        let config = [("retention.ms".to_owned(), "-1".to_owned())].into();
+        let spec = TopicSpec { name: name.clone(), partitions, replication: -1, config };
         log.create_topics(&[spec]).await.unwrap();
         let mut batch = Batch::default();
         for (key, value) in records {
@@ -227,110 +228,6 @@ impl Deployment {
         rows
     }
 
-    /// The rows of a query on `warehouse.sqlite`, their columns joined by `|`.
-    pub fn query(&self, sql: &str) -> Vec<String> {
-        query(&self.path("warehouse.sqlite"), sql)
-    }
-
-    pub fn execute(&self, sql: &str) {
-        let db = rusqlite::Connection::open(self.path("warehouse.sqlite")).unwrap();
-        db.busy_timeout(PATIENCE).unwrap();
-        db.execute_batch(sql).unwrap();
-    }
-
-    /// Holds the embedded log so that nothing can be written to it, until it is dropped.
-    pub fn locked_log(&self) -> rusqlite::Connection {
-        let db = rusqlite::Connection::open(self.path("state/log.sqlite")).unwrap();
-        db.busy_timeout(PATIENCE).unwrap();
-        db.execute_batch("BEGIN IMMEDIATE").unwrap();
-        db
-    }
-
-    /// Waits until a topic does not exist.
-    pub async fn when_gone(&self, topic: &str) {
-        let (log, name) = (self.log(), self.topic(topic));
-        let deadline = Instant::now() + PATIENCE;
-        while !log.find_topics(&[&name]).await.unwrap().is_empty() {
-            assert!(Instant::now() < deadline, "{name} does not go");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
-    }
-
-    /// Deletes the topic of positions; `anew`: somebody, as a broker does, makes it again.
-    pub async fn lose_positions(&self, anew: bool) {
-        let (log, name) = (self.log(), positions_topic(&self.name));
-        let before = log.find_topics(&[&name]).await.unwrap()[0].id.clone();
-        let mut config = rdkafka::ClientConfig::new();
-        let admin: AdminClient<DefaultClientContext> = config.set("bootstrap.servers", self.bootstrap()).create().unwrap();
-        admin.delete_topics(&[&name], &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let there = log.find_topics(&[&name]).await.unwrap();
-            match there.first() {
-                Some(topic) if topic.id == before => {}
-                _ => break,
-            }
-            assert!(Instant::now() < deadline, "{name} does not go");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
-        if anew {
-            self.remake_positions().await;
-        }
-    }
-
-    /// Makes the topic of positions, where it is missing, as it should be but empty.
-    pub async fn remake_positions(&self) {
-        let log = self.log();
-        let config = [("cleanup.policy".to_owned(), "compact".to_owned())].into();
-        let spec = TopicSpec { name: positions_topic(&self.name), partitions: 1, replication: -1, config };
-        log.create_topics(&[spec]).await.unwrap();
-        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
-    }
-
-    /// Whether there is a topic of positions.
-    pub async fn has_positions(&self) -> bool {
-        let log = self.log();
-        let found = log.find_topics(&[&positions_topic(&self.name)]).await.unwrap();
-        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
-        !found.is_empty()
-    }
-
-    /// Has a source read everything again, as `wharf offsets reset` does.
-    pub async fn reset_source(&self, body: &str, source: &str) {
-        let config = self.config(body);
-        let log = open::open(&config).unwrap();
-        let found = config.sources.iter().find(|s| s.connector.name == source).unwrap();
-        let places = SourcePlaces::new(Arc::clone(&log), &config, found);
-        let stored = places.list().await.unwrap().positions;
-        let forgotten: Vec<_> = stored.into_iter().map(|p| Position { place: Vec::new(), ..p }).collect();
-        places.store(&forgotten).await.unwrap();
-        tokio::task::spawn_blocking(move || drop((places, log))).await.unwrap();
-    }
-
-    /// Puts a sink's group to an offset of partition 0, as `wharf offsets set` does where the log keeps it.
-    pub async fn move_offset(&self, sink: &str, topic: &str, next: i64) {
-        let (log, name) = (self.log(), self.topic(topic));
-        let topic_id = log.find_topics(&[&name]).await.unwrap()[0].id.clone();
-        let partition = TopicPartition { topic: name.into(), partition: 0 };
-        let change = OffsetChange { partition, topic_id, next: Some(next) };
-        log.move_group(&format!("wharf.{}.{sink}", self.name), &[change]).await.unwrap();
-        tokio::task::spawn_blocking(move || drop(log)).await.unwrap();
-    }
-
-    /// Offsets that a sink's group has committed in the embedded log, as `partition|next`.
-    pub fn offsets(&self, sink: &str) -> Vec<String> {
-        let sql = format!("SELECT partition, next FROM offsets WHERE grp = 'wharf.flow.{sink}' ORDER BY topic, partition");
-        query(&self.path("state/log.sqlite"), &sql)
-    }
-
-    /// Positions of a source in the embedded log.
-    pub fn positions(&self, source: &str) -> Vec<String> {
-        let sql = format!("SELECT slice, CAST(place AS TEXT) FROM positions WHERE source = '{source}' ORDER BY slice");
-        query(&self.path("state/log.sqlite"), &sql)
-    }
-
     pub async fn start(&self, body: &str) -> Running {
         self.launch(body, None).await
     }
@@ -357,115 +254,4 @@ impl Deployment {
 
 fn utf8(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn query(path: &Path, sql: &str) -> Vec<String> {
-    let db = rusqlite::Connection::open(path).unwrap();
-    db.busy_timeout(PATIENCE).unwrap();
-    let mut statement = db.prepare(sql).unwrap();
-    let columns = statement.column_count();
-    let row = |row: &rusqlite::Row<'_>| {
-        let cell = |index| {
-            Ok(match row.get_ref(index)? {
-                rusqlite::types::ValueRef::Null => "NULL".to_owned(),
-                rusqlite::types::ValueRef::Integer(number) => number.to_string(),
-                rusqlite::types::ValueRef::Real(number) => number.to_string(),
-                rusqlite::types::ValueRef::Text(text) | rusqlite::types::ValueRef::Blob(text) => utf8(text),
-            })
-        };
-        (0..columns).map(cell).collect::<Result<Vec<_>, rusqlite::Error>>()
-    };
-    statement.query_map([], row).unwrap().map(|cells| cells.unwrap().join("|")).collect()
-}
-
-/// A deployment that runs.
-pub struct Running {
-    runtime: Runtime,
-    pub telemetry: Arc<Telemetry>,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<Result<Outcome, StartError>>,
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub struct Ended {
-    pub outcome: Outcome,
-    pub snapshot: Snapshot,
-}
-
-impl Running {
-    /// Waits until the snapshot is as described.
-    pub async fn when(&self, what: &str, is: impl Fn(&Snapshot) -> bool) -> Snapshot {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let snapshot = self.telemetry.snapshot();
-            // Before they are announced there is nothing to ask about.
-            if !snapshot.tasks.is_empty() && is(&snapshot) {
-                return snapshot;
-            }
-            assert!(!self.task.is_finished(), "ended before {what}: {snapshot:#?}");
-            assert!(Instant::now() < deadline, "never {what}: {snapshot:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    pub async fn when_failed(&self, connector: &str) -> Snapshot {
-        self.when(&format!("{connector} FAILED"), |snapshot| task(snapshot, connector).state == TaskState::Failed).await
-    }
-
-    /// Waits until a connector has settled so many records.
-    pub async fn when_settled(&self, connector: &str, records: u64) -> Snapshot {
-        self.when(&format!("{connector} has settled {records}"), |snapshot| {
-            let row = row(snapshot, connector);
-            row.delivered + row.filtered + row.dead_lettered >= records
-        })
-        .await
-    }
-
-    /// Asks it to stop, and waits.
-    pub async fn drain(self) -> Ended {
-        self.stop.send_replace(true);
-        self.ended().await
-    }
-
-    /// Waits until it has ended by itself.
-    pub async fn ended(self) -> Ended {
-        let Self { runtime, telemetry, stop, task } = self;
-        let ended = tokio::time::timeout(PATIENCE, task).await;
-        let snapshot = telemetry.snapshot();
-        let ended = ended.unwrap_or_else(|_| panic!("does not end: {snapshot:#?}"));
-        drop(stop);
-        tokio::task::spawn_blocking(move || drop(runtime)).await.unwrap();
-        Ended { outcome: ended.unwrap().unwrap_or_else(|error| panic!("did not start: {error}")), snapshot }
-    }
-
-    /// Ends it at once, wherever it stands: nothing is drained, closed or committed.
-    pub async fn kill(self) {
-        let Self { runtime, task, .. } = self;
-        tokio::task::spawn_blocking(move || drop(runtime)).await.unwrap();
-        assert!(task.await.is_err_and(|error| error.is_cancelled()), "it had ended before it was killed");
-    }
-}
-
-/// The counters of a connector.
-pub fn row(snapshot: &Snapshot, connector: &str) -> ConnectorRow {
-    let found = snapshot.connectors().into_iter().find(|row| row.connector == connector);
-    found.unwrap_or_else(|| panic!("no connector `{connector}`: {snapshot:#?}"))
-}
-
-/// `read`, `split`, `delivered`, `filtered`, `dead-lettered` of a connector, whose counters must add up.
-pub fn counts(snapshot: &Snapshot, connector: &str) -> [u64; 5] {
-    let row = row(snapshot, connector);
-    assert!(row.adds_up() && row.in_flight == 0, "{row:#?}");
-    [row.read, row.split, row.delivered, row.filtered, row.dead_lettered]
-}
-
-/// The first task of a connector.
-pub fn task<'a>(snapshot: &'a Snapshot, connector: &str) -> &'a TaskRow {
-    let found = snapshot.tasks.iter().find(|task| task.connector == connector);
-    found.unwrap_or_else(|| panic!("no connector `{connector}`: {snapshot:#?}"))
-}
-
-pub fn reason(snapshot: &Snapshot, connector: &str) -> String {
-    task(snapshot, connector).reason.clone().unwrap_or_default()
 }
