@@ -1,6 +1,7 @@
 //! Which topics a sink takes, ready to be compared. A pattern holds for whole names.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::{LogError, TopicSelection, positions_topic};
 
@@ -16,6 +17,19 @@ pub enum Wanted {
 pub struct Pattern {
     pattern: regex::Regex,
     without: BTreeSet<String>,
+}
+
+impl fmt::Display for Wanted {
+    /// As it stands in the configuration: names, or the pattern.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Names(names) => f.write_str(&names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+            Self::Pattern(Pattern { pattern, .. }) => {
+                let whole = pattern.as_str();
+                f.write_str(whole.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$")).unwrap_or(whole))
+            }
+        }
+    }
 }
 
 impl Wanted {

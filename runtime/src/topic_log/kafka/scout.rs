@@ -66,7 +66,14 @@ impl Scout {
         }
         let names = names(&self.wanted, &self.admin)?;
         self.place_first(&names)?;
-        if !self.any_exists(&names)? {
+        let exists = match &*self.wanted {
+            Wanted::Names(_) => self.any_exists(&names)?,
+            Wanted::Pattern(_) => !names.is_empty(),
+        };
+        if !exists {
+            if !self.group.has_joined() {
+                tracing::warn!(group = self.group.name, topics = %self.wanted, "no topic that this sink reads exists yet");
+            }
             self.group.without_topics();
         }
         if !names.is_empty() && subscribed.as_ref() != Some(&names) {
@@ -83,9 +90,6 @@ impl Scout {
             if self.admin.partitions(name)?.is_some() {
                 return Ok(true);
             }
-        }
-        if !self.group.has_joined() {
-            tracing::warn!(group = self.group.name, topics = names.join(", "), "no topic that this sink reads exists yet");
         }
         Ok(false)
     }
