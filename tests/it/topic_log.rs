@@ -4,6 +4,7 @@
 mod aborted;
 mod append;
 mod bench;
+mod expiry;
 mod hold;
 mod kafka;
 mod lost;

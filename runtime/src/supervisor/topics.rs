@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::config::{AfterBudget, Config, Retry, Route, TransformStep};
+use crate::config::{AfterBudget, Config, LogConfig, Retry, Route, TransformStep};
 use crate::retry::{Backoff, seed};
 use crate::telemetry::Telemetry;
 use crate::topic_log::{LogError, TopicLog, TopicSpec};
@@ -67,7 +67,16 @@ fn specs(config: &Config) -> Vec<TopicSpec> {
             names.insert(topic);
         }
     }
-    names.into_iter().map(|name| spec(config, name)).collect()
+    let mut specs: Vec<_> = names.into_iter().map(|name| spec(config, name)).collect();
+    if matches!(config.log, LogConfig::Kafka { .. }) {
+        let is_read = |name: &str| config.sources.iter().any(|source| source.topic == name);
+        let letters: BTreeSet<_> = config.connectors().filter_map(|connector| connector.dead_letter.topic.as_deref()).collect();
+        // A letter has the time of its record, and Kafka counts from that: one of an old record would be gone within minutes.
+        for spec in specs.iter_mut().filter(|spec| letters.contains(spec.name.as_str()) && !is_read(&spec.name)) {
+            spec.config.entry("retention.ms".to_owned()).or_insert_with(|| "-1".to_owned());
+        }
+    }
+    specs
 }
 
 fn spec(config: &Config, name: &str) -> TopicSpec {
@@ -143,6 +152,18 @@ dead-letter = "none"
         assert_eq!(names, expected, "what is only read is not made");
         let orders = specs.iter().find(|s| s.name == "orders").unwrap();
         assert_eq!((orders.config["retention.ms"].as_str(), orders.replication), ("1000", -1));
+    }
+
+    #[test]
+    fn a_topic_of_dead_letters_on_kafka_keeps_them_however_old_their_records_are() {
+        let on_kafka = |more: &str| config(&format!("[kafka]\n\"bootstrap.servers\" = \"b:9092\"\n{more}{RETAIL}"));
+        let given = "[topic.\"dlq.d.dwh\"]\nconfig = { \"retention.ms\" = \"9\", \"cleanup.policy\" = \"delete\" }\n";
+        let keeps = |config: &Config| {
+            let specs = specs(config).into_iter().map(|spec| (spec.name, spec.config.get("retention.ms").cloned()));
+            specs.filter_map(|(name, ms)| ms.map(|ms| format!("{name} {ms}"))).collect::<Vec<_>>()
+        };
+        assert_eq!(keeps(&on_kafka(given)), ["dlq.d.dwh 9", "dlq.d.erp -1", "none -1", "orders 1000"]);
+        assert_eq!(keeps(&config(RETAIL)), ["orders 1000"], "the embedded log counts from the append");
     }
 
     #[tokio::test]

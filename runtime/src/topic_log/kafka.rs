@@ -5,7 +5,7 @@
 //! |---|---|
 //! | properties, what clients say | `client.rs` |
 //! | cluster id, topics and their ids, ends | `admin.rs` |
-//! | delivery reports and the drain | `produce.rs`, `refused.rs`, `append.rs` |
+//! | delivery reports and the drain, records too old to stay | `produce.rs`, `refused.rs`, `append.rs`, `expiry.rs` |
 //! | one source task | `owner.rs`, `transaction.rs`, `positions.rs`, `memory.rs` |
 //! | one sink | `group.rs` (membership), `driver.rs` (its thread), `scout.rs` (what it has to ask), `lane.rs`, `place.rs`, `filling.rs` |
 //! | `topic cat` | `reader.rs` |
@@ -27,6 +27,7 @@ use self::admin::Admin;
 use self::append::Appender;
 use self::client::{Overrides, Properties, blocking, misconfigured};
 use self::driver::{Alive, Driver};
+use self::expiry::Expiry;
 use self::group::{Group, Member, SinkConsumer};
 use self::lane::{Common, Lane};
 use self::lifeline::Lifelines;
@@ -44,6 +45,7 @@ mod append;
 mod client;
 mod commit;
 mod driver;
+mod expiry;
 mod fault;
 mod filling;
 mod group;
@@ -89,6 +91,7 @@ pub(crate) struct Shared {
     /// Which topics positions were kept in.
     memory: Arc<Memory>,
     lifelines: Arc<Lifelines>,
+    expiry: Expiry,
     drivers: Mutex<Vec<Running>>,
     /// This process, as claims name it (host, process id, start), and when it began (milliseconds since the epoch).
     worker: String,
@@ -144,6 +147,7 @@ impl KafkaLog {
             id: OnceCell::new(),
             appender: Appender::new(properties.clone(), Overrides::new(), "dead letters".to_owned(), Arc::clone(&lifelines)),
             lifelines,
+            expiry: Expiry::default(),
             sources: owner::Sources::default(),
             positions_stay: OnceCell::new(),
             memory: Arc::new(memory),
@@ -236,7 +240,9 @@ impl TopicLog for KafkaLog {
     }
 
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
-        self.shared.appender.append(&self.shared.admin, records).await
+        let refused = self.shared.appender.append(&self.shared.admin, records).await?;
+        self.shared.expiry.look(&self.shared.admin, records);
+        Ok(refused)
     }
 
     async fn look(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, i64>, LogError> {

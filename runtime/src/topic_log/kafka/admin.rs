@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -105,11 +105,25 @@ impl Admin {
         }
     }
 
+    /// How long a topic keeps a record after the record's own time (`retention.ms`); `None`: that time does not count, or for ever.
+    pub(super) async fn age_limit(&self, topic: &str) -> Result<Option<Duration>, LogError> {
+        let config = self.settings(topic).await?.map_err(|code| code_fault(&reading(topic), code))?;
+        let value = |name: &str| config.get(name).and_then(|entry| entry.value.as_deref());
+        let deletes = value("cleanup.policy").is_some_and(|policy| policy.split(',').any(|part| part.trim() == "delete"));
+        let own_time = value("message.timestamp.type") == Some("CreateTime");
+        let kept = value("retention.ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+        Ok(kept.filter(|_| deletes && own_time))
+    }
+
     async fn setting(&self, topic: &str, name: &str) -> Result<Result<Option<String>, Code>, LogError> {
+        Ok(self.settings(topic).await?.map(|config| config.get(name)?.value.clone()))
+    }
+
+    async fn settings(&self, topic: &str) -> Result<Result<ConfigResource, Code>, LogError> {
         let options = AdminOptions::new().request_timeout(Some(ASK));
         let answer = self.admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
         let first = answer.map_err(|e| fault(&reading(topic), &e))?.into_iter().next();
-        Ok(first.unwrap_or(Err(Code::UnknownTopicOrPartition)).map(|resource| resource.get(name)?.value.clone()))
+        Ok(first.unwrap_or(Err(Code::UnknownTopicOrPartition)))
     }
 
     /// The ids of topics by name; those that do not exist are left out. Blocks.

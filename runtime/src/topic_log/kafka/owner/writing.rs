@@ -54,7 +54,9 @@ impl Writer {
     pub(super) async fn append(&self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
         let entries = positions.iter().map(|p| positions::position_entry(&self.identity, &self.stamp, p));
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        self.write(records, entries).await
+        let refused = self.write(records, entries).await?;
+        self.shared.expiry.look(&self.shared.admin, records);
+        Ok(refused)
     }
 
     /// Makes this owner known, and removed tasks forgotten.
