@@ -321,6 +321,19 @@ fn lag_counts_from_what_is_confirmed_and_grows_whatever_the_task_does() {
 }
 
 #[test]
+fn the_lag_of_a_partition_goes_with_it() {
+    let telemetry = Telemetry::default();
+    let metrics = telemetry.connector("out", Kind::Sink, 0);
+    metrics.partition_placed(&at("orders", 0), 3, 10);
+    metrics.partition_placed(&at("orders", 1), 0, 5);
+    metrics.partitions_gone(&[at("orders", 0)]);
+    assert_eq!((only_task(&telemetry).lag, telemetry.partitions()), (Some(5), vec![at("orders", 1)]));
+    // It had some: that there are none now is known.
+    metrics.partitions_gone(&[at("orders", 1)]);
+    assert_eq!(only_task(&telemetry).lag, Some(0));
+}
+
+#[test]
 fn a_marker_at_the_end_is_no_lag() {
     let telemetry = Telemetry::default();
     let metrics = telemetry.connector("out", Kind::Sink, 0);
