@@ -127,6 +127,7 @@ by_both_protocols! {
         dropping_lanes_leaves_the_group_even_with_a_revocation_pending,
         a_partition_that_is_added_at_run_time_is_taken_up,
         a_partition_that_nobody_has_yet_is_not_taken_for_read,
+        a_topic_that_is_heard_of_a_moment_later_is_not_taken_for_read,
         what_comes_into_a_partition_while_a_sink_that_starts_at_the_end_is_away_is_read,
         what_comes_into_a_partition_or_topic_before_it_is_taken_up_is_read_by_a_sink_that_starts_at_the_end,
         a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one,

@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminOptions, NewPartitions};
 use wharf_runtime::topic_log::{LogError, SinkEvent, SinkLog, SinkSpec, Start, TopicSelection};
 
 use super::bench::{
-    Bench, LIMITS, PATIENCE, admin, assigned, at, away, begin, catch_up, event, numbers, read_rows, rows, texts, try_begin,
+    Bench, LIMITS, PATIENCE, Row, admin, assigned, at, away, begin, catch_up, event, numbers, read_rows, rows, texts, try_begin,
     write_numbers,
 };
 
@@ -98,17 +98,37 @@ pub async fn a_partition_that_nobody_has_yet_is_not_taken_for_read(bench: Bench)
     let more = [NewPartitions::new(&topic, 2)];
     admin(bench.bootstrap()).create_partitions(&more, &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
     write_numbers(&*bench.another(), &topic, 0..40).await;
+    assert_eq!(all_there_is(&mut *lane).await.len(), 40);
+}
+
+/// What comes until the lane says that all is read.
+async fn all_there_is(lane: &mut dyn SinkLog) -> Vec<Row> {
     let mut found = Vec::new();
     loop {
         match lane.next(LIMITS, Duration::from_millis(200)).await.unwrap() {
             SinkEvent::Records(batch) => found.extend(rows(&batch)),
-            SinkEvent::Assigned(list) => begin(&mut *lane, &list).await,
-            SinkEvent::Idle if lane.caught_up().await.unwrap() => break,
+            SinkEvent::Assigned(list) => begin(lane, &list).await,
+            SinkEvent::Idle if lane.caught_up().await.unwrap() => return found,
             SinkEvent::Idle => {}
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(found.len(), 40);
+}
+
+/// As when somebody has made the topic and filled it, and this sink's broker has not heard of it.
+pub async fn a_topic_that_is_heard_of_a_moment_later_is_not_taken_for_read(bench: Bench) {
+    let mut spec = bench.sink_of(&bench.name("orders"));
+    spec.properties.insert("topic.metadata.refresh.interval.ms".to_owned(), "500".to_owned());
+    let mut lane = bench.lane(&spec).await;
+    let deadline = Instant::now() + PATIENCE;
+    while lane.awaits_group().is_some() {
+        assert_eq!(lane.next(LIMITS, Duration::from_millis(100)).await.unwrap(), SinkEvent::Idle);
+        assert!(Instant::now() < deadline, "it waits for a group that has nothing to assign");
+    }
+    assert_eq!(lane.caught_up().await, Ok(false));
+    let topic = bench.topic("orders", 2).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    assert_eq!(all_there_is(&mut *lane).await.len(), 40);
 }
 
 /// A sink that starts at the end of one partition with five records; its other topic, `returns`, is not there yet.
