@@ -274,6 +274,11 @@ pub trait TopicLog: places::Places {
     async fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
     /// Those of the named topics that exist.
     async fn find_topics(&self, names: &[&str]) -> Result<Vec<TopicInfo>, LogError>;
+    /// How long a topic keeps a record, counted from the record's own time; `None`: that time does not count there, it keeps records
+    /// for ever, or this user may not know.
+    async fn age_limit(&self, _topic: &str) -> Result<Option<Duration>, LogError> {
+        Ok(None)
+    }
     /// Becomes the owner of a source task: fences a predecessor and reads the positions of the whole source.
     async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError>;
     /// Joins the sink's group; one lane a task, in task order.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use super::RedriveError;
 use super::filter::Filter;
@@ -11,7 +12,7 @@ use super::newer::{Places, overtaken};
 use super::scan::Scan;
 use crate::config::{Config, Format};
 use crate::dead_letter::Stage;
-use crate::topic_log::{Start, TopicLog, group_of};
+use crate::topic_log::{LogError, Start, TopicLog, group_of};
 
 /// Whose letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,7 @@ pub enum Held {
     Raw,
     NoTopic,
     Overtaken,
+    Expires,
     Refused,
 }
 
@@ -109,6 +111,10 @@ impl fmt::Display for Held {
             Self::NoTopic => "of a topic that does not exist, or that they do not name: --to names one",
             Self::Overtaken => {
                 "overtaken: the topic holds a newer record of their key, behind which they would come; --overtaken sends them too"
+            }
+            Self::Expires => {
+                "older than their topic keeps records (`retention.ms`), which the log may remove before they are read: give it a \
+                 longer time for as long as this takes"
             }
             Self::Refused => "refused by the log (too large for the topic)",
         })
@@ -168,13 +174,15 @@ impl Plan {
                 }
             }
         }
+        let expire = expired(log, &candidates).await?;
         let mut late = Default::default();
         if !request.send_overtaken && request.to.is_none() {
             late = overtaken(log, &candidates, &undelivered, request.group()).await?;
         }
         for (index, candidate) in candidates.into_iter().enumerate() {
-            if late.contains(&index) {
-                *plan.held.entry(Held::Overtaken).or_default() += 1;
+            let stays = [(&expire, Held::Expires), (&late, Held::Overtaken)];
+            if let Some((_, why)) = stays.into_iter().find(|(those, _)| those.contains(&index)) {
+                *plan.held.entry(why).or_default() += 1;
                 continue;
             }
             *plan.topics.entry(candidate.topic).or_default() += 1;
@@ -182,6 +190,22 @@ impl Plan {
         }
         Ok(plan)
     }
+}
+
+/// The candidates, by index, that the log would remove from their topic at its next look, read or not.
+async fn expired(log: &dyn TopicLog, candidates: &[Candidate]) -> Result<HashSet<usize>, LogError> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut limits = BTreeMap::new();
+    for candidate in candidates {
+        if !limits.contains_key(&candidate.topic) {
+            limits.insert(&candidate.topic, log.age_limit(&candidate.topic).await?);
+        }
+    }
+    let expires = |candidate: &Candidate| {
+        let limit = limits.get(&candidate.topic).copied().flatten();
+        limit.zip(u64::try_from(candidate.timestamp).ok()).is_some_and(|(limit, ms)| Duration::from_millis(ms) + limit < now)
+    };
+    Ok(candidates.iter().enumerate().filter(|(_, candidate)| expires(candidate)).map(|(index, _)| index).collect())
 }
 
 impl Request {

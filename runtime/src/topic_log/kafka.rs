@@ -239,6 +239,10 @@ impl TopicLog for KafkaLog {
         blocking(move || join_group(&shared, &spec)).await
     }
 
+    async fn age_limit(&self, topic: &str) -> Result<Option<Duration>, LogError> {
+        self.shared.admin.age_limit(topic).await
+    }
+
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
         let refused = self.shared.appender.append(&self.shared.admin, records).await?;
         self.shared.expiry.look(&self.shared.admin, records);

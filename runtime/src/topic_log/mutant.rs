@@ -55,6 +55,10 @@ impl TopicLog for Mutated<Arc<dyn TopicLog>> {
         Ok(lanes.into_iter().map(|log| Box::new(Mutated { log, mutant: self.mutant }) as Box<dyn SinkLog>).collect())
     }
 
+    async fn age_limit(&self, topic: &str) -> Result<Option<Duration>, LogError> {
+        self.log.age_limit(topic).await
+    }
+
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
         self.log.append(records).await
     }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use wharf_runtime::config::Config;
-use wharf_runtime::redrive::{Redrive, RedriveError, Request, look};
-use wharf_runtime::topic_log::LogError;
+use wharf_runtime::redrive::{Held, Redrive, RedriveError, Request, look};
+use wharf_runtime::topic_log::{LogError, TopicSpec};
 
 use super::bench::*;
 
@@ -54,6 +54,26 @@ pub async fn of_two_redrives_the_later_one_sends_and_nothing_goes_twice(bench: B
     let headers: Vec<_> = headers.map(|(name, value)| (name.as_bytes().to_vec(), Some(value))).into();
     assert!(arrived.iter().all(|row| row.headers == headers), "{arrived:?}");
     assert_eq!(look(&*bench, &request).await.unwrap().send.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_stays_where_its_topic_would_not_keep_its_record() {
+    let Some(bench) = Bench::kafka("a_letter_stays_where_its_topic_would_not_keep_its_record") else { return };
+    let (_, mut request) = letters(&bench, &["a", "b", "c"]).await;
+    let spec = |name: &str, ms: &str| {
+        let config = [("retention.ms".to_owned(), ms.to_owned())].into();
+        TopicSpec { name: bench.name(name), partitions: 1, replication: -1, config }
+    };
+    let (week, century) = (spec("week", "604800000"), spec("century", "3153600000000"));
+    bench.create_topics(&[week.clone(), century.clone()]).await.unwrap();
+    request.to = Some(week.name.clone());
+    let mut redrive = begin(&bench, &request).await;
+    assert_eq!(redrive.plan.held, [(Held::Expires, 3)].into());
+    assert_eq!(redrive.send(&*bench, None, |_| ()).await.unwrap().records, 0);
+    request.to = Some(century.name.clone());
+    let mut redrive = begin(&bench, &request).await;
+    assert_eq!(redrive.send(&*bench, None, |_| ()).await.unwrap().records, 3);
+    assert_eq!((bench.contents(&week.name).await.len(), bench.contents(&century.name).await.len()), (0, 3));
 }
 
 pub async fn what_was_sent_is_remembered_letter_by_letter_over_reopening(mut bench: Bench) {

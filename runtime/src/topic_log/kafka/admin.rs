@@ -105,9 +105,14 @@ impl Admin {
         }
     }
 
-    /// How long a topic keeps a record after the record's own time (`retention.ms`); `None`: that time does not count, or for ever.
+    /// How long a topic keeps a record after the record's own time (`retention.ms`); `None`: that time does not count, for
+    /// ever, or this user may not ask.
     pub(super) async fn age_limit(&self, topic: &str) -> Result<Option<Duration>, LogError> {
-        let config = self.settings(topic).await?.map_err(|code| code_fault(&reading(topic), code))?;
+        let config = match self.settings(topic).await? {
+            Ok(config) => config,
+            Err(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => return Ok(None),
+            Err(code) => return Err(code_fault(&reading(topic), code)),
+        };
         let value = |name: &str| config.get(name).and_then(|entry| entry.value.as_deref());
         let deletes = value("cleanup.policy").is_some_and(|policy| policy.split(',').any(|part| part.trim() == "delete"));
         let own_time = value("message.timestamp.type") == Some("CreateTime");
