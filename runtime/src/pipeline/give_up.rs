@@ -16,6 +16,8 @@ use crate::pipeline::sink::Running;
 const SPARE: u32 = 32;
 /// They take as long again as the budget, and no less than this.
 const SHORT: Duration = Duration::from_secs(10);
+/// Before the second call of a record alone, at most; else `retry.initial`.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The last calls for a piece whose budget is used up, and for the halves of it.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,8 @@ pub(super) struct LastCalls {
     /// How many more may be in vain, in a row, before nothing is halved any more; and until when.
     left: u32,
     until: Instant,
+    /// The output that was called alone last, after it was parted from others.
+    alone: Option<usize>,
     /// The input of the delivery behind the piece.
     end: usize,
 }
@@ -30,7 +34,12 @@ pub(super) struct LastCalls {
 impl Running<'_> {
     /// The retry budget of the first piece is used up, and this is still to be sent again: halves of it, a dead letter where it is
     /// one record, or the sink stops.
-    pub(super) fn give_up(&mut self, delivery: &Delivery, pieces: &mut VecDeque<Piece>, later: &Later) -> Result<(), TaskError> {
+    pub(super) async fn give_up(
+        &mut self,
+        delivery: &Delivery,
+        pieces: &mut VecDeque<Piece>,
+        later: &Later,
+    ) -> Result<(), TaskError> {
         if self.task.stop.is_requested() {
             return Err(TaskError::Restart(format!("stopped while retrying: {}", later.message(later.again.len()))));
         }
@@ -43,8 +52,22 @@ impl Running<'_> {
         }
         let rejection = Rejection::new("retry.exhausted", reason);
         let last = self.last_calls.filter(|last| !later.answered && piece.end() <= last.end);
+        let parted = last.is_some() && again.len() == 1;
         let mut last = last.unwrap_or_else(|| self.last_calls_of(&piece, again.len()));
-        let halves = delivery.halves(&piece).filter(|_| again.len() > 1 && last.left > 0 && Instant::now() < last.until);
+        let more = last.left > 0 && Instant::now() < last.until;
+        // The first call of a record without its neighbours may have met a fault that passes: one more decides.
+        if parted && more && last.alone != again.first().copied() {
+            last.alone = again.first().copied();
+            self.last_calls = Some(last);
+            pieces.push_front(piece);
+            let stopped = self.task.stop.sleep(self.task.config.connector.retry.initial.min(SOON)).await;
+            return if stopped {
+                Err(TaskError::Restart(format!("stopped while retrying: {}", later.message(1))))
+            } else {
+                Ok(())
+            };
+        }
+        let halves = delivery.halves(&piece).filter(|_| again.len() > 1 && more);
         last.left = last.left.saturating_sub(1);
         self.last_calls = Some(last);
         if let Some((first, second)) = halves {
@@ -64,6 +87,7 @@ impl Running<'_> {
 
     fn last_calls_of(&self, piece: &Piece, records: usize) -> LastCalls {
         let budget = self.task.config.connector.retry.budget.unwrap_or_default();
-        LastCalls { left: records.max(1).ilog2() + SPARE, until: Instant::now() + budget.max(SHORT), end: piece.end() }
+        let until = Instant::now() + budget.max(SHORT);
+        LastCalls { left: records.max(1).ilog2() + SPARE, until, alone: None, end: piece.end() }
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn place(delivery: &Delivery, input: usize) -> String {
 impl Running<'_> {
     /// Holds what the first of these pieces leaves to be sent again. Answers what flows on, with its pieces. Where the retry budget
     /// is used up, nothing is held (`pipeline/give_up.rs`).
-    pub(super) fn hold(
+    pub(super) async fn hold(
         &mut self,
         delivery: Delivery,
         mut pieces: VecDeque<Piece>,
@@ -86,7 +86,7 @@ impl Running<'_> {
         let by_partition = by_partition(&delivery, later);
         // Of several, each is given up by itself: it is parted off first, and called once more.
         if self.backoff.is_used_up(now) && by_partition.len() <= 1 {
-            self.give_up(&delivery, &mut pieces, later)?;
+            self.give_up(&delivery, &mut pieces, later).await?;
             return Ok((delivery, pieces));
         }
         self.last_calls = None;

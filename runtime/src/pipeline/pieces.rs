@@ -46,7 +46,7 @@ impl Running<'_> {
                 Tried::Delivered => continue,
                 Tried::Later(later) => {
                     pieces.push_front(piece);
-                    (delivery, pieces) = self.hold(delivery, pieces, &later)?;
+                    (delivery, pieces) = self.hold(delivery, pieces, &later).await?;
                     continue;
                 }
                 Tried::Lost => {

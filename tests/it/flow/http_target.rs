@@ -34,6 +34,8 @@ struct Target {
     accepted: Vec<(String, SystemTime)>,
     /// It answers 500 for a body that has one of these as a line, whenever it comes.
     indigestible: Vec<String>,
+    /// It answers 503 to the first request that holds one of these alone.
+    shy: Vec<String>,
     /// Before each answer.
     takes: Duration,
 }
@@ -46,6 +48,10 @@ async fn receive(State(target): State<Shared>, body: String) -> Response {
     let (mut target, now) = (target.lock().unwrap(), SystemTime::now());
     if body.lines().any(|line| target.indigestible.iter().any(|sick| sick == line)) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    if let Some(at) = target.shy.iter().position(|shy| *shy == body.trim_end()) {
+        target.shy.remove(at);
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     if target.refused.len() >= target.refusals {
         target.busy = Busy::No;
@@ -100,6 +106,7 @@ async fn target(busy: Busy, refusals: usize) -> (Shared, u16) {
         refused: Vec::new(),
         accepted: Vec::new(),
         indigestible: Vec::new(),
+        shy: Vec::new(),
         takes: Duration::ZERO,
     }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -299,6 +306,24 @@ async fn of_a_batch_whose_budget_is_used_up_only_the_record_that_the_target_fail
 }
 
 #[tokio::test]
+async fn a_record_that_is_parted_from_the_one_at_fault_is_not_buried_for_a_fault_that_passes() {
+    let deployment = Deployment::embedded();
+    let values: Vec<_> = (0..16).map(|n| n.to_string()).collect();
+    deployment.produce_values("orders", &values.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (target, port) = target(Busy::No, 0).await;
+    target.lock().unwrap().indigestible = vec!["5".to_owned()];
+    target.lock().unwrap().shy.clone_from(&values);
+    let events = events(port, "retry = { initial = \"10ms\", max = \"50ms\", budget = \"300ms\" }");
+    let ended = deployment.until_done(&events.replace("\"record\"", "\"json-lines\"")).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "events")), (Outcome::Clean, [16, 0, 15, 0, 1]));
+    let dead = deployment.read("dlq.flow.events").await;
+    assert_eq!(dead.iter().map(deployment::Row::text).collect::<Vec<_>>(), ["5"]);
+    assert!(target.lock().unwrap().shy.len() < 15, "none of its neighbours was sent alone");
+    let well: Vec<_> = values.iter().filter(|value| *value != "5").cloned().collect();
+    assert_eq!(sent(&target), well, "each once and in order");
+}
+
+#[tokio::test]
 async fn a_target_that_is_away_when_the_budget_is_used_up_is_not_asked_for_each_record() {
     let deployment = Deployment::embedded();
     let values: Vec<_> = (0..200).map(|n| n.to_string()).collect();
@@ -311,8 +336,9 @@ async fn a_target_that_is_away_when_the_budget_is_used_up_is_not_asked_for_each_
     let dead = deployment.read("dlq.flow.events").await;
     assert_eq!(dead.iter().map(deployment::Row::text).collect::<Vec<_>>(), values);
     let asked = target.lock().unwrap().refused.len();
-    // At most seven of waits, forty last calls, and one for each half that is left then.
-    assert!((5..=56).contains(&asked), "{asked}");
+    // At most seven of waits, forty last calls, of which those of a record alone are made twice, and one for each half that is left
+    // then.
+    assert!((5..=88).contains(&asked), "{asked}");
 }
 
 #[tokio::test]
