@@ -18,7 +18,6 @@ impl Running<'_> {
         if fresh.is_empty() {
             return Ok(());
         }
-        self.task.dead.check(piece.input_count().saturating_sub(fresh.len()), fresh.len())?;
         let mut letters = Batch::default();
         let inputs: Vec<_> = delivery.input.records().collect();
         for Burial { input, stage, rejection } in &fresh {
@@ -26,6 +25,7 @@ impl Running<'_> {
                 self.task.dead.push(&mut letters, record, *stage, rejection)?;
             }
         }
+        self.task.dead.check(piece.input_count().saturating_sub(fresh.len()), fresh.len())?;
         let mut backoff = self.new_backoff();
         loop {
             match shown(&self.task.grants.metrics, LONG, self.log.append(&letters)).await {

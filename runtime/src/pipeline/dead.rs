@@ -1,5 +1,6 @@
 //! Dead letters of one task: makes them, counts them against the stop window, and says where the task must stop.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -22,8 +23,22 @@ pub struct Dead {
     /// Credentials of this connector, as they go over the wire: a receiver may echo them in the answer that a reason quotes.
     credentials: Vec<Secret>,
     /// Letters that were made and are not confirmed yet.
-    made: Mutex<Option<Buried>>,
+    made: Mutex<Option<Made>>,
 }
+
+/// Letters of a step.
+#[derive(Debug)]
+struct Made {
+    buried: Buried,
+    /// What was said of the first of them, and how many there are of each code.
+    reason: String,
+    codes: BTreeMap<String, u64>,
+}
+
+/// Of a reason, for a line that names it as an example.
+const REASON: usize = 300;
+/// The commonest codes that such a line counts.
+const CODES: usize = 5;
 
 impl Dead {
     #[must_use]
@@ -63,15 +78,21 @@ impl Dead {
         letters.push(into, record, stage, rejection);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let (code, topic) = (rejection.code.clone(), letters.topic.clone());
-        made.get_or_insert_with(|| Buried { letters: 0, code, place: place(record), topic }).letters += 1;
+        let made = made.get_or_insert_with(|| Made {
+            buried: Buried { letters: 0, code, place: place(record), topic },
+            reason: reason(rejection),
+            codes: BTreeMap::new(),
+        });
+        made.buried.letters += 1;
+        *made.codes.entry(rejection.code.clone()).or_default() += 1;
         Ok(())
     }
 
     /// The letters that were made since the last call are confirmed.
     pub fn confirmed(&self, metrics: &ConnectorMetrics) {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(buried) = made {
-            metrics.buried(buried);
+        if let Some(made) = made {
+            metrics.buried(made.buried);
         }
     }
 
@@ -91,12 +112,23 @@ impl Dead {
         let mut window = self.window.clone();
         if dead > 0 && window.step(good, dead) {
             return Err(TaskError::Failed(format!(
-                "stopped so as not to pour the topic away: {}. The records stay where they are and come again. Fix the cause and start \
+                "stopped so as not to pour the topic away: {}{}. The records stay where they are and come again. Fix the cause and start \
                  again, or allow more by `dead-letter = {{ window = {{ size = …, limit = … }} }}`",
-                window.describe()
+                window.describe(),
+                self.described()
             )));
         }
         Ok(())
+    }
+
+    /// The letters of this step, which are not written: nobody could look them up.
+    fn described(&self) -> String {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Made { buried, reason, codes }) = &*made else { return String::new() };
+        let mut codes: Vec<_> = codes.iter().collect();
+        codes.sort_by_key(|(_, letters)| std::cmp::Reverse(**letters));
+        let counts: Vec<_> = codes.iter().take(CODES).map(|(code, letters)| format!("{code} {letters}")).collect();
+        format!(" ({}; the first: {}: {reason})", counts.join(", "), buried.place)
     }
 
     /// Counts records of one confirmed step. It was checked before; what a restart repeats does not stop here.
@@ -105,6 +137,13 @@ impl Dead {
             tracing::debug!(window = self.window.describe(), "the window is over its limit");
         }
     }
+}
+
+/// What is wrong with a record, and where in it.
+fn reason(rejection: &Rejection) -> String {
+    let field = rejection.field.as_ref().map(|field| format!(" at `{field}`")).unwrap_or_default();
+    let cut = rejection.message.char_indices().nth(REASON).map_or(rejection.message.len(), |(end, _)| end);
+    format!("{}{field}", rejection.message.get(..cut).unwrap_or_default())
 }
 
 /// What of a credential must not be seen: its secret, and the form in which a header has it.
