@@ -76,13 +76,17 @@ fn open_embedded(folder: &Path) -> Arc<dyn TopicLog> {
     Arc::new(EmbeddedLog::open(folder, None, None).unwrap())
 }
 
-fn open_kafka(bootstrap: &str, protocol: Protocol) -> Arc<dyn TopicLog> {
+fn properties(bootstrap: &str, protocol: Protocol) -> BTreeMap<String, Secret> {
     let property = |name: &str, value: &str| (name.to_owned(), Secret::new(value.to_owned()));
     let mut properties = vec![property("bootstrap.servers", bootstrap), property("topic.metadata.refresh.interval.ms", "500")];
     if protocol == Protocol::Consumer {
         properties.push(property("group.protocol", "consumer"));
     }
-    Arc::new(KafkaLog::new(&properties.into_iter().collect()).unwrap())
+    properties.into_iter().collect()
+}
+
+fn open_kafka(bootstrap: &str, protocol: Protocol) -> Arc<dyn TopicLog> {
+    Arc::new(KafkaLog::new(&properties(bootstrap, protocol)).unwrap())
 }
 
 fn tag() -> String {
@@ -131,6 +135,16 @@ impl Bench {
         match &self.home {
             Home::Kafka(bootstrap, protocol) => open_kafka(bootstrap, *protocol),
             Home::Embedded(_) => Arc::clone(self.log.as_ref().unwrap()),
+        }
+    }
+
+    /// One more process with a state-dir of its own. On the embedded log there is none: the same log.
+    pub fn worker(&self, state_dir: &Path) -> Arc<dyn TopicLog> {
+        match &self.home {
+            Home::Kafka(bootstrap, protocol) => {
+                Arc::new(KafkaLog::of_worker(&properties(bootstrap, *protocol), state_dir).unwrap())
+            }
+            Home::Embedded(_) => self.another(),
         }
     }
 

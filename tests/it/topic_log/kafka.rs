@@ -120,6 +120,37 @@ async fn two_workers(bench: &Bench, exactly_once: bool) -> (SourceOwner, Box<dyn
     (owner, old, new)
 }
 
+/// Two workers that start at once: one of them may be fenced in its very first claim, and has never owned the source.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_ever_stood_by_does_not_begin_anew_in_a_topic_of_positions_that_was_deleted() {
+    let name = "who_only_ever_stood_by_does_not_begin_anew_in_a_topic_of_positions_that_was_deleted";
+    for round in 0..40 {
+        let Some(mut bench) = Bench::kafka(name) else { return };
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut owner = bench.owner(0, 1);
+        owner.properties.insert("session.timeout.ms".to_owned(), "1000".to_owned());
+        let workers = [bench.worker(one.path()), bench.worker(two.path())];
+        let (first, second) = tokio::join!(workers[0].source(&owner), workers[1].source(&owner));
+        let (by, mut owns) = match (first, second) {
+            (Ok(owns), Err(_)) => (1, owns),
+            (Err(_), Ok(owns)) => (0, owns),
+            _ => continue,
+        };
+        owns.append(&batch(&[]), &[position("s", "1")]).await.unwrap();
+        assert!(matches!(workers[by].source(&owner).await, Err(LogError::Standby(_))), "round {round}");
+        let topic = format!("wharf.{}.positions", bench.tag);
+        bench.delete_topic(&topic).await;
+        drop(owns);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        match workers[by].source(&owner).await.map(|source| source.positions().to_vec()) {
+            Err(LogError::Fatal(text)) => assert!(text.contains(&topic) && text.contains("was deleted"), "{text}"),
+            other => panic!("round {round}: {other:?}"),
+        }
+        return;
+    }
+    panic!("no worker was fenced in its first claim");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stands_by_takes_over_from_a_silent_owner_and_never_from_an_idle_one() {
     let Some(bench) = Bench::kafka("who_stands_by_takes_over_from_a_silent_owner_and_never_from_an_idle_one") else { return };

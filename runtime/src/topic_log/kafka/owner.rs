@@ -57,11 +57,14 @@ impl Owner {
         let topic = settle_topic(shared, owner, &log).await?;
         shared.positions_stay.get_or_try_init(|| check_policy(shared, owner)).await?;
         let session = session(shared, owner);
+        // Also by one who stands by: it must not make the topic anew, once that and the owner are gone.
+        let kept = || topic.clone().map(|id| Kept { log: log.clone(), topic: positions::topic(&owner.deployment), id });
         let turn = shared.sources.of(owner);
         let mut turn = turn.lock().await;
         if let Some(stamp) = turn.stamp.clone() {
             let found = read(shared, names(owner), &log).await?;
             if let Some(claim) = newer(owner, &stamp, &found) {
+                remember(shared, owner, kept()).await?;
                 turn.stand_by(owner, claim, (found.last, session))?;
             }
         }
@@ -83,6 +86,7 @@ impl Owner {
         // From here on a later call knows that this process has been here.
         turn.stamp = Some(stamp.clone());
         if let Some(claim) = newer(owner, &stamp, &found) {
+            remember(shared, owner, kept()).await?;
             turn.stand_by(owner, claim, (found.last, session))?;
         }
         if !found.foreign.is_empty() {
@@ -105,7 +109,7 @@ impl Owner {
         writer.claim(&removed).await?;
         // What was read and the claim are of the same topic.
         writer.kept().await?;
-        remember(shared, owner, topic.map(|id| Kept { log, topic: positions::topic(&owner.deployment), id })).await?;
+        remember(shared, owner, kept()).await?;
         drop(turn);
         let (tell, lost) = watch::channel(None);
         let mut beats = JoinSet::new();
