@@ -206,7 +206,12 @@ impl TopicLog for EmbeddedLog {
     }
 
     async fn sink(&self, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
-        lane::join(&self.shared, spec)
+        let group = spec.group();
+        let begun = match spec.start {
+            Start::Latest => self.shared.writer()?.run(move |tx| catalog::begun(tx.db, &group)).await?,
+            Start::Earliest | Start::At(_) => i64::MAX,
+        };
+        lane::join(&self.shared, spec, begun)
     }
 
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {

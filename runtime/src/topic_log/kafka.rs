@@ -281,7 +281,8 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     group.set_consumer(&consumer);
     let alive = Arc::new(Alive);
     let takes = (Arc::clone(&wanted), spec.start);
-    let scout = Scout::new(Arc::clone(&group), Arc::clone(&consumer), Arc::clone(&shared.admin), takes);
+    let known = (Arc::clone(&shared.memory), shared.id.get().cloned().unwrap_or_default());
+    let scout = Scout::new(Arc::clone(&group), Arc::clone(&consumer), Arc::clone(&shared.admin), takes, known);
     let driver = Driver {
         group: Arc::clone(&group),
         consumer: Arc::clone(&consumer),

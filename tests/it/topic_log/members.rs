@@ -179,6 +179,36 @@ pub async fn what_comes_into_a_partition_while_a_sink_that_starts_at_the_end_is_
     all_that_came_arrives(&mut *bench.lane(&spec).await).await;
 }
 
+/// Not even its topic was there at its first start.
+pub async fn what_comes_after_the_first_start_of_a_sink_that_starts_at_the_end_is_read_by_the_next(bench: Bench) {
+    let state = tempfile::tempdir().unwrap();
+    let mut spec = bench.sink_of(&bench.name("orders"));
+    spec.start = Start::Latest;
+    let worker = bench.worker(state.path());
+    let mut lane = worker.sink(&spec).await.unwrap().remove(0);
+    let deadline = Instant::now() + PATIENCE;
+    while lane.awaits_group().is_some() {
+        assert_eq!(lane.next(LIMITS, Duration::from_millis(100)).await.unwrap(), SinkEvent::Idle);
+        assert!(Instant::now() < deadline, "it waits for a group that has nothing to assign");
+    }
+    tokio::task::spawn_blocking(move || drop((lane, worker))).await.unwrap();
+    let topic = bench.topic("orders", 2).await;
+    write_numbers(&*bench, &topic, 0..40).await;
+    let worker = bench.worker(state.path());
+    let mut lane = worker.sink(&spec).await.unwrap().remove(0);
+    assert_eq!(read_rows(&mut *lane, 40).await.len(), 40);
+    tokio::task::spawn_blocking(move || drop((lane, worker))).await.unwrap();
+    // Another sink, whose first start this is.
+    spec.sink = "other".to_owned();
+    let mut lane = bench.lane(&spec).await;
+    let list = assigned(&mut *lane, 2).await;
+    begin(&mut *lane, &list).await;
+    write_numbers(&*bench, &topic, 40..50).await;
+    let mut read: Vec<usize> = read_rows(&mut *lane, 10).await.iter().map(|row| row.text().parse().unwrap()).collect();
+    read.sort_unstable();
+    assert_eq!(read, (40..50).collect::<Vec<_>>());
+}
+
 pub async fn a_topic_that_is_created_anew_while_it_is_read_comes_as_another_one(mut bench: Bench) {
     let topic = bench.topic("orders", 1).await;
     write_numbers(&*bench, &topic, 0..5).await;

@@ -138,3 +138,10 @@ pub(super) fn load_topic(db: &Connection, name: &str, defaults: &Defaults) -> Re
     let partitions = query.query_map([number], columns)?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(Some(Topic { number, name: Arc::from(name), id, limits, partitions }))
 }
+
+/// The last stream there was when this group began at the end of its topics; noted at its first call.
+pub(super) fn begun(db: &Connection, group: &str) -> Result<i64, Fault> {
+    let name = format!("begun {group}");
+    db.execute("INSERT OR IGNORE INTO meta SELECT ?1, coalesce(max(stream), 0) FROM partitions", [&name])?;
+    Ok(db.query_row("SELECT value FROM meta WHERE name = ?1", [&name], |row| row.get(0))?)
+}

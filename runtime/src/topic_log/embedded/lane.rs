@@ -61,6 +61,8 @@ pub(super) struct Lane {
     _alive: Arc<()>,
     wanted: Wanted,
     start: Start,
+    /// For `start = "latest"`: what was there when the group began, by the number of its last stream.
+    begun: i64,
     lane: u32,
     tasks: u32,
     slots: Vec<Slot>,
@@ -71,7 +73,7 @@ pub(super) struct Lane {
 }
 
 /// Joins the group, one lane a task; lanes of an earlier join lose their partitions.
-pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
+pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec, begun: i64) -> Result<Vec<Box<dyn SinkLog>>, LogError> {
     shared.writer()?;
     let wanted = Wanted::of_sink(&spec.topics, &spec.deployment, spec.dead_letters.as_deref())?;
     let group = spec.group();
@@ -88,6 +90,7 @@ pub(super) fn join(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn 
             _alive: Arc::clone(&alive),
             wanted: wanted.clone(),
             start: spec.start,
+            begun,
             lane,
             tasks,
             slots: Vec::new(),
@@ -358,7 +361,9 @@ impl SinkLog for Lane {
     }
 
     async fn resolve_start(&mut self, partition: &TopicPartition) -> Result<i64, LogError> {
-        let (stream, start) = (self.slot(partition)?.stream, self.start);
+        let stream = self.slot(partition)?.stream;
+        // What came after the group's first start is read from its beginning.
+        let start = if stream > self.begun { Start::Earliest } else { self.start };
         self.shared.readers.run(move |db| fetch::resolve(db, stream, start)).await
     }
 

@@ -1,5 +1,6 @@
 //! What a worker remembers from one life to the next, in `positions.json` under its state-dir: for each source, the topic that
-//! its positions were kept in when it was last taken over. Knows the file alone; what follows from it is `owner/kept.rs`.
+//! its positions were kept in when it was last taken over, and which sinks began at the end of topics that were not there. Knows
+//! the file alone; what follows from it is `owner/kept.rs` and `scout.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -26,6 +27,9 @@ pub(super) struct Kept {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Content {
     sources: BTreeMap<String, Kept>,
+    /// Groups that began at the end of their topics when none of those was there: the cluster's id, by group.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    at_the_end: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +85,29 @@ impl Memory {
         }
         accepted.remove(source);
         Ok(())
+    }
+
+    /// Whether the group has begun at the end of its topics before, while there was none to keep an offset of. Blocks.
+    pub(super) fn began_at_the_end(&self, group: &str, log: &str) -> Result<bool, LogError> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let _alone = self.accepted();
+        Ok(load(file)?.at_the_end.get(group).is_some_and(|known| known == log))
+    }
+
+    /// The group begins at the end of its topics, and there is none. Blocks.
+    pub(super) fn begin_at_the_end(&self, group: &str, log: &str) -> Result<(), LogError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let _alone = self.accepted();
+        let mut content = load(file)?;
+        if content.at_the_end.insert(group.to_owned(), log.to_owned()).as_deref() == Some(log) {
+            return Ok(());
+        }
+        store(file, &content).map_err(|error| {
+            LogError::Retry(format!(
+                "{} cannot be written, so that the next start would pass over what comes until then: {error}",
+                file.display()
+            ))
+        })
     }
 }
 
@@ -157,6 +184,19 @@ mod tests {
         memory.accept("a");
         memory.keep("a", None).unwrap();
         assert_eq!(memory.id("a", "cluster", "t"), Ok(None));
+    }
+
+    #[test]
+    fn a_group_began_at_the_end_at_its_cluster_alone_and_sources_keep_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::of(folder.path());
+        memory.keep("a", Some(&kept("1"))).unwrap();
+        assert_eq!(memory.began_at_the_end("g", "cluster"), Ok(false));
+        memory.begin_at_the_end("g", "cluster").unwrap();
+        let next = Memory::of(folder.path());
+        let began = |group, log| next.began_at_the_end(group, log);
+        assert_eq!((began("g", "cluster"), began("g", "other"), began("h", "cluster")), (Ok(true), Ok(false), Ok(false)));
+        assert_eq!(next.id("a", "cluster", "t"), Ok(Some("1".to_owned())));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::client::ASK;
 use super::commit::Meaning;
 use super::fault::fault;
 use super::group::{Group, LookedUp, SinkConsumer};
+use super::memory::Memory;
 use crate::topic_log::mark::Mark;
 use crate::topic_log::{Assignment, LogError, Start, TopicPartition, Wanted};
 
@@ -38,6 +39,9 @@ pub(super) struct Scout {
     wanted: Arc<Wanted>,
     subscribed: Mutex<Option<Vec<String>>>,
     start: Start,
+    /// Of this worker, and the cluster's id.
+    memory: Arc<Memory>,
+    log: String,
     /// For `start = "latest"`: the group has an offset of every partition that was there when the sink looked first.
     placed: OnceLock<()>,
 }
@@ -48,8 +52,9 @@ impl Scout {
         consumer: Arc<SinkConsumer>,
         admin: Arc<Admin>,
         (wanted, start): (Arc<Wanted>, Start),
+        (memory, log): (Arc<Memory>, String),
     ) -> Self {
-        Self { group, consumer, admin, wanted, subscribed: Mutex::default(), start, placed: OnceLock::new() }
+        Self { group, consumer, admin, wanted, subscribed: Mutex::default(), start, memory, log, placed: OnceLock::new() }
     }
 
     /// Subscribes to what matches by now, and finds topics that were created anew.
@@ -86,12 +91,18 @@ impl Scout {
 
     /// librdkafka does not join for topics that are not there.
     fn any_exists(&self, names: &[String]) -> Result<bool, LogError> {
+        let mut missing = Vec::new();
         for name in names {
-            if self.admin.partitions(name)?.is_some() {
-                return Ok(true);
+            if self.admin.partitions(name)?.is_none() {
+                missing.push(name.as_str());
             }
         }
-        Ok(false)
+        let any = missing.len() < names.len();
+        if any && !missing.is_empty() {
+            let topics = missing.join(", ");
+            tracing::warn!(group = self.group.name, topics, "this sink reads what is there, but these topics do not exist yet");
+        }
+        Ok(any)
     }
 
     /// `start = "latest"` counts once, for all partitions together, and before this member joins (Kafka takes offsets from outside
@@ -115,7 +126,11 @@ impl Scout {
         let what = || format!("placing group `{}` at the end", self.group.name);
         let committed =
             if all.is_empty() { list } else { self.consumer.committed_offsets(list, ASK).map_err(|e| fault(&what(), &e))? };
-        if !committed.elements().iter().any(|element| matches!(element.offset(), Offset::Offset(_))) {
+        let placed = committed.elements().iter().any(|element| matches!(element.offset(), Offset::Offset(_)));
+        // With no topic there is nothing to keep an offset of, and the next process must not take itself for the first.
+        if all.is_empty() {
+            self.memory.begin_at_the_end(&self.group.name, &self.log)?;
+        } else if !placed && !self.memory.began_at_the_end(&self.group.name, &self.log)? {
             let mut starts = TopicPartitionList::with_capacity(all.len());
             for (at, end) in all.iter().zip(offsets(&self.consumer, &all, Offset::End)?) {
                 let mut element = starts.add_partition(&at.topic, at.partition);
