@@ -109,6 +109,8 @@ by_each_protocol! {
         a_commit_is_refused_after_another_member_took_over,
         a_pattern_takes_up_a_new_topic,
         a_lane_knows_the_ends_of_its_partitions;
+    members:
+        what_comes_after_the_first_start_of_a_sink_that_starts_at_the_end_is_read_by_the_next;
     hold:
         a_held_partition_hands_out_nothing_while_the_others_flow_on,
         a_held_partition_goes_on_where_it_is_sought,

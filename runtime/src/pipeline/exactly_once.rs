@@ -207,7 +207,10 @@ impl Running<'_> {
                 known.1 = *stored;
             }
         }
-        tracing::warn!(connector = self.task.grants.connector, "another owner moved the stored offsets: going on from there");
+        tracing::warn!(
+            connector = self.task.grants.connector,
+            "the stored offsets are not where this task left them: another owner moved them, or the database went back. Going on from there"
+        );
         Ok(Committed::Lost)
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 
 use super::fault::fault;
@@ -70,10 +70,16 @@ impl Driver {
             }
             Some(Err(error)) => match fault(&format!("group `{}`", self.group.name), &error) {
                 fatal @ LogError::Fatal(_) => self.group.fail(fatal),
+                // Of each look while Kafka is away, which the look that is apart from the tasks tells.
+                _ if is_away(&error) => tracing::debug!(group = self.group.name, %error, "consumer"),
                 _ => tracing::warn!(group = self.group.name, %error, "consumer"),
             },
         }
     }
+}
+
+fn is_away(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve))
 }
 
 /// Questions of one kind, one at a time on a thread of its own. It is waited for when dropped.
