@@ -1,6 +1,7 @@
 //! Whole pipelines through `supervisor::run`: what is configured, runs, and what arrived. Each test has a folder and a log of
 //! its own; the embedded log mostly, and Kafka and PostgreSQL where they could differ.
 
+mod altered;
 mod bad_input;
 mod buffered;
 mod components;

@@ -42,6 +42,9 @@ impl Sink for Sql {
         if self.is_repeated(records) {
             self.tables.clear();
         }
+        for table in self.tables.values_mut() {
+            table.is_fresh = false;
+        }
         let written = self.write_all(records);
         if written.is_err() {
             self.tables.clear();
@@ -72,6 +75,12 @@ impl Sql {
         for record in records {
             if let Err(rejection) = self.add(&record, &mut waiting)? {
                 outcomes.push(record.index, rejection);
+            }
+        }
+        // Before anything is written, as not every call is a transaction as a whole.
+        for (table, rows) in &waiting {
+            if rows.has_misfits {
+                self.look_again(table)?;
             }
         }
         for (table, rows) in waiting {
@@ -115,11 +124,19 @@ impl Sql {
     }
 
     fn apply(&mut self, name: &str, mut rows: Rows<'_>, outcomes: &mut Outcomes) -> Result<()> {
-        let Some(table) = self.tables.get(name) else { return Ok(()) };
-        if rows.has_new_columns && self.config.schema == Schema::Evolve {
-            self.connection.ensure(&table.target, &definitions(table))?;
+        let Some(table) = self.tables.get_mut(name) else { return Ok(()) };
+        let schema = self.config.schema;
+        if rows.has_new_columns && schema == Schema::Evolve {
+            self.connection.ensure(&table.target, &definitions(table)).map_err(|e| doubted(table, schema, e))?;
+            if !table.has_grown_to(self.connection.columns(name)?) && !table.is_fresh {
+                return Err(altered(name));
+            }
         }
-        for rejected in self.connection.apply(&table.target, rows.take())? {
+        let refused = self.connection.apply(&table.target, rows.take()).map_err(|e| doubted(table, schema, e))?;
+        if !refused.is_empty() {
+            self.look_again(name)?;
+        }
+        for rejected in refused {
             let Some(record) = rows.record(rejected.row) else {
                 return Err(Error::fatal(format!("the database refused row {}, which was not sent", rejected.row)));
             };
@@ -129,6 +146,43 @@ impl Sql {
         }
         Ok(())
     }
+
+    /// Before a record is refused: were the columns that refuse it read in an earlier call, somebody may have changed them since.
+    ///
+    /// # Errors
+    /// `retry` where they did; the call is then made again by the new columns.
+    fn look_again(&mut self, name: &str) -> Result<()> {
+        let Some(table) = self.tables.get_mut(name).filter(|table| !table.is_fresh) else { return Ok(()) };
+        match self.connection.columns(name) {
+            Ok(columns) if table.is_still(&columns) => {
+                table.is_fresh = true;
+                Ok(())
+            }
+            Ok(_) => Err(altered(name)),
+            // The transaction is lost, and with it what was written.
+            Err(error @ Error::Retry { .. }) => Err(error),
+            // The refusal says more.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn altered(name: &str) -> Error {
+    Error::retry(format!("table `{name}` was altered: its columns are read anew"))
+}
+
+/// A call that cannot work, by columns that may be none any more, is made once again by those that there are. In `strict` a
+/// table that lacks a column stays a case for its owner.
+fn doubted(table: &Table, schema: Schema, error: Error) -> Error {
+    let by_columns = match &error {
+        Error::Retry { .. } => false,
+        Error::Reject(_) => true,
+        Error::Fatal(_) => schema == Schema::Evolve,
+    };
+    if !by_columns || table.is_fresh {
+        return error;
+    }
+    Error::retry(format!("the columns of table `{}` are read anew, it may have been altered: {error}", table.target.name))
 }
 
 /// The key's columns first, so that a new table is easy to read.

@@ -7,6 +7,8 @@ use wharf_sdk::{Context, Error, Outcomes, Result, Sink, Verdict};
 
 use super::Sql;
 
+mod altered;
+
 /// What the database was told.
 #[derive(Default)]
 struct Told {
@@ -14,6 +16,19 @@ struct Told {
     ensured: Vec<(sql::Table, Vec<ColumnDef>)>,
     applied: Vec<(sql::Table, sql::Rows)>,
     refuses: Vec<Rejected>,
+    /// Added columns are made of this kind.
+    made_as: Option<Kind>,
+    /// How often it was asked for columns.
+    asked: usize,
+    /// What the next calls of a name answer instead.
+    faults: Vec<(&'static str, Error)>,
+}
+
+impl Told {
+    fn fault(&mut self, call: &str) -> Result<()> {
+        let at = self.faults.iter().position(|(name, _)| *name == call);
+        at.map_or(Ok(()), |at| Err(self.faults.remove(at).1))
+    }
 }
 
 struct Fake(Rc<RefCell<Told>>);
@@ -21,20 +36,30 @@ struct Fake(Rc<RefCell<Told>>);
 impl Database for Fake {
     fn ensure(&mut self, _: &str, table: &sql::Table, columns: &[ColumnDef]) -> Result<()> {
         let mut told = self.0.borrow_mut();
+        told.fault("ensure")?;
         told.ensured.push((table.clone(), columns.to_vec()));
-        told.tables.retain(|(name, _)| *name != table.name);
-        told.tables.push((table.name.clone(), columns.to_vec()));
+        let at = told.tables.iter().position(|(name, _)| *name == table.name);
+        let mut made = at.map(|at| told.tables.remove(at).1).unwrap_or_default();
+        for column in columns {
+            if !made.iter().any(|known| known.name == column.name) {
+                made.push(ColumnDef { kind: told.made_as.unwrap_or(column.kind), ..column.clone() });
+            }
+        }
+        told.tables.push((table.name.clone(), made));
         Ok(())
     }
 
     fn columns(&mut self, connection: &str, table: &str) -> Result<Vec<ColumnDef>> {
         assert_eq!(connection, "warehouse");
-        let told = self.0.borrow();
+        let mut told = self.0.borrow_mut();
+        told.asked += 1;
+        told.fault("columns")?;
         Ok(told.tables.iter().find(|(name, _)| name == table).map(|(_, columns)| columns.clone()).unwrap_or_default())
     }
 
     fn apply(&mut self, _: &str, table: &sql::Table, rows: sql::Rows) -> Result<Vec<Rejected>> {
         let mut told = self.0.borrow_mut();
+        told.fault("apply")?;
         told.applied.push((table.clone(), rows));
         Ok(std::mem::take(&mut told.refuses))
     }

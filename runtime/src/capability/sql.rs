@@ -242,7 +242,8 @@ impl Session {
         on_backend!(self, ensure(table, columns))
     }
 
-    /// The columns of a table in their order; empty when there is no such table.
+    /// The columns of a table in their order, as they are now; empty when there is no such table. In an open transaction it may
+    /// be asked also after `apply` refused rows.
     pub async fn columns(&mut self, table: &str) -> R<Vec<ColumnDef>> {
         on_backend!(self, columns(table))
     }

@@ -26,6 +26,8 @@ pub struct Rows<'a> {
     records: Vec<u32>,
     /// The table has columns that the database does not know yet.
     pub has_new_columns: bool,
+    /// A record did not fit the columns.
+    pub has_misfits: bool,
     scratch: Scratch<'a>,
 }
 
@@ -56,6 +58,7 @@ impl<'a> Rows<'a> {
             }
             self.records.push(record.index);
         }
+        self.has_misfits |= converted.as_ref().is_err_and(|rejection| matches!(&*rejection.code, "sql.type" | "sql.column"));
         self.scratch = scratch;
         converted
     }

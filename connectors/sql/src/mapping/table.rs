@@ -17,6 +17,10 @@ pub struct Table {
     /// Name, and the key's columns as they are called in the table.
     pub target: sql::Table,
     pub columns: Vec<ColumnDef>,
+    /// What the database said of them last.
+    read: Vec<ColumnDef>,
+    /// It said so in the call that is under way.
+    pub is_fresh: bool,
     exact: HashMap<String, usize>,
     /// By lower-case name.
     folded: HashMap<String, usize>,
@@ -44,6 +48,8 @@ impl Table {
         let mut table = Self {
             target,
             columns: Vec::new(),
+            read: existing.clone(),
+            is_fresh: true,
             exact: HashMap::new(),
             folded: HashMap::new(),
             types: config.columns.clone(),
@@ -70,6 +76,22 @@ impl Table {
             table.target.key = names.collect::<Result<_>>()?;
         }
         Ok(table)
+    }
+
+    /// Whether the table is as it was when its columns were read.
+    pub fn is_still(&self, columns: &[ColumnDef]) -> bool {
+        self.read.len() == columns.len() && self.read.iter().zip(columns).all(|(a, b)| is_same(a, b))
+    }
+
+    /// Takes note of what the database makes of columns that were added; false: somebody else has changed others.
+    pub fn has_grown_to(&mut self, columns: Vec<ColumnDef>) -> bool {
+        let is_in = |columns: &[ColumnDef], column: &ColumnDef| columns.iter().any(|other| is_same(other, column));
+        let ours = |column: &ColumnDef| is_in(&self.read, column) || self.columns.iter().any(|known| known.name == column.name);
+        let by_us = self.read.iter().all(|column| is_in(&columns, column)) && columns.iter().all(ours);
+        if by_us {
+            self.read = columns;
+        }
+        by_us
     }
 
     pub fn is_key(&self, column: &str) -> bool {
@@ -122,4 +144,8 @@ impl Table {
         self.columns.push(column);
         at
     }
+}
+
+fn is_same(a: &ColumnDef, b: &ColumnDef) -> bool {
+    (&a.name, a.kind, a.nullable) == (&b.name, b.kind, b.nullable)
 }

@@ -2,6 +2,7 @@
 //! rows at fault stand alone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tokio_postgres::Statement;
 
@@ -19,7 +20,13 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
     let name = TableName::parse(&table.name)?;
     let view = View::new(table, rows)?;
     let existing = wire.table(&name).await?;
-    let columns = columns(&name, &view, &existing)?;
+    let columns = match columns(&name, &view, &existing) {
+        Ok(columns) => columns,
+        Err(fault) => {
+            check(wire, &name, &existing).await?;
+            return Err(fault);
+        }
+    };
     let refused = view.refuse(|field, cell| view.fields.get(field).and_then(|field| misfit(field.kind, cell)));
     let mut plan = Plan::new(&view, refused);
     let good = plan.good_rows();
@@ -30,9 +37,11 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
     let required = existing.iter().filter(|column| column.required).map(|column| column.name.as_str()).collect();
     let merge = Merge { view: &view, columns, table: name.quoted(), stage, required };
     let mut statements: HashMap<Action, Statement> = HashMap::new();
+    let mut is_refused = false;
     for step in plan.waves().into_iter().flatten() {
         let rows: Vec<usize> = step.rows.into_iter().filter(|row| !plan.is_replayed(*row)).collect();
         for (row, refusal) in write(wire, &merge, &mut statements, (&step.action, &rows)).await? {
+            is_refused = true;
             plan.refused(row, refusal);
         }
     }
@@ -42,7 +51,18 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
             plan.reject(row, refusal);
         }
     }
+    if is_refused {
+        check(wire, &name, &existing).await?;
+    }
     Ok(plan.finish())
+}
+
+/// Rows are not refused by what a table was like some seconds ago, or before a statement waited for its lock.
+async fn check(wire: &mut Wire, name: &TableName, existing: &Arc<Vec<Existing>>) -> Result<(), Fault> {
+    if wire.table_now(name).await? == *existing {
+        return Ok(());
+    }
+    Err(Fault::retry(format!("table `{name}` was altered while rows were written to it; they are written again")))
 }
 
 fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Existing]) -> Result<Vec<&'e Existing>, Fault> {
@@ -52,8 +72,7 @@ fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Existing]) -> R
     let column = |field: &crate::capability::sql::cells::Field<'_>| {
         existing.iter().find(|column| column.name == field.name).ok_or_else(|| {
             Fault::fatal(format!(
-                "table `{name}` has no column `{}`: add it, or have the connector do so (it looks at the table when it starts: restart the \
-                 worker), or drop the field",
+                "table `{name}` has no column `{}`: add it, let the connector add it, or leave its field out",
                 field.name
             ))
         })

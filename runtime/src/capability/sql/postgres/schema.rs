@@ -9,7 +9,7 @@ use crate::capability::sql::{ColumnDef, Kind, SqlError, Table};
 const TRIES: usize = 10;
 
 /// Of a column, what writing needs to know.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Existing {
     pub name: String,
     pub kind: Kind,
@@ -76,8 +76,9 @@ pub(super) async fn describe(wire: &mut Wire, table: &TableName) -> Result<Vec<E
 }
 
 pub(super) async fn columns(wire: &mut Wire, table: &str) -> Result<Vec<ColumnDef>, Fault> {
-    let existing = describe(wire, &TableName::parse(table)?).await?;
-    Ok(existing.into_iter().map(|e| ColumnDef { name: e.name, kind: e.kind, nullable: e.nullable }).collect())
+    // What the guest goes by from now on, rows are written by too.
+    let existing = wire.table_now(&TableName::parse(table)?).await?;
+    Ok(existing.iter().map(|e| ColumnDef { name: e.name.clone(), kind: e.kind, nullable: e.nullable }).collect())
 }
 
 pub(super) async fn ensure(wire: &mut Wire, table: &Table, columns: &[ColumnDef]) -> Result<(), Fault> {

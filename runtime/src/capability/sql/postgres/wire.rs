@@ -197,6 +197,11 @@ impl Wire {
         {
             return Ok(Arc::clone(columns));
         }
+        self.table_now(name).await
+    }
+
+    /// The same, as the server has it at this moment.
+    pub(super) async fn table_now(&mut self, name: &TableName) -> Result<Arc<Vec<Existing>>, Fault> {
         let columns = Arc::new(schema::describe(self, name).await?);
         self.tables.insert(name.clone(), (Instant::now(), Arc::clone(&columns)));
         Ok(columns)

@@ -58,8 +58,7 @@ pub(super) fn apply(db: &Connection, table: &Table, rows: &Rows) -> Result<Vec<R
             Some(e) => affinities.push(e.affinity),
             None => {
                 return Err(Fault::fatal(format!(
-                    "table `{name}` has no column `{}`: add it, or have the connector do so (it looks at the table when it starts: restart the \
-                 worker), or drop the field",
+                    "table `{name}` has no column `{}`: add it, let the connector add it, or leave its field out",
                     field.name
                 )));
             }
