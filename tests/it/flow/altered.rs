@@ -3,6 +3,7 @@
 use wharf_runtime::supervisor::Outcome;
 use wharf_runtime::telemetry::TaskState;
 
+use super::deployment::Running;
 use super::*;
 use crate::sql::database::{Postgres, raw};
 use crate::sql::rules::Database as _;
@@ -37,6 +38,16 @@ config = {{ connection = "warehouse", table = "stock", key = ["id"], schema = "{
 const TABLE: &str = "CREATE TABLE stock (id int PRIMARY KEY, day date, pieces int, code text)";
 const FIRST: &str = r#"{"id":1,"day":"2024-01-02","pieces":1,"code":"2024-01-02"}"#;
 
+/// A sink that has written a row and runs on.
+async fn running(db: &Postgres, schema: &str, once: bool) -> (Deployment, Running) {
+    db.execute(TABLE).await;
+    let deployment = Deployment::embedded();
+    deployment.write("in/a.jsonl", format!("{FIRST}\n"));
+    let running = deployment.start(&into(db, schema, once)).await;
+    running.when_settled("stock", 1).await;
+    (deployment, running)
+}
+
 /// What is done to the table, a record that needs it, and the row that it becomes.
 const ALTERED: [(&str, &str, &str); 4] = [
     ("ALTER day TYPE text", r#"{"id":2,"day":"soon"}"#, "2|soon|NULL|NULL"),
@@ -49,11 +60,7 @@ const ALTERED: [(&str, &str, &str); 4] = [
 async fn a_record_that_fits_the_table_as_it_was_altered_is_a_row_and_no_dead_letter() {
     for (schema, once) in [("strict", true), ("evolve", true), ("evolve", false)] {
         let Some(db) = Postgres::new(&format!("flow_altered_{schema}_{once}")).await else { return };
-        db.execute(TABLE).await;
-        let deployment = Deployment::embedded();
-        deployment.write("in/a.jsonl", format!("{FIRST}\n"));
-        let running = deployment.start(&into(&db, schema, once)).await;
-        running.when_settled("stock", 1).await;
+        let (deployment, running) = running(&db, schema, once).await;
         for (settled, (change, record, row)) in (2..).zip(ALTERED) {
             db.execute(&format!("ALTER TABLE stock {change}")).await;
             deployment.append("in/a.jsonl", &format!("{record}\n"));
@@ -69,11 +76,7 @@ async fn a_record_that_fits_the_table_as_it_was_altered_is_a_row_and_no_dead_let
 #[tokio::test]
 async fn a_row_that_has_waited_for_an_alteration_is_written_by_what_came_of_it() {
     let Some(db) = Postgres::new("flow_altered_meanwhile").await else { return };
-    db.execute(TABLE).await;
-    let deployment = Deployment::embedded();
-    deployment.write("in/a.jsonl", format!("{FIRST}\n"));
-    let running = deployment.start(&into(&db, "strict", true)).await;
-    running.when_settled("stock", 1).await;
+    let (deployment, running) = running(&db, "strict", true).await;
     db.execute("BEGIN; ALTER TABLE stock ALTER pieces TYPE bigint").await;
     deployment.append("in/a.jsonl", "{\"id\":2,\"pieces\":5000000000}\n");
     let other = raw(&db.url).await;
@@ -91,11 +94,7 @@ async fn a_row_that_has_waited_for_an_alteration_is_written_by_what_came_of_it()
 async fn a_column_that_was_dropped_is_added_again_where_the_schema_may_evolve() {
     for once in [true, false] {
         let Some(db) = Postgres::new(&format!("flow_dropped_{once}")).await else { return };
-        db.execute(TABLE).await;
-        let deployment = Deployment::embedded();
-        deployment.write("in/a.jsonl", format!("{FIRST}\n"));
-        let running = deployment.start(&into(&db, "evolve", once)).await;
-        running.when_settled("stock", 1).await;
+        let (deployment, running) = running(&db, "evolve", once).await;
         db.execute("ALTER TABLE stock DROP code, DROP day").await;
         deployment.append("in/a.jsonl", "{\"id\":2,\"code\":\"b\"}\n");
         let snapshot = running.when_settled("stock", 2).await;
@@ -109,11 +108,7 @@ async fn a_column_that_was_dropped_is_added_again_where_the_schema_may_evolve() 
 #[tokio::test]
 async fn a_record_that_does_not_fit_the_altered_table_is_refused_once_and_for_all() {
     let Some(db) = Postgres::new("flow_altered_misfit").await else { return };
-    db.execute(TABLE).await;
-    let deployment = Deployment::embedded();
-    deployment.write("in/a.jsonl", format!("{FIRST}\n"));
-    let running = deployment.start(&into(&db, "evolve", true)).await;
-    running.when_settled("stock", 1).await;
+    let (deployment, running) = running(&db, "evolve", true).await;
     db.execute("ALTER TABLE stock ALTER code TYPE date USING code::date").await;
     deployment.append("in/a.jsonl", "{\"id\":2,\"code\":\"b\"}\n{\"id\":3,\"code\":\"2024-01-05\"}\n");
     running.when_settled("stock", 3).await;
