@@ -90,8 +90,8 @@ impl Running<'_, TransformGuest> {
 impl Running<'_, SinkGuest> {
     /// # Errors
     /// When the guest dies.
-    pub fn write(&mut self, records: Batch) -> Result<Written> {
-        Ok(self.host.runtime.block_on(self.guest.write(records))?)
+    pub fn write(&mut self, mut records: Batch) -> Result<Written> {
+        Ok(self.host.runtime.block_on(self.guest.write(&mut records))?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use wharf_bench::compare;
 use wharf_bench::start::{self, bare};
 
 #[derive(Parser)]
@@ -13,6 +14,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Wharf beside Kafka Connect, Redpanda Connect and hand-written programs, on the same records
+    Compare(compare::Options),
     /// Time from the start of a worker to the first row in the target
     Start(start::Options),
     /// The bare client that `start` measures Wharf against
@@ -22,6 +25,7 @@ enum Command {
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
+        Command::Compare(options) => compare::run(&options),
         Command::Start(options) => start::run(&options),
         Command::Bare(options) => bare::run(&options),
     }

@@ -1,0 +1,110 @@
+//! Wharf beside what it replaces: one command that starts the servers, runs each system in turn on the same records, counts at the
+//! destination, and writes a table. What a scenario measures stands in its file, how a system is set up under `bench/wharf` and
+//! `bench/peers`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::compare::place::Place;
+use crate::compare::results::Results;
+use crate::compare::scenario::Scenario;
+use crate::compare::target::Verdict;
+
+pub mod destination;
+pub mod measure;
+pub mod orders;
+pub mod place;
+pub mod process;
+pub mod results;
+pub mod round;
+pub mod scenario;
+pub mod server;
+pub mod system;
+pub mod target;
+pub mod topic;
+
+/// Which scenarios, on how many records, how often.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Only these scenarios
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Scenario>,
+    /// Records of a run
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
+    /// Runs of each system, in turn
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// A few minutes: 200,000 records, one round
+    #[arg(long)]
+    quick: bool,
+    /// Exit 1, with a line for each, when a target is missed
+    #[arg(long)]
+    check: bool,
+    /// Only systems whose name holds one of these
+    #[arg(long, value_delimiter = ',')]
+    systems: Vec<String>,
+    /// The binary to measure; built where it is not given
+    #[arg(long)]
+    wharf: Option<PathBuf>,
+    /// Where the table is written; `-`: only printed
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md"))]
+    results: PathBuf,
+    /// Where servers and systems keep their data and logs; by default a folder that goes at the end
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+impl Options {
+    /// Records of a run.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        if self.quick { 200_000 } else { self.rows }
+    }
+
+    /// Runs of each system.
+    #[must_use]
+    pub const fn rounds(&self) -> usize {
+        if self.quick { 1 } else { self.rounds }
+    }
+
+    /// Whether a system takes part.
+    #[must_use]
+    pub fn wants(&self, system: &str) -> bool {
+        self.systems.is_empty() || self.systems.iter().any(|part| system.to_lowercase().contains(&part.to_lowercase()))
+    }
+}
+
+/// # Errors
+/// When a server or a system does not start, does not deliver all records, or (with `--check`) misses a target.
+#[expect(clippy::print_stdout, reason = "the table is what this is for")]
+pub fn run(options: &Options) -> Result<()> {
+    if options.rows() < 1_000 {
+        bail!("--rows {}: at least 1000, as fewer are one batch", options.rows());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let results = runtime.block_on(all(options))?;
+    let verdicts = target::verdicts(&results);
+    let text = results.markdown(&verdicts);
+    println!("{text}");
+    if options.results.as_os_str() != "-" {
+        std::fs::write(&options.results, &text).with_context(|| options.results.display().to_string())?;
+    }
+    let missed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.met).collect();
+    if options.check && !missed.is_empty() {
+        missed.iter().for_each(|verdict| println!("missed: {verdict}"));
+        bail!("{} of {} targets are missed", missed.len(), verdicts.len());
+    }
+    Ok(())
+}
+
+async fn all(options: &Options) -> Result<Results> {
+    let mut place = Place::prepare(options)?;
+    let mut results = Results::new(options, &place);
+    for scenario in Scenario::chosen(&options.only) {
+        let found = scenario.run(options, &mut place).await.with_context(|| format!("scenario {scenario}"))?;
+        results.add(scenario, found);
+    }
+    Ok(results)
+}

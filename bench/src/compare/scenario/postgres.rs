@@ -1,0 +1,79 @@
+//! Topic to PostgreSQL: orders of 890 B with 10 columns, a tenth of them updates, upserted by their id.
+
+use anyhow::Result;
+
+use crate::compare::Options;
+use crate::compare::destination::Table;
+use crate::compare::measure::measure;
+use crate::compare::orders::{BYTES, PARTITIONS, orders};
+use crate::compare::place::Place;
+use crate::compare::results::Found;
+use crate::compare::round::in_turn;
+use crate::compare::system::{How, System, Values};
+use crate::compare::topic;
+
+/// Name of the topic that all read.
+pub(super) const TOPIC: &str = "bench.orders";
+
+const SYSTEMS: [System; 6] = [
+    System {
+        name: "Wharf, exactly once",
+        how: How::Wharf("topic-to-postgres.toml"),
+        set: &[("EXACTLY_ONCE", "true")],
+    },
+    System {
+        name: "Wharf, at least once",
+        how: How::Wharf("topic-to-postgres.toml"),
+        set: &[("EXACTLY_ONCE", "false")],
+    },
+    System { name: "Kafka Connect", how: How::KafkaConnect("sink-postgres.properties"), set: &[] },
+    System { name: "Redpanda Connect", how: How::RedpandaConnect("postgres.yaml"), set: &[] },
+    System { name: "limit", how: How::Limit(LIMIT), set: &[] },
+    System { name: "limit, exactly once", how: How::Limit(LIMIT_ONCE), set: &[] },
+];
+
+const LIMIT: &[&str] =
+    &["postgres", "--kafka", "${KAFKA}", "--postgres", "${POSTGRES}", "--topic", "${TOPIC}", "--table", "${TABLE}", "--group", "${GROUP}"];
+const LIMIT_ONCE: &[&str] = &[
+    "postgres", "--kafka", "${KAFKA}", "--postgres", "${POSTGRES}", "--topic", "${TOPIC}", "--table", "${TABLE}", "--group",
+    "${GROUP}", "--exactly-once",
+];
+
+/// # Errors
+/// When a system cannot do it.
+pub async fn run(options: &Options, place: &mut Place) -> Result<Found> {
+    let (kafka, postgres) = (place.kafka.address.clone(), place.postgres.address.clone());
+    fill(&kafka, options.rows()).await?;
+    let found = in_turn(options, &SYSTEMS, async |system| {
+        let (folder, name) = place.run()?;
+        let mut table = Table::make(&postgres, &name, options.rows()).await?;
+        let values: Values = vec![
+            ("NAME", name.clone()),
+            ("TOPIC", TOPIC.to_owned()),
+            ("TABLE", name.clone()),
+            ("GROUP", format!("bench.{name}")),
+        ];
+        let command = system.command(place, &folder, &values)?;
+        let run = measure(command, &folder.join("log"), options.rows(), &mut table, place.servers()).await;
+        table.remove().await?;
+        run
+    })
+    .await?;
+    topic::delete(&kafka, TOPIC).await?;
+    Ok(found)
+}
+
+/// The topic that all read.
+pub(super) async fn fill(kafka: &str, rows: u64) -> Result<()> {
+    topic::create(kafka, TOPIC, PARTITIONS).await?;
+    let mut orders = orders(rows);
+    tokio::task::block_in_place(|| {
+        topic::fill(kafka, TOPIC, |key, value| {
+            let order = orders.next()?;
+            key.clear();
+            key.push_str(&order.key());
+            order.value(BYTES, value);
+            Some(order.partition())
+        })
+    })
+}
