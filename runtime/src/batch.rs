@@ -122,6 +122,57 @@ impl Batch {
         Records { batch: self, index: 0, at: 0, header: 0 }
     }
 
+    /// Topic, partition and offset of a record; `None` where there is no such record.
+    #[must_use]
+    pub fn place(&self, index: usize) -> Option<(&str, i32, i64)> {
+        let topic = self.topics.get(self.topic_of.get(index).copied().unwrap_or(0) as usize).map_or("", String::as_str);
+        Some((topic, *self.partitions.get(index)?, *self.offsets.get(index)?))
+    }
+
+    /// Bytes of each record: its key, value and headers.
+    pub fn sizes(&self) -> impl Iterator<Item = usize> {
+        let mut headers = self.header_lens.chunks_exact(2);
+        let of = |len: i32| usize::try_from(len).unwrap_or(0);
+        self.key_lens.iter().zip(&self.value_lens).enumerate().map(move |(index, (key, value))| {
+            let count = self.header_counts.get(index).copied().unwrap_or(0) as usize;
+            let headers = headers.by_ref().take(count).flatten().map(|len| of(*len)).sum::<usize>();
+            of(*key) + of(*value) + headers
+        })
+    }
+
+    /// Appends all records of another batch, column by column.
+    pub fn append(&mut self, mut other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        let (here, there) = (self.len(), other.len());
+        // Both name their topics: most often one, the same.
+        if self.topics != other.topics || !self.topic_of.is_empty() || !other.topic_of.is_empty() {
+            let places: Vec<u32> = other.topics.iter().map(|topic| self.topic_index(topic)).collect();
+            other.topic_of.resize(there, 0);
+            self.topic_of.resize(here, 0);
+            self.topic_of.extend(other.topic_of.iter().map(|at| places.get(*at as usize).copied().unwrap_or(0)));
+        }
+        if !(self.header_counts.is_empty() && other.header_counts.is_empty()) {
+            other.header_counts.resize(there, 0);
+            self.header_counts.resize(here, 0);
+            self.header_counts.append(&mut other.header_counts);
+            self.header_lens.append(&mut other.header_lens);
+        }
+        if !(self.attempts.is_empty() && other.attempts.is_empty()) {
+            other.attempts.resize(there, 1);
+            self.attempts.resize(here, 1);
+            self.attempts.append(&mut other.attempts);
+        }
+        self.data.append(&mut other.data);
+        self.key_lens.append(&mut other.key_lens);
+        self.timestamps.append(&mut other.timestamps);
+        self.partitions.append(&mut other.partitions);
+        self.offsets.append(&mut other.offsets);
+        self.value_lens.append(&mut other.value_lens);
+    }
+
     /// Makes room for so many more records of so many bytes together.
     pub fn reserve(&mut self, records: usize, bytes: usize) {
         self.data.reserve(bytes);
@@ -147,12 +198,12 @@ impl Batch {
             self.attempts.resize(self.len(), 1);
             self.attempts.push(record.attempt);
         }
-        let key = self.append(record.key);
-        let value = self.append(record.value);
+        let key = self.put(record.key);
+        let value = self.put(record.value);
         self.key_lens.push(key);
         for (name, value) in &record.headers {
-            let name = self.append(Some(name));
-            let value = self.append(*value);
+            let name = self.put(Some(name));
+            let value = self.put(*value);
             self.header_lens.extend([name, value]);
         }
         self.timestamps.push(record.timestamp);
@@ -161,7 +212,7 @@ impl Batch {
         self.value_lens.push(value);
     }
 
-    fn append(&mut self, bytes: Option<&[u8]>) -> i32 {
+    fn put(&mut self, bytes: Option<&[u8]>) -> i32 {
         let Some(bytes) = bytes else { return NULL };
         self.data.extend_from_slice(bytes);
         // Records are far below 2 GiB: every log refuses them above its message size.

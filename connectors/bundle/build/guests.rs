@@ -84,6 +84,8 @@ impl Guests<'_> {
             command.args(["--package", &format!("{}{name}", self.package_prefix)]);
         }
         clean(&mut command);
+        // Fixed-width vectors: every engine that runs components has them, and texts are scanned by them.
+        command.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+simd128");
         let output = command.stdin(Stdio::null()).output().map_err(|e| format!("cannot start cargo: {e}"))?;
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stderr);

@@ -1,7 +1,7 @@
 //! JSON objects of JSON Lines: checked and looked into without building them. Changes no byte of a value.
 
 use wharf_sdk::Rejection;
-use wharf_sdk::json::{key as write_key, pick, pointer};
+use wharf_sdk::json::{key as write_key, pick, pick_plain, pointer};
 
 /// Deepest nesting of objects and arrays: what JSON readers after us, Wharf's included, still take.
 const MAX_DEPTH: usize = 127;
@@ -11,6 +11,10 @@ const MAX_DEPTH: usize = 127;
 /// # Errors
 /// `json.invalid`, `json.not-object`, `key.missing`.
 pub fn check(json: &str, names: &[String], line: u64, key: &mut Vec<u8>) -> Result<(), Rejection> {
+    // A plain object is shallow: what most lines are is read once.
+    if let Some(picked) = pick_plain(json.as_bytes(), names) {
+        return put_key(names, &picked, line, key);
+    }
     if !is_shallow(json) {
         let message = format!("line {line}: nested deeper than {MAX_DEPTH} levels");
         return Err(Rejection::new("json.invalid", message));
@@ -23,11 +27,15 @@ pub fn check(json: &str, names: &[String], line: u64, key: &mut Vec<u8>) -> Resu
         let reason = text.split(" at line ").next().unwrap_or_default();
         Rejection::new("json.invalid", format!("line {line}: not JSON at byte {}: {reason}", e.column()))
     })?;
+    put_key(names, &picked, line, key)
+}
+
+fn put_key(names: &[String], picked: &[Option<&str>], line: u64, key: &mut Vec<u8>) -> Result<(), Rejection> {
     key.clear();
-    if !names.is_empty() {
-        write_key(names, &picked, key).map_err(|name| missing(name, line))?;
+    if names.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    write_key(names, picked, key).map_err(|name| missing(name, line))
 }
 
 /// The rejection of a record whose key has no value here.

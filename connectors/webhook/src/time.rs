@@ -1,14 +1,12 @@
 //! The time of an event, as senders write it. Owns the forms that are understood.
 
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 
 /// Numbers below are seconds (Stripe), from here on milliseconds: as milliseconds this is 1973, as seconds the year 5138.
 const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
-/// Milliseconds since 1970-01-01T00:00:00Z of an RFC 3339 text or of a number; `None` for anything else.
-pub fn milliseconds(value: &RawValue) -> Option<i64> {
-    let json = value.get();
+/// Milliseconds since 1970-01-01T00:00:00Z of a JSON value, an RFC 3339 text or a number; `None` for anything else.
+pub fn milliseconds(json: &str) -> Option<i64> {
     if json.starts_with('"') {
         let text: String = serde_json::from_str(json).ok()?;
         return text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond).filter(|time| *time >= 0);
@@ -23,7 +21,7 @@ mod tests {
     use super::*;
 
     fn time(json: &str) -> Option<i64> {
-        milliseconds(&RawValue::from_string(json.to_owned()).unwrap())
+        milliseconds(json)
     }
 
     #[test]

@@ -8,12 +8,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, ProfilingStrategy};
 
 use super::component::ComponentError;
 
 /// How often a running guest comes back to the host.
 const EPOCH: Duration = Duration::from_millis(10);
+/// Set: functions of guests are named for `perf` in `/tmp/perf-PID.map`. For development; nothing else changes.
+const PERF_MAP: &str = "WHARF_PERF_MAP";
 /// Most instances at once, and the largest memory one may be granted.
 const MAX_INSTANCES: u32 = 512;
 const MAX_MEMORY: usize = 1 << 32;
@@ -147,5 +149,8 @@ fn settings() -> Config {
         .epoch_interruption(true)
         .concurrency_support(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    if std::env::var_os(PERF_MAP).is_some() {
+        config.profiler(ProfilingStrategy::PerfMap);
+    }
     config
 }

@@ -174,13 +174,14 @@ impl SinkGuest {
         Ok(offsets)
     }
 
-    /// Writes a batch.
+    /// Writes a batch, which is lent to the call and whole again after it.
     ///
     /// # Errors
     /// What the guest says, or its death.
-    pub async fn write(&mut self, records: Batch) -> Result<Written, GuestError> {
+    pub async fn write(&mut self, records: &mut Batch) -> Result<Written, GuestError> {
         let count = records.len();
-        let records: types::Batch = records.into();
+        let lent = Lent::new(records);
+        let records = lent.share();
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_sink_guest().call_write(&mut e.store, &records).await })
         });

@@ -37,8 +37,8 @@ pub(super) enum Failed {
 }
 
 impl Running<'_> {
-    /// One call of the sink.
-    pub(super) async fn write(&mut self, records: Batch) -> Result<Attempt, TaskError> {
+    /// One call of the sink; the records are lent to it.
+    pub(super) async fn write(&mut self, records: &mut Batch) -> Result<Attempt, TaskError> {
         if records.is_empty() {
             return Ok(Attempt::Written(Written::default()));
         }

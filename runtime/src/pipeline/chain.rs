@@ -63,6 +63,12 @@ impl Chain {
         self.0.insert(0, Segment::Addressed(group));
     }
 
+    /// Whether this batch comes out as it goes in, with nobody looking at it.
+    #[must_use]
+    pub fn passes(&self, input: &Batch) -> bool {
+        self.0.iter().all(|segment| matches!(segment, Segment::Addressed(_) if input.header_counts.is_empty()))
+    }
+
     /// Applies all steps. Rejections name the stage; indices are those of `input`. The children of a split may end apart: their
     /// index is then in `origin` and in `rejects`, or there more than once.
     ///

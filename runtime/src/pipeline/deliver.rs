@@ -19,12 +19,30 @@ use crate::transform::{Applied, Reject};
 pub struct Delivery {
     /// As it was read.
     pub input: Batch,
-    /// What the sink gets.
-    output: Batch,
+    /// What the sink gets; `None`: what was read, as it is.
+    output: Option<Batch>,
     /// Input index of each output record.
     origin: Vec<u32>,
     /// What the transforms rejected, by input index, ascending.
     rejects: Vec<Reject>,
+}
+
+/// The records of one call of the sink.
+#[derive(Debug)]
+pub enum Chosen<'a> {
+    /// All outputs of the delivery.
+    All(&'a mut Batch),
+    Some(Batch),
+}
+
+impl Chosen<'_> {
+    /// To be lent to the call.
+    pub const fn batch(&mut self) -> &mut Batch {
+        match self {
+            Self::All(batch) => batch,
+            Self::Some(batch) => batch,
+        }
+    }
 }
 
 /// A run of inputs with all their output records: a piece never cuts an input's records apart, so that what is confirmed
@@ -71,13 +89,26 @@ impl Piece {
 impl Delivery {
     #[must_use]
     pub fn new(input: Batch, applied: Applied) -> Self {
-        Self { input, output: applied.records, origin: applied.origin, rejects: applied.rejects }
+        Self { input, output: Some(applied.records), origin: applied.origin, rejects: applied.rejects }
+    }
+
+    /// A batch that no transform looks at.
+    #[must_use]
+    pub fn unchanged(input: Batch) -> Self {
+        let count = u32::try_from(input.len()).unwrap_or(u32::MAX);
+        Self { input, output: None, origin: (0..count).collect(), rejects: Vec::new() }
+    }
+
+    /// What the sink gets.
+    #[must_use]
+    pub fn output(&self) -> &Batch {
+        self.output.as_ref().unwrap_or(&self.input)
     }
 
     /// The whole batch as one piece.
     #[must_use]
     pub fn whole(&self) -> Piece {
-        Piece { outputs: 0..self.output.len(), inputs: 0..self.input.len(), deaths: 0, settled: Settled::default() }
+        Piece { outputs: 0..self.output().len(), inputs: 0..self.input.len(), deaths: 0, settled: Settled::default() }
     }
 
     /// The outputs of a piece that the sink has yet to answer for, in order.
@@ -88,11 +119,11 @@ impl Delivery {
 
     /// The output records at these indices, which are in order.
     #[must_use]
-    pub fn records(&self, outputs: &[usize]) -> Batch {
-        if outputs.len() == self.output.len() {
-            self.output.clone()
+    pub fn records(&mut self, outputs: &[usize]) -> Chosen<'_> {
+        if outputs.len() == self.output().len() {
+            Chosen::All(self.output.as_mut().unwrap_or(&mut self.input))
         } else {
-            self.output.select(|i| outputs.binary_search(&i).is_ok())
+            Chosen::Some(self.output().select(|i| outputs.binary_search(&i).is_ok()))
         }
     }
 
@@ -106,7 +137,7 @@ impl Delivery {
         let number = |input: u32| u32::try_from(to.inputs.of(input as usize)?).ok();
         let selected = Self {
             input: self.input.select(|i| stays.get(i).copied().unwrap_or(false)),
-            output: self.output.select(|i| outputs.get(i).copied().unwrap_or(false)),
+            output: self.output.as_ref().map(|output| output.select(|i| outputs.get(i).copied().unwrap_or(false))),
             origin: self.origin.iter().filter_map(|input| number(*input)).collect(),
             rejects: self.rejects.iter().filter_map(|r| Some(Reject { index: number(r.index)?, ..r.clone() })).collect(),
         };
@@ -135,7 +166,7 @@ impl Delivery {
     /// A piece with all that comes after it.
     #[must_use]
     pub fn rest(&self, piece: &Piece) -> Piece {
-        let (outputs, inputs) = (piece.outputs.start..self.output.len(), piece.inputs.start..self.input.len());
+        let (outputs, inputs) = (piece.outputs.start..self.output().len(), piece.inputs.start..self.input.len());
         Piece { outputs, inputs, deaths: 0, settled: Settled::default() }
     }
 
@@ -178,27 +209,15 @@ impl Delivery {
     /// For each partition of a piece's inputs, the next offset to read once it is delivered.
     #[must_use]
     pub fn next_offsets(&self, piece: &Piece) -> BTreeMap<TopicPartition, i64> {
-        let mut next = BTreeMap::new();
-        let mut names: BTreeMap<&str, Arc<str>> = BTreeMap::new();
-        for record in self.input.records().skip(piece.inputs.start).take(piece.inputs.len()) {
-            let topic = Arc::clone(names.entry(record.topic).or_insert_with(|| Arc::from(record.topic)));
-            next.insert(TopicPartition { topic, partition: record.partition }, record.offset + 1);
-        }
-        next
+        // From the end: the first one seen of a partition is its last.
+        let last = first_of_each(&self.input, piece.inputs.clone().rev());
+        last.into_iter().map(|(partition, offset)| (partition, offset + 1)).collect()
     }
 
     /// For each partition of a piece's inputs, the first offset of it.
     #[must_use]
     pub fn first_offsets(&self, piece: &Piece) -> BTreeMap<TopicPartition, i64> {
-        let mut first = BTreeMap::new();
-        for record in self.input.records().skip(piece.inputs.start).take(piece.inputs.len()) {
-            // A few partitions, and many records of each.
-            let known = |p: &TopicPartition| p.partition == record.partition && *p.topic == *record.topic;
-            if !first.keys().any(known) {
-                first.insert(TopicPartition { topic: Arc::from(record.topic), partition: record.partition }, record.offset);
-            }
-        }
-        first
+        first_of_each(&self.input, piece.inputs.clone()).into_iter().collect()
     }
 
     /// Counters of a piece; `dead` counts the output records that were refused by the sink.
@@ -216,6 +235,17 @@ impl Delivery {
         let rejects = self.rejected(piece).map(|b| u32::try_from(b.input).unwrap_or(u32::MAX));
         Tally::of(piece.inputs.len(), origin, rejects).refused(origin.len())
     }
+}
+
+/// The first record of each partition, in the order of these indices. A few partitions, and many records of each.
+fn first_of_each(records: &Batch, indices: impl Iterator<Item = usize>) -> Vec<(TopicPartition, i64)> {
+    let mut found: Vec<(TopicPartition, i64)> = Vec::new();
+    for (topic, partition, offset) in indices.filter_map(|index| records.place(index)) {
+        if !found.iter().any(|(known, _)| known.partition == partition && *known.topic == *topic) {
+            found.push((TopicPartition { topic: Arc::from(topic), partition }, offset));
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ const OPEN: Duration = Duration::from_secs(1);
 
 impl Running<'_> {
     /// One database transaction: the guest's rows and the offsets; dead letters are confirmed before it commits.
-    pub(super) async fn try_piece_once(&mut self, delivery: &Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
+    pub(super) async fn try_piece_once(&mut self, delivery: &mut Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
         if let Some(offsets) = &self.task.offsets {
             offsets.check(&delivery.first_offsets(piece))?;
         }
@@ -33,7 +33,7 @@ impl Running<'_> {
             if !self.begin().await? {
                 continue;
             }
-            match self.write(delivery.records(&open)).await? {
+            match self.write(delivery.records(&open).batch()).await? {
                 Attempt::Written(written) if written.buffered => return Err(buffered()),
                 Attempt::Written(written) => {
                     let (refused, again) = sorted(&open, written.outcomes);

@@ -31,8 +31,12 @@ impl Running<'_> {
     /// Transforms a batch and delivers it.
     pub(super) async fn deliver(&mut self, batch: Batch) -> Result<(), TaskError> {
         self.report_in_flight(batch.len());
-        let applied = self.task.chain.apply(batch.clone()).await?;
-        let delivery = Delivery::new(batch, applied);
+        let delivery = if self.task.chain.passes(&batch) {
+            Delivery::unchanged(batch)
+        } else {
+            let applied = self.task.chain.apply(batch.clone()).await?;
+            Delivery::new(batch, applied)
+        };
         let whole = delivery.whole();
         self.deliver_from(delivery, whole).await
     }
@@ -42,7 +46,7 @@ impl Running<'_> {
         self.report_in_flight(piece.input_count());
         let mut pieces = VecDeque::from([piece]);
         while let Some(mut piece) = pieces.pop_front() {
-            let error = match self.try_piece(&delivery, &mut piece).await? {
+            let error = match self.try_piece(&mut delivery, &mut piece).await? {
                 Tried::Delivered => continue,
                 Tried::Later(later) => {
                     pieces.push_front(piece);
@@ -117,13 +121,13 @@ impl Running<'_> {
     }
 
     /// Delivers what is open of one piece.
-    async fn try_piece(&mut self, delivery: &Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
+    async fn try_piece(&mut self, delivery: &mut Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
         if self.task.offsets.is_some() {
             return self.try_piece_once(delivery, piece).await;
         }
         loop {
             let open = delivery.open(piece);
-            match self.write(delivery.records(&open)).await? {
+            match self.write(delivery.records(&open).batch()).await? {
                 Attempt::Written(written) => {
                     let again = settle(piece, &open, written);
                     if again.is_empty() {

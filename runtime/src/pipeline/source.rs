@@ -22,6 +22,7 @@ use crate::pipeline::{Ended, Stop, Tally, TaskError};
 use crate::retry::Backoff;
 use crate::telemetry::TaskState;
 use crate::topic_log::{LogError, Position, Refused, SourceLog, SourceOwner, TopicLog};
+use crate::transform::Applied;
 
 /// Largest place of a position, bytes (`wit/v0.1/types.wit`).
 const MAX_PLACE: usize = 256 << 10;
@@ -175,7 +176,7 @@ impl SourceTask {
         let read = records.len();
         let mut dead = Batch::default();
         let mut is_raw = vec![false; read];
-        let raw: Vec<_> = records.records().collect();
+        let raw: Vec<_> = if rejects.is_empty() { Vec::new() } else { records.records().collect() };
         for (index, rejection) in &rejects {
             let index = *index as usize;
             if let (Some(record), Some(flag)) = (raw.get(index), is_raw.get_mut(index)) {
@@ -185,8 +186,13 @@ impl SourceTask {
         }
         let kept = if rejects.is_empty() { records } else { records.select(|i| !is_raw.get(i).copied().unwrap_or(false)) };
         let count = kept.len();
-        let applied = self.chain.apply(kept.clone()).await?;
-        let originals: Vec<_> = kept.records().collect();
+        let (kept, applied) = if self.chain.passes(&kept) {
+            (Batch::default(), Applied::unchanged(kept))
+        } else {
+            let applied = self.chain.apply(kept.clone()).await?;
+            (kept, applied)
+        };
+        let originals: Vec<_> = if applied.rejects.is_empty() { Vec::new() } else { kept.records().collect() };
         for reject in &applied.rejects {
             if let Some(record) = originals.get(reject.index as usize) {
                 self.dead.push(&mut dead, record, reject.stage, &reject.rejection)?;
@@ -205,20 +211,12 @@ impl SourceTask {
     /// A record larger than the log takes becomes a dead letter here, with a clear reason.
     fn without_oversize(&self, records: Batch, dead: &mut Batch, tally: &mut Tally) -> Result<Batch, TaskError> {
         let limit = self.config.connector.max_record_bytes;
-        let size = |r: &crate::batch::Record<'_>| {
-            r.key.map_or(0, <[u8]>::len)
-                + r.value.map_or(0, <[u8]>::len)
-                + r.headers.iter().map(|(n, v)| n.len() + v.map_or(0, <[u8]>::len)).sum::<usize>()
-        };
         if records.data.len() <= limit {
             return Ok(records);
         }
-        let refused: Vec<Refused> = records
-            .records()
-            .enumerate()
-            .filter(|(_, r)| size(r) > limit)
-            .map(|(index, r)| Refused { index, reason: format!("{} bytes, `max-record-bytes` is {limit}", size(&r)) })
-            .collect();
+        let large = records.sizes().enumerate().filter(|(_, size)| *size > limit);
+        let refused: Vec<Refused> =
+            large.map(|(index, size)| Refused { index, reason: format!("{size} bytes, `max-record-bytes` is {limit}") }).collect();
         self.bury(records, ("record.oversize", &refused), dead, tally)
     }
 

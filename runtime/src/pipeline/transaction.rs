@@ -92,11 +92,7 @@ impl Transaction {
     fn add(&mut self, mut polled: Polled, topic: &str) {
         complete(&mut polled.records, topic);
         let base = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
-        if self.records.is_empty() {
-            self.records = polled.records;
-        } else {
-            polled.records.records().for_each(|record| self.records.push(&record));
-        }
+        self.records.append(polled.records);
         self.rejects.extend(polled.rejects.into_iter().filter_map(|Outcome { index, verdict }| match verdict {
             Verdict::Reject(rejection) => Some((base + index, rejection)),
             // `SourceGuest::poll` refuses a retry verdict.

@@ -7,25 +7,42 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub mod scan;
+
 /// The texts of these fields of the object `json`, in the order of `names`; of a name that occurs twice the last.
 ///
 /// # Errors
 /// Where `json` is anything but one JSON object.
-pub fn pick<'a>(json: &'a str, names: &[String]) -> serde_json::Result<Vec<Option<&'a RawValue>>> {
+pub fn pick<'a>(json: &'a str, names: &[String]) -> serde_json::Result<Vec<Option<&'a str>>> {
+    if let Some(picked) = pick_plain(json.as_bytes(), names) {
+        return Ok(picked);
+    }
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let picked = Object(names).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(picked)
 }
 
+/// The same for an object as [`scan::fields`] takes it: UTF-8, and nested no deeper than that. `None` says nothing about the text.
+#[must_use]
+pub fn pick_plain<'a>(json: &'a [u8], names: &[String]) -> Option<Vec<Option<&'a str>>> {
+    let mut picked = vec![None; names.len()];
+    scan::fields(json, |field| {
+        if let Some(slot) = names.iter().position(|name| name == field.name).and_then(|at| picked.get_mut(at)) {
+            *slot = Some(field.json);
+        }
+    })?;
+    Some(picked)
+}
+
 /// Appends the key to `key`: a JSON object of these fields, in order.
 ///
 /// # Errors
 /// The first name that is absent or null.
-pub fn key<'n>(names: &'n [String], values: &[Option<&RawValue>], key: &mut Vec<u8>) -> Result<(), &'n str> {
+pub fn key<'n>(names: &'n [String], values: &[Option<&str>], key: &mut Vec<u8>) -> Result<(), &'n str> {
     key.push(b'{');
     for (at, (name, value)) in names.iter().zip(values).enumerate() {
-        let value = value.map(RawValue::get).filter(|text| *text != "null").ok_or(name.as_str())?;
+        let value = value.filter(|text| *text != "null").ok_or(name.as_str())?;
         if at > 0 {
             key.push(b',');
         }
@@ -63,7 +80,7 @@ fn canonical(json: &str) -> Cow<'_, str> {
 struct Object<'n>(&'n [String]);
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = Vec<Option<&'de RawValue>>;
+    type Value = Vec<Option<&'de str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -71,7 +88,7 @@ impl<'de> DeserializeSeed<'de> for Object<'_> {
 }
 
 impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Vec<Option<&'de RawValue>>;
+    type Value = Vec<Option<&'de str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -82,8 +99,8 @@ impl<'de> Visitor<'de> for Object<'_> {
         while let Some(found) = object.next_key_seed(Name(self.0))? {
             match found {
                 Some(at) => {
-                    let value = object.next_value()?;
-                    *picked.get_mut(at).ok_or_else(|| A::Error::custom("no such field"))? = Some(value);
+                    let value: &RawValue = object.next_value()?;
+                    *picked.get_mut(at).ok_or_else(|| A::Error::custom("no such field"))? = Some(value.get());
                 }
                 None => drop(object.next_value::<IgnoredAny>()?),
             }

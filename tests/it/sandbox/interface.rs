@@ -72,7 +72,7 @@ async fn sink_without_own_offsets_keeps_none_and_flushes_nothing() {
     let mut echo = sink(&load(&guests, "echo-sink").await, nothing()).await;
     let partitions = [TopicPartition { topic: "t".into(), partition: 0 }, TopicPartition { topic: "t".into(), partition: 1 }];
     assert_eq!(echo.assign(&partitions).await.unwrap(), [None, None]);
-    assert!(!echo.write(batch(&["a"])).await.unwrap().buffered);
+    assert!(!echo.write(&mut batch(&["a"])).await.unwrap().buffered);
     echo.flush().await.unwrap();
     echo.close().await.unwrap();
 }

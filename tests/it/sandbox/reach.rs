@@ -13,7 +13,7 @@ async fn environment_arguments_and_folders_are_empty_unless_wanted() {
     // Granted by the operator, but this guest's manifest does not ask for files.
     grants.folders = vec![AllowedFolder { host: folder.path().to_owned(), guest: "/".to_owned() }];
     let mut guest = sink(&load(&guests, "environment").await, grants).await;
-    let written = guest.write(batch(&["a"])).await.unwrap();
+    let written = guest.write(&mut batch(&["a"])).await.unwrap();
     assert_eq!(rejections(&written.outcomes), [("environment", "[] [] false")]);
     assert!(std::env::vars_os().count() > 0, "the host has an environment");
 }
@@ -37,7 +37,7 @@ async fn folder_is_read_only_and_the_only_one() {
         "read /in/../etc/passwd",
         "read /etc/passwd",
     ];
-    let written = guest.write(batch(&values)).await.unwrap();
+    let written = guest.write(&mut batch(&values)).await.unwrap();
     let found = rejections(&written.outcomes);
     assert_eq!(found[0], ("files.done", "cargo"));
     assert!(found[1..].iter().all(|(code, _)| *code == "files.refused"), "{found:?}");
@@ -45,7 +45,7 @@ async fn folder_is_read_only_and_the_only_one() {
     assert!(!folder.path().join("new").exists());
 
     let mut guest = sink(&load(&guests, "files").await, nothing()).await;
-    let written = guest.write(batch(&["read /in/a"])).await.unwrap();
+    let written = guest.write(&mut batch(&["read /in/a"])).await.unwrap();
     assert_eq!(rejections(&written.outcomes)[0].0, "files.refused", "without the grant there is nothing");
 }
 
@@ -92,11 +92,11 @@ async fn host_that_is_not_allowed_is_refused_and_the_error_says_where_to_allow_i
     let component = load(&guests, "fetch").await;
     let mut guest = sink(&component, grants).await;
     for url in [format!("http://127.0.0.1:{other}/a"), "https://example.com/".to_owned()] {
-        let refused = guest.write(batch(&[&url])).await.unwrap_err();
+        let refused = guest.write(&mut batch(&[&url])).await.unwrap_err();
         assert!(matches!(&refused, GuestError::Fatal(m) if m.contains("allow.http") && m.contains(&url)), "{refused}");
     }
     let mut without = sink(&component, nothing()).await;
-    let refused = without.write(batch(&[&format!("http://127.0.0.1:{allowed}/a")])).await.unwrap_err();
+    let refused = without.write(&mut batch(&[&format!("http://127.0.0.1:{allowed}/a")])).await.unwrap_err();
     assert!(matches!(&refused, GuestError::Fatal(m) if m.contains("allow.http")), "{refused}");
 }
 
@@ -110,7 +110,7 @@ async fn allowed_host_is_reached_with_body_and_status() {
     let (get, missing) = (format!("http://127.0.0.1:{port}/a?b=c"), format!("http://127.0.0.1:{port}/missing"));
     let mut input = batch(&[&get, &missing]);
     input.push(&Record { key: Some(b"the body"), ..record(2, &get) });
-    let written = guest.write(input.clone()).await.unwrap();
+    let written = guest.write(&mut input.clone()).await.unwrap();
     let found = rejections(&written.outcomes);
     assert!(found[0].0 == "fetch.body" && found[0].1.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{found:?}");
     assert!(found[1].0 == "fetch.status" && found[1].1.contains("status 404"), "{found:?}");
@@ -126,7 +126,7 @@ async fn host_that_does_not_answer_is_tried_again_later() {
     let mut grants = nothing();
     grants.http = Some(allow(port));
     let mut guest = sink(&load(&guests, "fetch").await, grants).await;
-    let failed = guest.write(batch(&[&format!("http://127.0.0.1:{port}/")])).await.unwrap_err();
+    let failed = guest.write(&mut batch(&[&format!("http://127.0.0.1:{port}/")])).await.unwrap_err();
     assert!(matches!(failed, GuestError::Retry { .. }), "{failed:?}");
 }
 
@@ -136,6 +136,6 @@ async fn connection_that_is_not_granted_is_fatal_and_says_where_to_grant_it() {
     let component = Component::load(&guests, wharf_bundle::component("sql").unwrap()).await.unwrap();
     let mut sql = SinkGuest::start(&component, nothing()).await.unwrap();
     sql.open(context(r#"{"connection":"warehouse","table":"t"}"#)).await.unwrap();
-    let refused = sql.write(batch(&[r#"{"a":1}"#])).await.unwrap_err();
+    let refused = sql.write(&mut batch(&[r#"{"a":1}"#])).await.unwrap_err();
     assert!(matches!(&refused, GuestError::Fatal(m) if m.contains("`warehouse`") && m.contains("allow.sql")), "{refused}");
 }

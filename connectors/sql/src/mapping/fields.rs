@@ -6,18 +6,23 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use wharf_sdk::Rejection;
+use wharf_sdk::json::scan;
 
 /// Deepest nesting that is taken: what databases and readers of the table can take too.
 const DEEPEST: usize = 128;
 
 /// A field's name and its JSON text.
-pub type Field<'a> = (Cow<'a, str>, &'a RawValue);
+pub type Field<'a> = (Cow<'a, str>, &'a str);
 
 /// Reads the fields of a JSON object into `into`, whose room is used again from record to record.
 ///
 /// # Errors
 /// [`Rejection`] for what is no JSON, no object, or nested too deeply.
 pub fn read<'a>(json: &'a [u8], into: &mut Vec<Field<'a>>) -> Result<(), Rejection> {
+    into.clear();
+    if scan::fields(json, |field| into.push((Cow::Borrowed(field.name), field.json))).is_some() {
+        return Ok(());
+    }
     into.clear();
     let no_json = |e: &dyn fmt::Display| Rejection::new("value.json", format!("the value is no JSON: {e}"));
     if depth(json) > DEEPEST {
@@ -71,7 +76,8 @@ impl<'a> Visitor<'a> for Collect<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Name(name)) = map.next_key()? {
-            self.0.push((name, map.next_value()?));
+            let value: &RawValue = map.next_value()?;
+            self.0.push((name, value.get()));
         }
         Ok(())
     }

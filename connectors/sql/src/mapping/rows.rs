@@ -125,7 +125,7 @@ impl<'a> Scratch<'a> {
             return Err(Rejection::new("sql.column", why));
         }
         for (position, (name, json)) in self.fields.iter().enumerate() {
-            cell_of(table, position, (name, json.get()), &mut self.cells)?;
+            cell_of(table, position, (name, json), &mut self.cells)?;
         }
         let missing = table.target.key.iter().any(|key| !has(&self.fields, key));
         if missing {
@@ -144,7 +144,7 @@ impl<'a> Scratch<'a> {
         for name in table.target.key.iter().filter(|name| !has(&self.fields, name)) {
             let found = self.key.iter().find(|(field, _)| readable && field.eq_ignore_ascii_case(name));
             let (field, json) = found.ok_or_else(|| missing(name))?;
-            cell_of(table, usize::MAX, (field, json.get()), &mut self.cells)?;
+            cell_of(table, usize::MAX, (field, json), &mut self.cells)?;
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ impl<'a> Scratch<'a> {
             let found = self.key.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
             let (field, json) =
                 found.ok_or_else(|| Rejection::new("key.missing", format!("the record's key has no field `{name}`")))?;
-            cell_of(table, usize::MAX, (field, json.get()), &mut self.cells)?;
+            cell_of(table, usize::MAX, (field, json), &mut self.cells)?;
         }
         self.check_key(table)
     }

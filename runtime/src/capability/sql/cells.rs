@@ -1,6 +1,8 @@
 //! Rows as a guest sends them, seen cell by cell, and columns as they are answered. Owns the layout and what can be said
 //! about a value without a database. Does no I/O.
 
+use std::collections::BTreeMap;
+
 use super::name;
 use super::{Column, Kind, R, RejectedRow, Rows, SqlError, Table, Values, text};
 
@@ -113,6 +115,13 @@ impl<'a> Field<'a> {
         cell.unwrap_or(Cell::Null)
     }
 
+    /// Whether all values of a column of texts are UTF-8 without U+0000: one look at all of them together.
+    fn is_plain_text(&self) -> bool {
+        let Cells::Variable { ends, data } = &self.cells else { return false };
+        let cut = |text: &str| ends.iter().all(|end| text.is_char_boundary(*end));
+        memchr::memchr(0, data).is_none() && std::str::from_utf8(data).is_ok_and(|text| text.is_ascii() || cut(text))
+    }
+
     /// What any database would say of this value; none of it is in the text.
     fn fault(&self, row: usize) -> Option<&'static str> {
         let Cell::Bytes(bytes) = self.cell(row) else { return None };
@@ -157,38 +166,70 @@ impl<'a> View<'a> {
         self.key.contains(&field)
     }
 
+    pub(super) const fn has_no_deletes(&self) -> bool {
+        self.deletes.is_empty()
+    }
+
     /// Rows that no database needs to see: a key without a value, or a value that is not of its kind. `dialect` adds what
     /// one database alone cannot hold.
-    pub(super) fn refuse(&self, dialect: impl Fn(usize, Cell<'_>) -> Option<&'static str>) -> Vec<Option<RejectedRow>> {
-        let rejected = |row: usize, field: &Field<'_>, code: &str, reason: &str| RejectedRow {
+    pub(super) fn refuse(&self, dialect: &impl Dialect) -> BTreeMap<usize, RejectedRow> {
+        let doubted: Vec<usize> = (0..self.fields.len()).filter(|field| self.is_doubted(*field, dialect)).collect();
+        let is_whole = self.fields.iter().any(Field::is_in_every_row) && (self.has_no_deletes() || !self.key.is_empty());
+        if doubted.is_empty() && is_whole {
+            return BTreeMap::new();
+        }
+        (0..self.count).filter_map(|row| Some((row, self.judge(row, &doubted, dialect)?))).collect()
+    }
+
+    /// Whether a row could be refused for this field, by a look at the whole column.
+    fn is_doubted(&self, place: usize, dialect: &impl Dialect) -> bool {
+        let Some(field) = self.fields.get(place) else { return false };
+        if self.is_key(place) && !(field.present.is_empty() && field.validity.is_empty()) {
+            return true;
+        }
+        if field.kind == Kind::Text && dialect.takes_any_text(place) {
+            return !field.is_plain_text();
+        }
+        (0..self.count).any(|row| field.fault(row).or_else(|| dialect.misfit(place, field.kind, field.cell(row))).is_some())
+    }
+
+    fn judge(&self, row: usize, doubted: &[usize], dialect: &impl Dialect) -> Option<RejectedRow> {
+        let rejected = |field: &Field<'_>, code: &str, reason: &str| RejectedRow {
             row: number(row),
             code: code.to_owned(),
             reason: reason.to_owned(),
             column: Some(field.name.to_owned()),
         };
-        let judge = |row: usize| {
-            for (index, field) in self.fields.iter().enumerate() {
-                let is_key = self.is_key(index);
-                if self.is_delete(row) && !is_key {
-                    continue;
-                }
-                let cell = field.cell(row);
-                if is_key && matches!(cell, Cell::Absent | Cell::Null) {
-                    return Some(rejected(row, field, "sql.not-null", "a column of the key has no value"));
-                }
-                if let Some(fault) = field.fault(row).or_else(|| dialect(index, cell)) {
-                    return Some(rejected(row, field, "sql.type", fault));
-                }
+        for &place in doubted {
+            let Some(field) = self.fields.get(place) else { continue };
+            let is_key = self.is_key(place);
+            if self.is_delete(row) && !is_key {
+                continue;
             }
-            let reason = match self.is_delete(row) {
-                true if self.key.is_empty() => "a deletion, and the table has no key configured",
-                false if self.fields.iter().all(|field| !field.has(row)) => "the row has no field",
-                _ => return None,
-            };
-            Some(RejectedRow { row: number(row), code: "sql.refused".to_owned(), reason: reason.to_owned(), column: None })
+            let cell = field.cell(row);
+            if is_key && matches!(cell, Cell::Absent | Cell::Null) {
+                return Some(rejected(field, "sql.not-null", "a column of the key has no value"));
+            }
+            if let Some(fault) = field.fault(row).or_else(|| dialect.misfit(place, field.kind, cell)) {
+                return Some(rejected(field, "sql.type", fault));
+            }
+        }
+        let reason = match self.is_delete(row) {
+            true if self.key.is_empty() => "a deletion, and the table has no key configured",
+            false if self.fields.iter().all(|field| !field.has(row)) => "the row has no field",
+            _ => return None,
         };
-        (0..self.count).map(judge).collect()
+        Some(RejectedRow { row: number(row), code: "sql.refused".to_owned(), reason: reason.to_owned(), column: None })
     }
+}
+
+/// What one database cannot hold, of fields by their place.
+pub(super) trait Dialect {
+    /// Whether it takes any UTF-8 without U+0000 for a text of this field.
+    fn takes_any_text(&self, place: usize) -> bool;
+
+    /// What is wrong with a value; none of it is in the text.
+    fn misfit(&self, place: usize, kind: Kind, cell: Cell<'_>) -> Option<&'static str>;
 }
 
 /// Rows are counted in 32 bits at the boundary.

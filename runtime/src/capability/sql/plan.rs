@@ -33,69 +33,90 @@ pub(super) struct Refusal {
 /// The work on one call's rows, and what came of it.
 #[derive(Debug)]
 pub(super) struct Plan {
+    /// Each action that a row has, once.
     actions: Vec<Action>,
+    /// Per row the place of its action.
+    action_of: Vec<usize>,
     /// Per row its key's number; rows refused beforehand have none, nor have rows without a key.
     key_of: Vec<Option<usize>>,
-    /// Per key its rows, ascending.
-    rows_of: Vec<Vec<usize>>,
+    /// Per key its last row.
+    last: Vec<usize>,
+    /// Per row the one before it of its key.
+    before: Vec<Option<usize>>,
     rejected: BTreeMap<usize, RejectedRow>,
     /// Keys of which a row was refused while others of its rows were left out.
     replayed: BTreeSet<usize>,
 }
 
+/// A row's key, compared by value.
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+    /// Of several columns, or of a kind that is seldom a key.
+    Many(Vec<u8>),
+}
+
 impl Plan {
     /// `refused`: rows that are not to be written, as [`View::refuse`] answers them.
-    pub(super) fn new(view: &View<'_>, refused: Vec<Option<RejectedRow>>) -> Self {
-        let whole: Shape = (0..view.fields.len()).collect();
-        let uniform = view.fields.iter().all(super::cells::Field::is_in_every_row);
-        let action = |row| {
-            if view.is_delete(row) {
-                Action::Delete
-            } else if uniform {
-                Action::Write(whole.clone())
-            } else {
-                Action::Write(whole.iter().copied().filter(|field| view.fields.get(*field).is_some_and(|f| f.has(row))).collect())
-            }
+    pub(super) fn new(view: &View<'_>, refused: BTreeMap<usize, RejectedRow>) -> Self {
+        let (actions, action_of) = actions(view);
+        let mut plan = Self {
+            actions,
+            action_of,
+            key_of: vec![None; view.count],
+            last: Vec::new(),
+            before: vec![None; view.count],
+            rejected: refused,
+            replayed: BTreeSet::new(),
         };
-        let actions = (0..view.count).map(action).collect();
-        let rejected: BTreeMap<_, _> =
-            refused.into_iter().enumerate().filter_map(|(row, rejected)| Some((row, rejected?))).collect();
-        let mut numbers: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut rows_of: Vec<Vec<usize>> = Vec::new();
-        let mut key_of = vec![None; view.count];
         if !view.key.is_empty() {
-            for (row, slot) in key_of.iter_mut().enumerate().filter(|(row, _)| !rejected.contains_key(row)) {
-                let key = *numbers.entry(key_bytes(view, row)).or_insert(rows_of.len());
-                match rows_of.get_mut(key) {
-                    Some(rows) => rows.push(row),
-                    None => rows_of.push(vec![row]),
-                }
-                *slot = Some(key);
-            }
+            plan.link(view);
         }
-        Self { actions, key_of, rows_of, rejected, replayed: BTreeSet::new() }
+        plan
+    }
+
+    /// Finds the rows of each key.
+    fn link(&mut self, view: &View<'_>) {
+        let mut numbers: HashMap<Key<'_>, usize> = HashMap::with_capacity(view.count);
+        let rows = self.key_of.iter_mut().zip(&mut self.before).enumerate();
+        for (row, (key_of, before)) in rows.filter(|(row, _)| !self.rejected.contains_key(row)) {
+            let key = *numbers.entry(key(view, row)).or_insert(self.last.len());
+            match self.last.get_mut(key) {
+                Some(last) => *before = Some(std::mem::replace(last, row)),
+                None => self.last.push(row),
+            }
+            *key_of = Some(key);
+        }
+    }
+
+    /// The rows of a key from the last one back.
+    fn back(&self, key: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(self.last.get(key).copied(), |row| self.before.get(*row).copied().flatten())
     }
 
     /// Rows that were not refused beforehand, ascending.
     pub(super) fn good_rows(&self) -> Vec<usize> {
-        (0..self.actions.len()).filter(|row| !self.rejected.contains_key(row)).collect()
+        (0..self.action_of.len()).filter(|row| !self.rejected.contains_key(row)).collect()
     }
 
     pub(super) fn action(&self, row: usize) -> &Action {
-        self.actions.get(row).unwrap_or(&Action::Delete)
+        self.action_of.get(row).and_then(|place| self.actions.get(*place)).unwrap_or(&Action::Delete)
     }
 
     /// The waves, each to be done before the next. Deletions come first in each.
     pub(super) fn waves(&self) -> Vec<Vec<Step>> {
-        if self.rows_of.is_empty() {
+        if self.last.is_empty() {
             return vec![self.steps(&self.good_rows())];
         }
-        let mut waves: Vec<Vec<usize>> = Vec::new();
-        for rows in &self.rows_of {
-            for (depth, row) in self.decisive(rows).into_iter().enumerate() {
+        let mut waves: Vec<Vec<usize>> = vec![Vec::with_capacity(self.last.len())];
+        for (key, last) in self.last.iter().enumerate() {
+            let alone = self.before.get(*last).is_none_or(Option::is_none);
+            let rows = if alone { vec![] } else { self.decisive(key) };
+            for (depth, row) in if alone { std::slice::from_ref(last) } else { &rows }.iter().enumerate() {
                 match waves.get_mut(depth) {
-                    Some(wave) => wave.push(row),
-                    None => waves.push(vec![row]),
+                    Some(wave) => wave.push(*row),
+                    None => waves.push(vec![*row]),
                 }
             }
         }
@@ -104,19 +125,24 @@ impl Plan {
     }
 
     fn steps(&self, rows: &[usize]) -> Vec<Step> {
-        let mut steps: BTreeMap<&Action, Vec<usize>> = BTreeMap::new();
+        let mut of_action: Vec<Vec<usize>> = vec![Vec::new(); self.actions.len()];
         for &row in rows {
-            steps.entry(self.action(row)).or_default().push(row);
+            if let Some(rows) = self.action_of.get(row).and_then(|place| of_action.get_mut(*place)) {
+                rows.push(row);
+            }
         }
-        steps.into_iter().map(|(action, rows)| Step { action: action.clone(), rows }).collect()
+        let steps = self.actions.iter().zip(of_action).filter(|(_, rows)| !rows.is_empty());
+        let mut steps: Vec<Step> = steps.map(|(action, rows)| Step { action: action.clone(), rows }).collect();
+        steps.sort_by(|a, b| a.action.cmp(&b.action));
+        steps
     }
 
     /// The rows of one key that leave a trace, in order: from the last back, each that sets a field no later one sets, up to
     /// a deletion.
-    fn decisive(&self, rows: &[usize]) -> Vec<usize> {
+    fn decisive(&self, key: usize) -> Vec<usize> {
         let mut kept = Vec::new();
         let mut set = BTreeSet::new();
-        for &row in rows.iter().rev() {
+        for row in self.back(key) {
             match self.action(row) {
                 Action::Delete => {
                     kept.push(row);
@@ -143,7 +169,7 @@ impl Plan {
     /// A row was refused in its wave: it is rejected, or all rows of its key are tried again in order.
     pub(super) fn refused(&mut self, row: usize, refusal: Refusal) {
         let key = self.key_of.get(row).copied().flatten();
-        let alone = key.and_then(|key| self.rows_of.get(key)).is_none_or(|rows| rows.len() == 1);
+        let alone = key.is_none_or(|key| self.back(key).nth(1).is_none());
         match key {
             Some(key) if !alone => {
                 self.replayed.insert(key);
@@ -154,7 +180,12 @@ impl Plan {
 
     /// Rows to write one by one after the waves: per key in order, so that its last good row stands.
     pub(super) fn replays(&self) -> Vec<usize> {
-        self.replayed.iter().filter_map(|key| self.rows_of.get(*key)).flatten().copied().collect()
+        let rows = |key: &usize| {
+            let mut rows: Vec<usize> = self.back(*key).collect();
+            rows.reverse();
+            rows
+        };
+        self.replayed.iter().flat_map(rows).collect()
     }
 
     /// A row was refused alone.
@@ -165,6 +196,37 @@ impl Plan {
 
     pub(super) fn finish(self) -> Vec<RejectedRow> {
         self.rejected.into_values().collect()
+    }
+}
+
+/// The action of each row: rows of one table mostly have the same.
+fn actions(view: &View<'_>) -> (Vec<Action>, Vec<usize>) {
+    let whole: Shape = (0..view.fields.len()).collect();
+    if view.has_no_deletes() && view.fields.iter().all(super::cells::Field::is_in_every_row) {
+        return (vec![Action::Write(whole)], vec![0; view.count]);
+    }
+    let (mut actions, mut places) = (Vec::new(), HashMap::new());
+    let action_of = (0..view.count).map(|row| {
+        let action = if view.is_delete(row) {
+            Action::Delete
+        } else {
+            Action::Write(whole.iter().copied().filter(|field| view.fields.get(*field).is_some_and(|f| f.has(row))).collect())
+        };
+        *places.entry(action).or_insert_with_key(|action| {
+            actions.push(action.clone());
+            actions.len() - 1
+        })
+    });
+    let action_of = action_of.collect();
+    (actions, action_of)
+}
+
+fn key<'a>(view: &View<'a>, row: usize) -> Key<'a> {
+    let only = if let [place] = view.key.as_slice() { view.fields.get(*place) } else { None };
+    match only.map(|field| field.cell(row)) {
+        Some(Cell::Int(value)) => Key::Int(value),
+        Some(Cell::Bytes(value)) => Key::Bytes(value),
+        _ => Key::Many(key_bytes(view, row)),
     }
 }
 

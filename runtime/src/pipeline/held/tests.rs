@@ -67,7 +67,8 @@ fn inputs<'a>(delivery: &Delivery, pieces: impl IntoIterator<Item = &'a Piece>) 
 type Work = (Vec<Vec<u8>>, Vec<(i64, String, bool)>);
 
 fn work(delivery: &Delivery, piece: &Piece) -> Work {
-    let records = delivery.records(&delivery.open(piece));
+    let open = delivery.open(piece);
+    let records = delivery.output().select(|output| open.contains(&output));
     let offsets: Vec<_> = delivery.input.records().map(|record| record.offset).collect();
     let burials = delivery.burials(piece);
     let buried = |b: &crate::pipeline::deliver::Burial| {

@@ -12,6 +12,8 @@ pub(super) struct Filling {
     batch: Batch,
     /// When its first record came.
     pub(super) since: Option<Instant>,
+    /// Records and bytes of the last batch that was handed out: the next one is likely to be as large.
+    room: (usize, usize),
 }
 
 fn size(record: &Record<'_>) -> usize {
@@ -21,6 +23,10 @@ fn size(record: &Record<'_>) -> usize {
 
 impl Filling {
     pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) {
+        if self.batch.is_empty() {
+            let (records, bytes) = self.room;
+            self.batch.reserve(records, bytes);
+        }
         native::copy(message, &mut self.batch);
         self.since.get_or_insert_with(Instant::now);
     }
@@ -38,6 +44,12 @@ impl Filling {
 
     /// The records up to the limits, one at least; what is left waits for the next call.
     pub(super) fn take(&mut self, limits: BatchLimits) -> Batch {
+        self.room = (self.batch.len(), self.batch.data.len());
+        // What `data` holds is what the records' sizes add up to.
+        if self.batch.len() <= limits.records && self.batch.data.len() <= limits.bytes {
+            self.since = None;
+            return std::mem::take(&mut self.batch);
+        }
         let mut bytes = 0;
         let fits = |(index, record): &(usize, Record<'_>)| {
             bytes += size(record);

@@ -205,13 +205,8 @@ impl Lane {
         let batch = self.filling.take(limits);
         let mut ends = BTreeSet::new();
         // From the end: the first seen of a partition is its last.
-        for index in (0..batch.len()).rev() {
-            let topic = batch.topics.get(batch.topic_of.get(index).copied().unwrap_or(0) as usize);
-            let (Some(topic), Some(&partition), Some(&offset)) = (topic, batch.partitions.get(index), batch.offsets.get(index))
-            else {
-                continue;
-            };
-            let new = ends.insert((topic.as_str(), partition));
+        for (topic, partition, offset) in (0..batch.len()).rev().filter_map(|index| batch.place(index)) {
+            let new = ends.insert((topic, partition));
             let slot = self.slots.iter_mut().find(|slot| new && slot.at.partition == partition && &*slot.at.topic == topic);
             if let Some(slot) = slot {
                 slot.delivered = offset + 1;

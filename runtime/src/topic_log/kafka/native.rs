@@ -49,15 +49,25 @@ fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<Header<'m>> {
     found
 }
 
+/// A topic's name as librdkafka takes it.
+#[derive(Debug)]
+pub(super) struct TopicName(CString);
+
+impl TopicName {
+    /// `None`: it holds U+0000, so that no topic is called so.
+    pub(super) fn new(topic: &str) -> Option<Self> {
+        CString::new(topic).ok().map(Self)
+    }
+}
+
 /// Hands a record to a producer. `partition`: -1 leaves it to the partitioner. Errors at once: the queue is full, the record
 /// too large, the topic known not to exist.
 pub(super) fn produce<C: ProducerContext>(
     producer: &BaseProducer<C>,
+    (topic, partition): (&TopicName, i32),
     record: &Record<'_>,
-    partition: i32,
     ticket: C::DeliveryOpaque,
 ) -> Result<(), Code> {
-    let topic = CString::new(record.topic).map_err(|_| Code::InvalidTopic)?;
     // A null pointer is null; an empty key or value is one with a length of 0.
     let memory = |bytes: Option<&[u8]>| c::rd_kafka_vu_s__bindgen_ty_1 {
         mem: c::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
@@ -69,21 +79,21 @@ pub(super) fn produce<C: ProducerContext>(
     let headers = native_headers(&record.headers);
     let opaque = ticket.into_ptr();
     use c::{rd_kafka_vtype_t as t, rd_kafka_vu_s as vu, rd_kafka_vu_s__bindgen_ty_1 as u};
-    let mut arguments = vec![
-        vu { vtype: t::RD_KAFKA_VTYPE_TOPIC, u: u { cstr: topic.as_ptr() } },
+    // The last one counts only where there are headers.
+    let arguments = [
+        vu { vtype: t::RD_KAFKA_VTYPE_TOPIC, u: u { cstr: topic.0.as_ptr() } },
         vu { vtype: t::RD_KAFKA_VTYPE_PARTITION, u: u { i32_: partition } },
         vu { vtype: t::RD_KAFKA_VTYPE_MSGFLAGS, u: u { i: flags } },
         vu { vtype: t::RD_KAFKA_VTYPE_VALUE, u: memory(record.value) },
         vu { vtype: t::RD_KAFKA_VTYPE_KEY, u: memory(record.key) },
         vu { vtype: t::RD_KAFKA_VTYPE_OPAQUE, u: u { ptr: opaque } },
         vu { vtype: t::RD_KAFKA_VTYPE_TIMESTAMP, u: u { i64_: record.timestamp.max(0) } },
+        vu { vtype: t::RD_KAFKA_VTYPE_HEADERS, u: u { headers } },
     ];
-    if !headers.is_null() {
-        arguments.push(vu { vtype: t::RD_KAFKA_VTYPE_HEADERS, u: u { headers } });
-    }
+    let count = arguments.len() - usize::from(headers.is_null());
     // SAFETY: the arguments live through the call, which copies key and value (MSG_F_COPY) and takes the headers only on success.
     let code = unsafe {
-        let error = c::rd_kafka_produceva(producer.client().native_ptr(), arguments.as_ptr(), arguments.len());
+        let error = c::rd_kafka_produceva(producer.client().native_ptr(), arguments.as_ptr(), count);
         let code = c::rd_kafka_error_code(error);
         if !error.is_null() {
             c::rd_kafka_error_destroy(error);

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 
 use super::client::Voice;
-use super::native;
+use super::native::{self, TopicName};
 use crate::batch::{Batch, Record};
 
 /// Between two looks at what is still in flight: librdkafka's own flush waits for 100 ms, a shorter sleep spins.
@@ -83,19 +83,28 @@ impl Shipment {
 
     /// Hands over the records of a batch, but for those in `without`; what is refused at once counts as failed.
     pub(super) fn load(self: &Arc<Self>, producer: &Shipper, records: &Batch, without: &BTreeSet<usize>) {
+        // Neighbours mostly share their topic.
+        let mut topic: Option<(&str, TopicName)> = None;
         for (index, record) in records.records().enumerate() {
-            if !without.contains(&index) {
-                self.hand_over(producer, &record, -1, index);
+            if without.contains(&index) {
+                continue;
+            }
+            if topic.as_ref().is_none_or(|(name, _)| *name != record.topic) {
+                topic = TopicName::new(record.topic).map(|native| (record.topic, native));
+            }
+            match &topic {
+                Some((_, topic)) => self.hand_over(producer, (topic, -1), &record, index),
+                None => self.fail(Failure { index, code: Code::InvalidTopic, at_once: true }),
             }
         }
     }
 
     /// Hands over one record; -1 leaves its partition to the partitioner. A full queue is waited out.
-    pub(super) fn hand_over(self: &Arc<Self>, producer: &Shipper, record: &Record<'_>, partition: i32, index: usize) {
+    pub(super) fn hand_over(self: &Arc<Self>, producer: &Shipper, to: (&TopicName, i32), record: &Record<'_>, index: usize) {
         loop {
             self.in_flight.fetch_add(1, Ordering::AcqRel);
             let ticket = Box::new((Arc::clone(self), index));
-            let Err(code) = native::produce(producer, record, partition, ticket) else { return };
+            let Err(code) = native::produce(producer, to, record, ticket) else { return };
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             if code != Code::QueueFull || self.given_up.load(Ordering::Acquire) {
                 self.fail(Failure { index, code, at_once: true });

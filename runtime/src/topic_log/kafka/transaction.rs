@@ -13,6 +13,7 @@ use rdkafka::util::Timeout;
 use super::client::{Overrides, Properties, Voice, misconfigured};
 use super::fault::{code_fault, fault, is_unknown_topic};
 use super::lifeline::Lifelines;
+use super::native::TopicName;
 use super::positions::Entry;
 use super::produce::{Failure, Refusal, Reports, Shipment, Shipper, refusal};
 use crate::batch::{Batch, Record};
@@ -123,9 +124,10 @@ impl Transactions {
     ) -> Result<Option<Vec<Failure>>, LogError> {
         self.producer.begin_transaction().map_err(|e| self.end("beginning a transaction", e))?;
         shipment.load(&self.producer, cargo.records, &BTreeSet::new());
+        let topic = TopicName::new(cargo.topic).ok_or_else(|| LogError::Fatal(format!("`{}` is no topic", cargo.topic)))?;
         for (index, (key, value)) in cargo.entries.iter().enumerate() {
             let record = entry(cargo.topic, key, value.as_deref());
-            shipment.hand_over(&self.producer, &record, 0, cargo.records.len() + index);
+            shipment.hand_over(&self.producer, (&topic, 0), &record, cargo.records.len() + index);
         }
         while shipment.failures().is_empty() && !shipment.drain_for(&self.producer, PAUSE) {
             self.check_waited_for(waited_for)?;

@@ -11,7 +11,7 @@ use super::merge::Merge;
 use super::schema::Existing;
 use super::wire::Wire;
 use super::{copy, stage};
-use crate::capability::sql::cells::{Cell, View};
+use crate::capability::sql::cells::{Cell, Dialect, View};
 use crate::capability::sql::name::TableName;
 use crate::capability::sql::plan::{Action, Plan, Refusal};
 use crate::capability::sql::{Kind, RejectedRow, Rows, Table};
@@ -27,7 +27,7 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
             return Err(fault);
         }
     };
-    let refused = view.refuse(|field, cell| view.fields.get(field).and_then(|field| misfit(field.kind, cell)));
+    let refused = view.refuse(&Postgres);
     let mut plan = Plan::new(&view, refused);
     let good = plan.good_rows();
     if good.is_empty() {
@@ -81,14 +81,22 @@ fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Existing]) -> R
 }
 
 /// What a COPY would refuse as a whole.
-fn misfit(kind: Kind, cell: Cell<'_>) -> Option<&'static str> {
-    match (kind, cell) {
-        (Kind::TimestampUs, Cell::Int(us)) if copy::timestamp(us).is_none() => Some("the time is out of PostgreSQL's range"),
-        (Kind::Date, Cell::Int(days)) if copy::date(days).is_none() => Some("the date is out of PostgreSQL's range"),
-        (Kind::Text | Kind::Json | Kind::Decimal, Cell::Bytes(bytes)) if bytes.contains(&0) => {
-            Some("PostgreSQL's text cannot hold the character U+0000")
+struct Postgres;
+
+impl Dialect for Postgres {
+    fn takes_any_text(&self, _: usize) -> bool {
+        true
+    }
+
+    fn misfit(&self, _: usize, kind: Kind, cell: Cell<'_>) -> Option<&'static str> {
+        match (kind, cell) {
+            (Kind::TimestampUs, Cell::Int(us)) if copy::timestamp(us).is_none() => Some("the time is out of PostgreSQL's range"),
+            (Kind::Date, Cell::Int(days)) if copy::date(days).is_none() => Some("the date is out of PostgreSQL's range"),
+            (Kind::Text | Kind::Json | Kind::Decimal, Cell::Bytes(bytes)) if memchr::memchr(0, bytes).is_some() => {
+                Some("PostgreSQL's text cannot hold the character U+0000")
+            }
+            _ => None,
         }
-        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ToSql, params_from_iter};
 
 use super::fault::{Fault, refusal};
 use super::schema::{self, Affinity, Existing};
-use crate::capability::sql::cells::{Cell, View};
+use crate::capability::sql::cells::{Cell, Dialect, View};
 use crate::capability::sql::name::{TableName, list, quote};
 use crate::capability::sql::plan::{Action, Plan, Refusal, Shape};
 use crate::capability::sql::{Kind, RejectedRow, Rows, Table, text};
@@ -64,10 +64,7 @@ pub(super) fn apply(db: &Connection, table: &Table, rows: &Rows) -> Result<Vec<R
             }
         }
     }
-    let refused = view.refuse(|field, cell| {
-        let kind = view.fields.get(field).map_or(Kind::Text, |f| f.kind);
-        misfit(kind, affinities.get(field).copied().unwrap_or(Affinity::Blob), cell)
-    });
+    let refused = view.refuse(&Affinities(affinities));
     let mut plan = Plan::new(&view, refused);
     let mut writer = Writer { db, view: &view, table: name.quoted(), existing, statements: HashMap::new() };
     for step in plan.waves().into_iter().flatten() {
@@ -85,6 +82,19 @@ pub(super) fn apply(db: &Connection, table: &Table, rows: &Rows) -> Result<Vec<R
         }
     }
     Ok(plan.finish())
+}
+
+/// By field.
+struct Affinities(Vec<Affinity>);
+
+impl Dialect for Affinities {
+    fn takes_any_text(&self, place: usize) -> bool {
+        !matches!(self.0.get(place), Some(Affinity::Integer | Affinity::Real))
+    }
+
+    fn misfit(&self, place: usize, kind: Kind, cell: Cell<'_>) -> Option<&'static str> {
+        misfit(kind, self.0.get(place).copied().unwrap_or(Affinity::Blob), cell)
+    }
 }
 
 /// What SQLite would take in, but not as what it is. Text in a column for numbers stays text there unless the table is

@@ -1,4 +1,6 @@
 //! In which steps rows are written.
+use std::collections::BTreeMap;
+
 use super::columns::{deleting, ints, only, rows, table, texts};
 use crate::capability::sql::Rows;
 use crate::capability::sql::cells::View;
@@ -6,7 +8,7 @@ use crate::capability::sql::plan::{Action, Plan};
 
 fn steps(rows: &Rows) -> Vec<Vec<(bool, Vec<usize>)>> {
     let view = View::new(&table("t", &["id"]), rows).unwrap();
-    let plan = Plan::new(&view, view.refuse(|_, _| None));
+    let plan = Plan::new(&view, BTreeMap::new());
     let step = |step: super::super::plan::Step| (step.action == Action::Delete, step.rows);
     plan.waves().into_iter().map(|wave| wave.into_iter().map(step).collect()).collect()
 }
