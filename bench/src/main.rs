@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use wharf_bench::compare;
+use wharf_bench::{compare, limit};
 use wharf_bench::start::{self, bare};
 
 #[derive(Parser)]
@@ -21,6 +21,9 @@ enum Command {
     /// The bare client that `start` measures Wharf against
     #[command(hide = true)]
     Bare(bare::Options),
+    /// A pipeline written by hand with rdkafka, which Wharf is compared with
+    #[command(subcommand)]
+    Limit(limit::Pipeline),
 }
 
 fn main() -> Result<()> {
@@ -28,5 +31,6 @@ fn main() -> Result<()> {
         Command::Compare(options) => compare::run(&options),
         Command::Start(options) => start::run(&options),
         Command::Bare(options) => bare::run(&options),
+        Command::Limit(pipeline) => limit::run(&pipeline),
     }
 }

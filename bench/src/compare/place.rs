@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::compare::Options;
 use crate::compare::server::{Server, lines, script};
+use crate::compare::topic;
 
 /// Servers run until this is dropped.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ impl Place {
         std::fs::create_dir_all(&cache)?;
         let kafka = Server::kafka(&cache, &folder)?;
         let postgres = Server::postgres(&folder)?;
+        topic::warm_up(&kafka.address).context("the broker's own topics")?;
         Ok(Self { kafka, postgres, wharf, cache, folder, _temporary: temporary, runs: 0 })
     }
 

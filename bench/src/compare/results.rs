@@ -132,7 +132,7 @@ impl Results {
         let wharf = version(&place.wharf, &["--version"]);
         let java = version("java".as_ref(), &["--version"]);
         let postgres = version("psql".as_ref(), &["--version"]).replace("psql (PostgreSQL)", "PostgreSQL");
-        let redpanda = system::redpanda(&place.cache).map_or_else(|_| "no Redpanda Connect".to_owned(), |(_, version)| version);
+        let redpanda = system::redpanda(&place.cache).map_or_else(|_| "no Redpanda Connect".to_owned(), |redpanda| redpanda.version);
         let head = format!(
             "# Results\n\nWritten by `cargo run --release -p wharf-bench -- compare`; what it does stands in [README.md](README.md).\n\n\
              - Machine: {}. Servers, systems and the counting share it.\n\

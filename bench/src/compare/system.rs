@@ -44,19 +44,22 @@ impl System {
         all.extend(values.iter().cloned());
         all.push(("FOLDER", folder.display().to_string()));
         all.push(("KAFKA", place.kafka.address.clone()));
+        all.push(("BOOTSTRAP", place.kafka.address.clone()));
         all.push(("POSTGRES", place.postgres.address.clone()));
+        all.extend(parts(&place.postgres.address)?);
         let mut command = match self.how {
             How::Wharf(file) => {
                 let file = fill(&script("bench/wharf").join(file), folder, &all)?;
+                compile(place, &file)?;
                 let mut command = Command::new(&place.wharf);
                 command.arg("run").arg(file);
                 command
             }
             How::KafkaConnect(file) => connect(place, folder, file, &mut all)?,
             How::RedpandaConnect(file) => {
-                let program = redpanda(&place.cache)?.0;
+                let Redpanda { program, argument, .. } = redpanda(&place.cache)?;
                 let mut command = Command::new(program);
-                command.arg("-c").arg(fill(&script("bench/peers/redpanda-connect").join(file), folder, &all)?);
+                command.arg(argument).arg(fill(&script("bench/peers/redpanda-connect").join(file), folder, &all)?);
                 command
             }
             How::Limit(arguments) => {
@@ -94,28 +97,74 @@ fn filled(text: &str, values: &Values) -> Result<String> {
     }
 }
 
+/// What the start scripts of Kafka give a standalone worker, with its log at WARN.
+const JVM: [&str; 9] = [
+    "-Xms256M",
+    "-Xmx2G",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Djava.awt.headless=true",
+    "-Dorg.apache.logging.log4j.level=WARN",
+];
+
 fn connect(place: &Place, folder: &Path, file: &str, values: &mut Values) -> Result<Command> {
     let mut install = Command::new(script("bench/peers/kafka-connect.sh"));
     install.arg(&place.cache);
     let found = lines(install)?;
     let [class_path, plugins] = found.as_slice() else { bail!("kafka-connect.sh prints two lines, not {found:?}") };
     values.push(("PLUGINS", plugins.clone()));
+    values.push(("OFFSETS", folder.join("offsets").display().to_string()));
     let files = script("bench/peers/kafka-connect");
     let (worker, connector) = (fill(&files.join("worker.properties"), folder, values)?, fill(&files.join(file), folder, values)?);
     let mut command = Command::new("java");
-    command.arg("-cp").arg(class_path).args(["-Xms256m", "-Xmx2g", "-XX:+UseG1GC"]);
+    command.args(JVM).arg("-cp").arg(class_path);
     command.arg("org.apache.kafka.connect.cli.ConnectStandalone").arg(worker).arg(connector);
     Ok(command)
 }
 
-/// The binary, and what it is called.
-///
+/// How Redpanda Connect is started.
+#[derive(Debug)]
+pub struct Redpanda {
+    program: PathBuf,
+    /// For the table.
+    pub version: String,
+    /// Before the file.
+    argument: String,
+}
+
 /// # Errors
 /// When there is none and it cannot be built.
-pub fn redpanda(cache: &Path) -> Result<(PathBuf, String)> {
+pub fn redpanda(cache: &Path) -> Result<Redpanda> {
     let mut install = Command::new(script("bench/peers/redpanda-connect.sh"));
     install.arg(cache);
     let found = lines(install)?;
-    let [program, version] = found.as_slice() else { bail!("redpanda-connect.sh prints two lines, not {found:?}") };
-    Ok((program.into(), version.clone()))
+    let [program, version, argument] = found.as_slice() else { bail!("redpanda-connect.sh prints three lines, not {found:?}") };
+    Ok(Redpanda { program: program.into(), version: version.clone(), argument: argument.clone() })
+}
+
+/// Compiles the components of a deployment into its state-dir, as every start but the first finds them.
+fn compile(place: &Place, file: &Path) -> Result<()> {
+    let folder = file.parent().context("a folder")?;
+    let mut check = Command::new(&place.wharf);
+    check.arg("check").arg(file).current_dir(folder).env("XDG_CACHE_HOME", &place.folder);
+    lines(check)?;
+    let state = folder.join("state");
+    std::fs::create_dir(&state)?;
+    std::os::unix::fs::symlink(place.folder.join("wharf/components"), state.join("components"))?;
+    Ok(())
+}
+
+/// The parts of PostgreSQL's URL, for those that take no URL. There is no password.
+fn parts(url: &str) -> Result<Values> {
+    let inner = url.strip_prefix("postgres://").and_then(|rest| {
+        let (user, rest) = rest.split_once('@')?;
+        let (place, database) = rest.split_once('/')?;
+        Some((user, place.split_once(':')?, database))
+    });
+    let (user, (host, port), database) = inner.with_context(|| format!("{url} is not postgres://USER@HOST:PORT/DATABASE"))?;
+    let values = [("PG_USER", user), ("PG_PASSWORD", ""), ("PG_HOST", host), ("PG_PORT", port), ("PG_DATABASE", database)];
+    Ok(values.into_iter().map(|(name, value)| (name, value.to_owned())).collect())
 }

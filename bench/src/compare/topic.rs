@@ -66,6 +66,25 @@ pub fn fill(kafka: &str, name: &str, mut next: impl FnMut(&mut String, &mut Stri
     producer.flush(ASK).with_context(|| format!("filling `{name}`"))
 }
 
+/// Has the broker make the topics that it keeps groups and transactions in: whoever comes first would wait for that.
+///
+/// # Errors
+/// When Kafka refuses.
+pub fn warm_up(kafka: &str) -> Result<()> {
+    let mut config = client(kafka);
+    let producer: BaseProducer = config.set("transactional.id", "warm-up").create()?;
+    producer.init_transactions(ASK)?;
+    let mut config = client(kafka);
+    let consumer: BaseConsumer = config.set("group.id", "warm-up").create()?;
+    consumer.subscribe(&["warm-up"])?;
+    let until = std::time::Instant::now() + ASK;
+    // It has joined once it may ask for what was committed.
+    while consumer.committed(Duration::from_secs(1)).is_err() && std::time::Instant::now() < until {
+        consumer.poll(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
 /// Looks at the ends of a topic, as a reader of committed records sees them.
 pub struct Ends {
     consumer: BaseConsumer,
