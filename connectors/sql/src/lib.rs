@@ -58,13 +58,22 @@ impl Sql {
     /// known of the tables is then not true.
     fn is_repeated(&mut self, records: &Batch) -> bool {
         let mut repeated = false;
+        // Records of a partition mostly come in a row.
+        let mut run: Option<(&str, i32, &mut i64)> = None;
         for record in records {
-            let partitions = match self.seen.get_mut(record.topic) {
-                Some(partitions) => partitions,
-                None => self.seen.entry(record.topic.to_owned()).or_default(),
-            };
-            let last = partitions.insert(record.partition, record.offset);
-            repeated |= last.is_some_and(|last| record.offset <= last);
+            match &mut run {
+                Some((topic, partition, last)) if *topic == record.topic && *partition == record.partition => {
+                    repeated |= record.offset <= **last;
+                    **last = record.offset;
+                }
+                _ => {
+                    let partitions = self.seen.entry(record.topic.to_owned()).or_default();
+                    let last = partitions.entry(record.partition).or_insert(record.offset - 1);
+                    repeated |= record.offset <= *last;
+                    *last = record.offset;
+                    run = Some((record.topic, record.partition, last));
+                }
+            }
         }
         repeated
     }
@@ -132,7 +141,8 @@ impl Sql {
                 return Err(altered(name));
             }
         }
-        let refused = self.connection.apply(&table.target, rows.take()).map_err(|e| doubted(table, schema, e))?;
+        let taken = rows.take(table);
+        let refused = self.connection.apply(&table.target, taken).map_err(|e| doubted(table, schema, e))?;
         if !refused.is_empty() {
             self.look_again(name)?;
         }

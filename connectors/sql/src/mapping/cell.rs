@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wharf_sdk::sql::{Kind, Value};
 
+use super::fields::Json;
 use super::time;
 
 /// A value that fits its column.
@@ -81,7 +82,8 @@ impl Shape {
 }
 
 /// The kind of a new column that holds this value; `None` for null, which says nothing.
-pub fn infer(json: &str) -> Option<Kind> {
+pub fn infer(json: Json<'_>) -> Option<Kind> {
+    let json = json.text;
     Some(match Shape::of(json) {
         Shape::Null => return None,
         Shape::Bool => Kind::Boolean,
@@ -97,7 +99,8 @@ pub fn infer(json: &str) -> Option<Kind> {
 ///
 /// # Errors
 /// What it is and what the column holds; no value is in the text.
-pub fn convert(json: &str, kind: Kind) -> Result<Cell<'_>, String> {
+pub fn convert(value: Json<'_>, kind: Kind) -> Result<Cell<'_>, String> {
+    let json = value.text;
     let shape = Shape::of(json);
     let cell = match (kind, shape) {
         (_, Shape::Null) => Some(Cell::Null),
@@ -109,14 +112,14 @@ pub fn convert(json: &str, kind: Kind) -> Result<Cell<'_>, String> {
         (Kind::Float64, Shape::Fraction) => json.parse().ok().filter(|x: &f64| x.is_finite()).map(Cell::Float),
         (Kind::Float64, Shape::Integer) => exact(json).map(Cell::Float),
         (Kind::Decimal, Shape::Integer | Shape::Fraction) => Some(Cell::Decimal(Cow::Borrowed(json))),
-        (Kind::Decimal, Shape::Text) => text(json).filter(|digits| is_decimal(digits)).map(Cell::Decimal),
-        (Kind::Text, Shape::Text) => text(json).map(Cell::Text),
+        (Kind::Decimal, Shape::Text) => text(value).filter(|digits| is_decimal(digits)).map(Cell::Decimal),
+        (Kind::Text, Shape::Text) => text(value).map(Cell::Text),
         // SQLite has no JSON: what was made for it reads as text.
         (Kind::Text, Shape::Object | Shape::Array) => Some(Cell::Text(Cow::Borrowed(json))),
-        (Kind::TimestampUs, Shape::Text) => text(json).and_then(|text| time::timestamp(&text)).map(Cell::Timestamp),
+        (Kind::TimestampUs, Shape::Text) => text(value).and_then(|text| time::timestamp(&text)).map(Cell::Timestamp),
         (Kind::TimestampUs, Shape::Integer) => json.parse::<i64>().ok().and_then(|ms| ms.checked_mul(1_000)).map(Cell::Timestamp),
-        (Kind::Date, Shape::Text) => text(json).and_then(|text| time::date(&text)).map(Cell::Date),
-        (Kind::Bytes, Shape::Text) => text(json).and_then(|text| STANDARD.decode(text.as_bytes()).ok()).map(Cell::Bytes),
+        (Kind::Date, Shape::Text) => text(value).and_then(|text| time::date(&text)).map(Cell::Date),
+        (Kind::Bytes, Shape::Text) => text(value).and_then(|text| STANDARD.decode(text.as_bytes()).ok()).map(Cell::Bytes),
         _ => None,
     };
     cell.ok_or_else(|| format!("{} does not fit a column of {}", shape.name(), wanted(kind)))
@@ -145,11 +148,11 @@ fn exact(json: &str) -> Option<f64> {
 }
 
 /// The characters of a JSON string; borrowed where it has no escapes. `None`: half of a surrogate pair.
-pub fn text(json: &str) -> Option<Cow<'_, str>> {
-    if json.contains('\\') {
-        return serde_json::from_str(json).ok().map(Cow::Owned);
+pub fn text(json: Json<'_>) -> Option<Cow<'_, str>> {
+    if json.escaped {
+        return serde_json::from_str(json.text).ok().map(Cow::Owned);
     }
-    json.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
+    json.text.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
 }
 
 fn is_decimal(text: &str) -> bool {

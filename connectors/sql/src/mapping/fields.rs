@@ -11,8 +11,26 @@ use wharf_sdk::json::scan;
 /// Deepest nesting that is taken: what databases and readers of the table can take too.
 const DEEPEST: usize = 128;
 
-/// A field's name and its JSON text.
-pub type Field<'a> = (Cow<'a, str>, &'a str);
+/// A field as it stands in the record.
+#[derive(Debug, Clone)]
+pub struct Field<'a> {
+    pub name: Cow<'a, str>,
+    pub json: Json<'a>,
+}
+
+/// One valid JSON value without space around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Json<'a> {
+    pub text: &'a str,
+    /// False: a string without escapes, or no string at all.
+    pub escaped: bool,
+}
+
+impl<'a> From<&'a str> for Json<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, escaped: text.contains('\\') }
+    }
+}
 
 /// Reads the fields of a JSON object into `into`, whose room is used again from record to record.
 ///
@@ -20,7 +38,10 @@ pub type Field<'a> = (Cow<'a, str>, &'a str);
 /// [`Rejection`] for what is no JSON, no object, or nested too deeply.
 pub fn read<'a>(json: &'a [u8], into: &mut Vec<Field<'a>>) -> Result<(), Rejection> {
     into.clear();
-    if scan::fields(json, |field| into.push((Cow::Borrowed(field.name), field.json))).is_some() {
+    let plain = |field: scan::Field<'a>| {
+        into.push(Field { name: Cow::Borrowed(field.name), json: Json { text: field.json, escaped: field.escaped } });
+    };
+    if scan::fields(json, plain).is_some() {
         return Ok(());
     }
     into.clear();
@@ -77,7 +98,7 @@ impl<'a> Visitor<'a> for Collect<'_, 'a> {
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Name(name)) = map.next_key()? {
             let value: &RawValue = map.next_value()?;
-            self.0.push((name, value.get()));
+            self.0.push(Field { name, json: value.get().into() });
         }
         Ok(())
     }

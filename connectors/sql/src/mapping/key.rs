@@ -21,7 +21,7 @@ pub fn read<'a>(record: &Record<'a>, names: &[String], into: &mut Vec<Field<'a>>
         serde_json::from_slice(key).map_err(|e| Rejection::new("key.json", format!("the record's key is no JSON: {e}")))?;
     match names {
         [only] if !scalar.get().starts_with('[') => {
-            into.push((Cow::Owned(only.clone()), scalar.get()));
+            into.push(Field { name: Cow::Owned(only.clone()), json: scalar.get().into() });
             Ok(())
         }
         [_] => Err(Rejection::new("key.json", "the record's key is an array: expected an object or a scalar")),

@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use wharf_sdk::json::pointer;
-use wharf_sdk::sql::{self, Bitmap, Column};
+use wharf_sdk::sql::{self, Bitmap, Column, Kind};
 use wharf_sdk::{Record, Rejection, Result};
 
 use super::cell::{self, Cell};
-use super::fields::{self, Field};
+use super::fields::{self, Field, Json};
 use super::key;
 use super::table::{Place, Table};
 
@@ -31,12 +31,24 @@ pub struct Rows<'a> {
     scratch: Scratch<'a>,
 }
 
-/// What one record needs while it is converted.
+/// What one record needs while it is converted, and what is the same from record to record.
 #[derive(Debug, Default)]
 struct Scratch<'a> {
     fields: Vec<Field<'a>>,
     key: Vec<Field<'a>>,
-    cells: Vec<(Place, Cow<'a, str>, Cell<'a>)>,
+    cells: Cells<'a>,
+}
+
+/// The cells of one record, each in a column of its own.
+#[derive(Debug, Default)]
+struct Cells<'a> {
+    list: Vec<(Place, Cow<'a, str>, Cell<'a>)>,
+    /// Where the field of this name stood in the last record, and its column: neighbours mostly have the same fields in the same order.
+    layout: Vec<(String, usize, Kind)>,
+    /// By column, the record that has a cell in it.
+    taken: Vec<u64>,
+    /// Number of the record.
+    record: u64,
 }
 
 impl<'a> Rows<'a> {
@@ -51,7 +63,7 @@ impl<'a> Rows<'a> {
             None => scratch.delete(table, record),
         };
         if converted.is_ok() {
-            self.grow(table, scratch.cells.drain(..));
+            self.grow(table, scratch.cells.list.drain(..));
             if record.value.is_none() {
                 self.has_deletes = true;
                 self.deletes.set(self.records.len());
@@ -78,7 +90,12 @@ impl<'a> Rows<'a> {
                 self.columns.resize_with(at + 1, || None);
             }
             let (Some(slot), Some(def)) = (self.columns.get_mut(at), table.columns.get(at)) else { continue };
-            let column = slot.get_or_insert_with(|| Column::new(def.name.clone(), kind));
+            let column = slot.get_or_insert_with(|| {
+                let mut column = Column::new(def.name.clone(), kind);
+                let (rows, bytes) = table.room(at);
+                column.reserve(rows, bytes);
+                column
+            });
             column.fill_absent(row);
             match cell.value() {
                 // A cell was made for the kind of its column.
@@ -105,8 +122,10 @@ impl<'a> Rows<'a> {
     }
 
     /// The rows as the database takes them; what is left knows the records.
-    pub fn take(&mut self) -> sql::Rows {
+    pub fn take(&mut self, table: &mut Table) -> sql::Rows {
         let count = self.records.len();
+        let bytes = |column: &Option<Column>| column.as_ref().map_or(0, Column::bytes);
+        table.filled(count, self.columns.iter().map(bytes).collect());
         let columns = std::mem::take(&mut self.columns).into_iter().flatten().map(|mut column| {
             column.fill_absent(count);
             column
@@ -118,14 +137,14 @@ impl<'a> Rows<'a> {
 
 impl<'a> Scratch<'a> {
     fn upsert(&mut self, table: &Table, record: &Record<'a>, value: &'a [u8]) -> Result<(), Rejection> {
-        self.cells.clear();
+        self.cells.begin();
         fields::read(value, &mut self.fields)?;
         if self.fields.len() > MOST_FIELDS {
             let why = format!("the value has {} fields; a table has at most {MOST_FIELDS} columns", self.fields.len());
             return Err(Rejection::new("sql.column", why));
         }
-        for (position, (name, json)) in self.fields.iter().enumerate() {
-            cell_of(table, position, (name, json), &mut self.cells)?;
+        for (position, field) in self.fields.iter().enumerate() {
+            self.cells.add(table, position, field)?;
         }
         let missing = table.target.key.iter().any(|key| !has(&self.fields, key));
         if missing {
@@ -142,30 +161,28 @@ impl<'a> Scratch<'a> {
         };
         let readable = key::read(record, &table.target.key, &mut self.key).is_ok();
         for name in table.target.key.iter().filter(|name| !has(&self.fields, name)) {
-            let found = self.key.iter().find(|(field, _)| readable && field.eq_ignore_ascii_case(name));
-            let (field, json) = found.ok_or_else(|| missing(name))?;
-            cell_of(table, usize::MAX, (field, json), &mut self.cells)?;
+            let found = self.key.iter().find(|field| readable && field.name.eq_ignore_ascii_case(name));
+            self.cells.add(table, usize::MAX, found.ok_or_else(|| missing(name))?)?;
         }
         Ok(())
     }
 
     fn delete(&mut self, table: &Table, record: &Record<'a>) -> Result<(), Rejection> {
-        self.cells.clear();
+        self.cells.begin();
         if table.target.key.is_empty() {
             return Err(Rejection::new("key.none", "a tombstone deletes by key, but `key` of the sink is empty"));
         }
         key::read(record, &table.target.key, &mut self.key)?;
         for name in &table.target.key {
-            let found = self.key.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
-            let (field, json) =
-                found.ok_or_else(|| Rejection::new("key.missing", format!("the record's key has no field `{name}`")))?;
-            cell_of(table, usize::MAX, (field, json), &mut self.cells)?;
+            let found = self.key.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+            let missing = || Rejection::new("key.missing", format!("the record's key has no field `{name}`"));
+            self.cells.add(table, usize::MAX, found.ok_or_else(missing)?)?;
         }
         self.check_key(table)
     }
 
     fn check_key(&self, table: &Table) -> Result<(), Rejection> {
-        let null = self.cells.iter().find(|(_, name, cell)| *cell == Cell::Null && table.is_key(name));
+        let null = self.cells.list.iter().find(|(_, name, cell)| matches!(cell, Cell::Null) && table.is_key(name));
         match null {
             Some((_, name, _)) => {
                 Err(Rejection::new("key.missing", format!("`{name}` is in the key and null")).at(pointer(name)))
@@ -175,34 +192,69 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Converts a field and appends it.
-fn cell_of<'a>(
-    table: &Table,
-    position: usize,
-    (name, json): (&Cow<'a, str>, &'a str),
-    cells: &mut Vec<(Place, Cow<'a, str>, Cell<'a>)>,
-) -> Result<(), Rejection> {
-    let at_field = |rejection: Rejection| rejection.at(pointer(name));
-    let place = table.place(name, json, position).map_err(at_field)?;
-    let cell = match place {
-        Place::Column(_, kind) | Place::New(kind) => {
-            cell::convert(json, kind).map_err(|why| Rejection::new("sql.type", why)).map_err(at_field)?
-        }
-        Place::Nowhere => Cell::Null,
-    };
-    let twice = cells.iter().any(|(other_place, other, _)| match (place, other_place) {
-        (Place::Column(a, _), Place::Column(b, _)) => a == *b,
-        (Place::New(_), Place::New(_)) => other.eq_ignore_ascii_case(name),
-        _ => false,
-    });
-    if twice {
-        let why = format!("two fields go to the column `{name}` (names of columns are the same in upper and lower case)");
-        return Err(Rejection::new("sql.column", why).at(pointer(name)));
+impl<'a> Cells<'a> {
+    /// Begins with the next record.
+    fn begin(&mut self) {
+        self.list.clear();
+        self.record += 1;
     }
-    cells.push((place, name.clone(), cell));
-    Ok(())
+
+    /// Converts a field and appends it. `position`: its place in the record.
+    fn add(&mut self, table: &Table, position: usize, Field { name, json }: &Field<'a>) -> Result<(), Rejection> {
+        let at_field = |rejection: Rejection| rejection.at(pointer(name));
+        let place = self.place(table, position, name, *json).map_err(at_field)?;
+        let cell = match place {
+            Place::Column(_, kind) | Place::New(kind) => {
+                cell::convert(*json, kind).map_err(|why| Rejection::new("sql.type", why)).map_err(at_field)?
+            }
+            Place::Nowhere => Cell::Null,
+        };
+        if self.is_taken(place, name) {
+            let why = format!("two fields go to the column `{name}` (names of columns are the same in upper and lower case)");
+            return Err(Rejection::new("sql.column", why).at(pointer(name)));
+        }
+        self.list.push((place, name.clone(), cell));
+        Ok(())
+    }
+
+    fn place(&mut self, table: &Table, position: usize, name: &str, json: Json<'a>) -> Result<Place, Rejection> {
+        if let Some((known, at, kind)) = self.layout.get(position)
+            && known == name
+        {
+            return Ok(Place::Column(*at, *kind));
+        }
+        let place = table.place(name, json, position)?;
+        if let Place::Column(at, kind) = place {
+            let known = (name.to_owned(), at, kind);
+            if position == self.layout.len() {
+                self.layout.push(known);
+            } else if let Some(slot) = self.layout.get_mut(position) {
+                *slot = known;
+            }
+        }
+        Ok(place)
+    }
+
+    /// Whether another field of the record has this column; from now on one has.
+    fn is_taken(&mut self, place: Place, name: &str) -> bool {
+        match place {
+            Place::Column(at, _) => {
+                if self.taken.len() <= at {
+                    self.taken.resize(at + 1, 0);
+                }
+                self.taken.get_mut(at).is_some_and(|taken| std::mem::replace(taken, self.record) == self.record)
+            }
+            Place::New(_) => {
+                let same = |(place, other, _): &(Place, Cow<'a, str>, Cell<'a>)| {
+                    matches!(place, Place::New(_)) && other.eq_ignore_ascii_case(name)
+                };
+                self.list.iter().any(same)
+            }
+            Place::Nowhere => false,
+        }
+    }
 }
 
 fn has(fields: &[Field<'_>], name: &str) -> bool {
-    fields.iter().any(|(field, _)| field.eq_ignore_ascii_case(name))
+    fields.iter().any(|field| field.name.eq_ignore_ascii_case(name))
 }

@@ -6,6 +6,7 @@ use wharf_sdk::sql::{self, ColumnDef, Kind};
 use wharf_sdk::{Error, Rejection, Result};
 
 use super::cell;
+use super::fields::Json;
 use crate::config::{ColumnType, Config, Schema};
 
 /// PostgreSQL cuts longer names off.
@@ -21,6 +22,8 @@ pub struct Table {
     read: Vec<ColumnDef>,
     /// It said so in the call that is under way.
     pub is_fresh: bool,
+    /// Rows of the last batch, and bytes of each of its columns: the next one is likely to be as large.
+    filled: (usize, Vec<usize>),
     exact: HashMap<String, usize>,
     /// By lower-case name.
     folded: HashMap<String, usize>,
@@ -50,6 +53,7 @@ impl Table {
             columns: Vec::new(),
             read: existing.clone(),
             is_fresh: true,
+            filled: (0, Vec::new()),
             exact: HashMap::new(),
             folded: HashMap::new(),
             types: config.columns.clone(),
@@ -76,6 +80,16 @@ impl Table {
             table.target.key = names.collect::<Result<_>>()?;
         }
         Ok(table)
+    }
+
+    /// Rows and bytes to make room for in a column.
+    pub fn room(&self, column: usize) -> (usize, usize) {
+        (self.filled.0, self.filled.1.get(column).copied().unwrap_or(0))
+    }
+
+    /// Takes note of how large a batch was: its rows, and by column the bytes.
+    pub fn filled(&mut self, rows: usize, bytes: Vec<usize>) {
+        self.filled = (rows, bytes);
     }
 
     /// Whether the table is as it was when its columns were read.
@@ -106,7 +120,7 @@ impl Table {
     ///
     /// # Errors
     /// [`Rejection`] where the table has no such column and gets none.
-    pub fn place(&self, field: &str, json: &str, hint: usize) -> Result<Place, Rejection> {
+    pub fn place(&self, field: &str, json: Json<'_>, hint: usize) -> Result<Place, Rejection> {
         let hinted = self.columns.get(hint).filter(|column| column.name == field).map(|_| hint);
         if let Some(at) = hinted.or_else(|| self.find(field))
             && let Some(column) = self.columns.get(at)

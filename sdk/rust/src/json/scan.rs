@@ -3,7 +3,7 @@
 
 /// Deepest nesting that is taken here.
 const DEEPEST: u32 = 64;
-/// Bytes that are looked at in one step; the compiler makes one instruction of vectors of each.
+/// Bytes that are looked at in one step.
 const STEP: usize = 16;
 
 /// A field as it stands in the text. No name has escapes.
@@ -12,6 +12,8 @@ pub struct Field<'a> {
     pub name: &'a str,
     /// The value, without space around it.
     pub json: &'a str,
+    /// The value is a string with escapes.
+    pub escaped: bool,
 }
 
 /// Puts the fields of the object `json` into `into`, in their order; of names that occur twice both.
@@ -31,8 +33,9 @@ pub fn fields<'a>(json: &'a [u8], mut into: impl FnMut(Field<'a>)) -> Option<()>
         // A name with an escape is left to serde.
         at = space(json, open(json, end, b'"')?);
         let value = space(json, open(json, at, b':')?);
-        at = self::value(json, value)?;
-        into(Field { name: text.get(name..end)?, json: text.get(value..at)? });
+        let escaped;
+        (at, escaped) = self::value(json, value)?;
+        into(Field { name: text.get(name..end)?, json: text.get(value..at)?, escaped });
         at = space(json, at);
         match json.get(at)? {
             b',' => at = space(json, at + 1),
@@ -55,28 +58,48 @@ fn space(json: &[u8], mut at: usize) -> usize {
 }
 
 /// The first byte from `at` on that does not stand for itself in a JSON string: a quote, a backslash or a control character.
-fn plain(json: &[u8], at: usize) -> usize {
-    let special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
-    let rest = json.get(at..).unwrap_or_default();
-    let mut passed = 0;
-    for step in rest.chunks_exact(STEP) {
-        // Without a branch, so that it is one comparison of vectors.
-        if step.iter().fold(false, |any, byte| any | special(*byte)) {
-            break;
+fn plain(json: &[u8], mut at: usize) -> usize {
+    let rest = |at: usize| json.get(at..).unwrap_or_default();
+    while let Some(step) = rest(at).first_chunk::<STEP>() {
+        let found = special_of(step);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
         }
-        passed += STEP;
+        at += STEP;
     }
-    let tail = rest.get(passed..).unwrap_or_default();
-    at + passed + tail.iter().position(|byte| special(*byte)).unwrap_or(tail.len())
+    let tail = rest(at);
+    at + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
 }
 
-/// The place behind a string whose first character is at `at`.
-fn string(json: &[u8], mut at: usize) -> Option<usize> {
+const fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
+/// Bit n: byte n is special.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn special_of(step: &[u8; STEP]) -> u32 {
+    use core::arch::wasm32::{i8x16_bitmask, i8x16_eq, i8x16_splat, u8x16_lt, u8x16_splat, u64x2, v128_or};
+    let bits = u128::from_le_bytes(*step);
+    let bytes = u64x2(bits as u64, (bits >> 64) as u64);
+    let quote = i8x16_eq(bytes, i8x16_splat(b'"' as i8));
+    let backslash = i8x16_eq(bytes, i8x16_splat(b'\\' as i8));
+    u32::from(i8x16_bitmask(v128_or(v128_or(quote, backslash), u8x16_lt(bytes, u8x16_splat(0x20)))))
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+fn special_of(step: &[u8; STEP]) -> u32 {
+    step.iter().enumerate().fold(0, |bits, (at, byte)| bits | u32::from(is_special(*byte)) << at)
+}
+
+/// The place behind a string whose first character is at `at`, and whether it has escapes.
+fn string(json: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let mut escaped = false;
     loop {
         at = plain(json, at);
         match json.get(at)? {
-            b'"' => return Some(at + 1),
+            b'"' => return Some((at + 1, escaped)),
             b'\\' => {
+                escaped = true;
                 at += match json.get(at + 1)? {
                     b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
                     b'u' if json.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
@@ -88,12 +111,12 @@ fn string(json: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The place behind a value that begins at `at`.
-fn value(json: &[u8], at: usize) -> Option<usize> {
+/// The place behind a value that begins at `at`, and whether it is a string with escapes.
+fn value(json: &[u8], at: usize) -> Option<(usize, bool)> {
     match json.get(at)? {
         b'"' => string(json, at + 1),
-        b'{' | b'[' => nested(json, at),
-        _ => scalar(json, at),
+        b'{' | b'[' => Some((nested(json, at)?, false)),
+        _ => Some((scalar(json, at)?, false)),
     }
 }
 
@@ -160,7 +183,7 @@ fn nested(json: &[u8], mut at: usize) -> Option<usize> {
                     continue;
                 }
             }
-            b'"' => at = string(json, at + 1)?,
+            b'"' => (at, _) = string(json, at + 1)?,
             _ => at = scalar(json, at)?,
         }
         // A value is complete, or the container at `at` is empty.
@@ -187,7 +210,8 @@ fn nested(json: &[u8], mut at: usize) -> Option<usize> {
 
 /// The place of the value behind a name and its colon.
 fn name(json: &[u8], at: usize) -> Option<usize> {
-    let at = space(json, string(json, open(json, at, b'"')?)?);
+    let (end, _) = string(json, open(json, at, b'"')?)?;
+    let at = space(json, end);
     Some(space(json, open(json, at, b':')?))
 }
 

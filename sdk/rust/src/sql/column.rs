@@ -115,6 +115,7 @@ impl Bitmap {
     }
 
     /// Bits that say yes for all rows cost nothing: they come to be with the first no.
+    #[inline]
     fn say(bits: &mut Option<Self>, row: usize, yes: bool) {
         if yes {
             if let Some(bits) = bits {
@@ -192,10 +193,33 @@ impl Column {
         #[doc = "A column of JSON texts."] jsons<'a>(&'a str) Json Json;
     }
 
+    /// Makes room for so many more rows with so many bytes together (of text, bytes, decimals and JSON).
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
+        match &mut self.values {
+            Values::Booleans(values) => values.reserve(rows),
+            Values::Ints(values) => values.reserve(rows),
+            Values::Floats(values) => values.reserve(rows),
+            Values::Variable { lens, data } => {
+                lens.reserve(rows);
+                data.reserve(bytes);
+            }
+        }
+    }
+
+    /// Bytes of its texts, decimals, JSON and binary values.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        match &self.values {
+            Values::Variable { data, .. } => data.len(),
+            _ => 0,
+        }
+    }
+
     /// Appends a row.
     ///
     /// # Errors
     /// [`WrongKind`]; the column is as it was.
+    #[inline]
     pub fn push(&mut self, value: Value<'_>) -> Result<(), WrongKind> {
         if value.kind() == self.kind {
             self.put(Some(value), true);
@@ -221,6 +245,7 @@ impl Column {
         }
     }
 
+    #[inline]
     fn put(&mut self, value: Option<Value<'_>>, present: bool) {
         Bitmap::say(&mut self.validity, self.rows, value.is_some());
         Bitmap::say(&mut self.present, self.rows, present);

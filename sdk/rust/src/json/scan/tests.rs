@@ -7,7 +7,10 @@ use super::{Field, fields};
 
 fn scanned(json: &[u8]) -> Option<Vec<(String, String)>> {
     let mut found = Vec::new();
-    fields(json, |Field { name, json }| found.push((name.to_owned(), json.to_owned())))?;
+    fields(json, |Field { name, json, escaped }| {
+        assert_eq!(escaped, json.starts_with('"') && json.contains('\\'), "{json}");
+        found.push((name.to_owned(), json.to_owned()));
+    })?;
     Some(found)
 }
 
