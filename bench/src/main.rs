@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use wharf_bench::{compare, limit};
 use wharf_bench::start::{self, bare};
+use wharf_bench::{compare, limit};
 
 #[derive(Parser)]
 #[command(about = "What Wharf costs")]

@@ -21,6 +21,7 @@ pub mod dead;
 pub mod deliver;
 pub mod destinations;
 mod exactly_once;
+mod gather;
 mod give_up;
 pub mod held;
 mod hold;

@@ -8,6 +8,7 @@ mod components;
 mod database_away;
 mod deployment;
 mod faults;
+mod gathered;
 mod held;
 mod http_target;
 mod lost_positions;

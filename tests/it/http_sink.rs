@@ -91,7 +91,7 @@ fn verdicts(outcomes: &[Outcome]) -> Vec<(u32, String)> {
 async fn batches_arrive_with_a_stable_key() {
     let (mut guest, arrived) = start("").await;
     for _ in 0..2 {
-        assert!(guest.write(batch(&["{\"a\":1}", "{\"a\":2}"])).await.unwrap().outcomes.is_empty());
+        assert!(guest.write(&mut batch(&["{\"a\":1}", "{\"a\":2}"])).await.unwrap().outcomes.is_empty());
     }
     let once = ("{\"a\":1}\n{\"a\":2}\n".to_owned(), "t/0/10-11:2".to_owned());
     assert_eq!(*arrived.lock().unwrap(), [once.clone(), once]);
@@ -100,7 +100,7 @@ async fn batches_arrive_with_a_stable_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_bad_record_is_rejected_with_what_the_receiver_says() {
     let (mut guest, arrived) = start(r#", "body": "json-array""#).await;
-    let written = guest.write(batch(&["1", "{\"status\":422}", "oops", "3"])).await.unwrap();
+    let written = guest.write(&mut batch(&["1", "{\"status\":422}", "oops", "3"])).await.unwrap();
     assert_eq!(verdicts(&written.outcomes), [(1, "http.422".to_owned()), (2, "value.json".to_owned())]);
     let Verdict::Reject(rejection) = &written.outcomes[0].verdict else { panic!("a rejection") };
     assert!(rejection.message.contains("status 422 Unprocessable Entity it is"), "{}", rejection.message);
@@ -110,7 +110,7 @@ async fn only_the_bad_record_is_rejected_with_what_the_receiver_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_newer_is_sent_after_a_record_that_has_to_wait() {
     let (mut guest, arrived) = start(r#", "body": "record""#).await;
-    let written = guest.write(batch(&["1", "{\"status\":503}", "3"])).await.unwrap();
+    let written = guest.write(&mut batch(&["1", "{\"status\":503}", "3"])).await.unwrap();
     assert_eq!(verdicts(&written.outcomes), [(1, "retry 2".to_owned()), (2, "retry 2".to_owned())]);
     assert_eq!(bodies(&arrived), ["1", "{\"status\":503}"]);
 }
@@ -121,17 +121,17 @@ async fn a_receiver_that_is_down_delivers_nothing_and_is_tried_again() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let mut guest = guest(port, "").await;
-    assert!(matches!(guest.write(batch(&["1"])).await, Err(GuestError::Retry { .. })));
+    assert!(matches!(guest.write(&mut batch(&["1"])).await, Err(GuestError::Retry { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_credentials_and_redirects_stop_the_sink_and_reject_no_record() {
     let (mut guest, _) = start("").await;
     for _ in 0..2 {
-        assert!(matches!(guest.write(batch(&["{\"status\":401}"])).await, Err(GuestError::Retry { .. })));
+        assert!(matches!(guest.write(&mut batch(&["{\"status\":401}"])).await, Err(GuestError::Retry { .. })));
     }
-    let Err(GuestError::Fatal(text)) = guest.write(batch(&["{\"status\":401}"])).await else { panic!("fatal") };
+    let Err(GuestError::Fatal(text)) = guest.write(&mut batch(&["{\"status\":401}"])).await else { panic!("fatal") };
     assert!(text.contains("[sink.auth."), "{text}");
-    let Err(GuestError::Fatal(text)) = guest.write(batch(&["{\"status\":307}"])).await else { panic!("fatal") };
+    let Err(GuestError::Fatal(text)) = guest.write(&mut batch(&["{\"status\":307}"])).await else { panic!("fatal") };
     assert!(text.contains("redirects to 127.0.0.1:9 (307)"), "{text}");
 }

@@ -33,7 +33,8 @@ impl Order {
     pub fn value(self, bytes: usize, into: &mut String) {
         const STATUS: [&str; 4] = ["open", "paid", "packed", "shipped"];
         const CHANNEL: [&str; 2] = ["web", "store"];
-        const NOTE: &str = "Leave at the side door and ring twice; the customer asked for a gift receipt and as little packaging as can be. ";
+        const NOTE: &str =
+            "Leave at the side door and ring twice; the customer asked for a gift receipt and as little packaging as can be. ";
         let Self { id, version } = self;
         let turn = |list: &[&'static str]| list.get(usize::try_from(id).unwrap_or(0) % list.len()).copied().unwrap_or_default();
         into.clear();

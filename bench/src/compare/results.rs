@@ -117,7 +117,8 @@ impl Found {
             lines.push(format!("| {} | {} |", row.system, cells.join(" | ")));
         }
         if !self.again.is_empty() {
-            let cell = |measure: &Measure| self.noise(*measure).map(|share| format!("{:.0} %", share * 100.0)).unwrap_or_default();
+            let cell =
+                |measure: &Measure| self.noise(*measure).map(|share| format!("{:.0} %", share * 100.0)).unwrap_or_default();
             let cells: Vec<String> = measures.iter().map(cell).collect();
             lines.push(format!("| noise floor | {} |", cells.join(" | ")));
         }
@@ -132,7 +133,8 @@ impl Results {
         let wharf = version(&place.wharf, &["--version"]);
         let java = version("java".as_ref(), &["--version"]);
         let postgres = version("psql".as_ref(), &["--version"]).replace("psql (PostgreSQL)", "PostgreSQL");
-        let redpanda = system::redpanda(&place.cache).map_or_else(|_| "no Redpanda Connect".to_owned(), |redpanda| redpanda.version);
+        let redpanda =
+            system::redpanda(&place.cache).map_or_else(|_| "no Redpanda Connect".to_owned(), |redpanda| redpanda.version);
         let head = format!(
             "# Results\n\nWritten by `cargo run --release -p wharf-bench -- compare`; what it does stands in [README.md](README.md).\n\n\
              - Machine: {}. Servers, systems and the counting share it.\n\

@@ -223,6 +223,27 @@ impl Session {
         on_backend!(self, begin())
     }
 
+    /// From here to the end of the open transaction `apply` may hold rows back, to write those of several calls together in `merge`. It then
+    /// answers before the database has judged them.
+    pub fn gather(&mut self) {
+        // SQLite writes row by row: nothing is won there by waiting.
+        if let Backend::Postgres(session) = &mut self.0 {
+            session.gather();
+        }
+    }
+
+    /// Writes what `apply` has held back.
+    ///
+    /// # Errors
+    /// [`SqlError::Retry`] where some row of it was refused, or the database failed: the transaction is to be rolled back, and
+    /// what was in it written without gathering.
+    pub async fn merge(&mut self) -> R<()> {
+        match &mut self.0 {
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(session) => session.merge().await,
+        }
+    }
+
     /// Commits. After an error the transaction is over; whether it took effect is unknown only after [`SqlError::Retry`].
     pub async fn commit(&mut self) -> R<()> {
         on_backend!(self, commit())

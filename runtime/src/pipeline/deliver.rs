@@ -111,6 +111,17 @@ impl Delivery {
         Piece { outputs: 0..self.output().len(), inputs: 0..self.input.len(), deaths: 0, settled: Settled::default() }
     }
 
+    /// All records for the sink, to be lent to a call.
+    pub fn all(&mut self) -> &mut Batch {
+        self.output.as_mut().unwrap_or(&mut self.input)
+    }
+
+    /// Whether the transforms have rejected nothing.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.rejects.is_empty()
+    }
+
     /// The outputs of a piece that the sink has yet to answer for, in order.
     #[must_use]
     pub fn open(&self, piece: &Piece) -> Vec<usize> {
@@ -121,7 +132,7 @@ impl Delivery {
     #[must_use]
     pub fn records(&mut self, outputs: &[usize]) -> Chosen<'_> {
         if outputs.len() == self.output().len() {
-            Chosen::All(self.output.as_mut().unwrap_or(&mut self.input))
+            Chosen::All(self.all())
         } else {
             Chosen::Some(self.output().select(|i| outputs.binary_search(&i).is_ok()))
         }

@@ -127,7 +127,7 @@ impl Running<'_> {
     }
 
     /// Opens the transaction; false: wait is over, try again.
-    async fn begin(&mut self) -> Result<bool, TaskError> {
+    pub(super) async fn begin(&mut self) -> Result<bool, TaskError> {
         let Some(session) = self.task.offsets.as_ref().map(|o| o.session.clone()) else { return Ok(false) };
         let begun = session.lock().await.begin().await;
         match begun {
@@ -140,26 +140,33 @@ impl Running<'_> {
         }
     }
 
-    async fn rollback(&mut self) {
+    pub(super) async fn rollback(&mut self) {
         if let Some(session) = self.task.offsets.as_ref().map(|o| o.session.clone()) {
             rollback(&session).await;
         }
     }
 
-    /// Moves the offsets and commits. An answer that got lost is looked up: the stored offsets tell.
     async fn commit_once(&mut self, delivery: &Delivery, piece: &Piece) -> Result<Committed, TaskError> {
-        let next = delivery.next_offsets(piece);
+        self.commit_offsets(&delivery.next_offsets(piece), piece.input_count()).await
+    }
+
+    /// Moves the offsets and commits. An answer that got lost is looked up: the stored offsets tell.
+    pub(super) async fn commit_offsets(
+        &mut self,
+        next: &BTreeMap<TopicPartition, i64>,
+        records: usize,
+    ) -> Result<Committed, TaskError> {
         let Some(offsets) = self.task.offsets.as_mut() else { return Ok(Committed::Lost) };
-        let moves = offsets.moves(&next)?;
+        let moves = offsets.moves(next)?;
         let session = offsets.session.clone();
         let mut session = session.lock().await;
         let failed = match session.advance_offsets(&offsets.scope, &moves).await {
             Ok(true) => {
-                fault_point::pass(Phase::Write, piece.input_count());
+                fault_point::pass(Phase::Write, records);
                 match session.commit().await {
                     Ok(()) => {
-                        fault_point::pass(Phase::Written, piece.input_count());
-                        offsets.moved(&next);
+                        fault_point::pass(Phase::Written, records);
+                        offsets.moved(next);
                         return Ok(Committed::Yes);
                     }
                     Err(error) => error,
@@ -168,7 +175,7 @@ impl Running<'_> {
             Ok(false) => {
                 drop(session);
                 self.rollback().await;
-                return self.moved_elsewhere(&next).await;
+                return self.moved_elsewhere(next).await;
             }
             Err(error) => error,
         };
@@ -178,7 +185,7 @@ impl Running<'_> {
         if !self.wait(&message, None).await? {
             return Err(TaskError::Restart(format!("database: {message}")));
         }
-        self.moved_elsewhere(&next).await
+        self.moved_elsewhere(next).await
     }
 
     /// Compares the stored offsets with what was to be committed: ours went through, nothing happened, or another owner moved them.
@@ -216,20 +223,28 @@ impl Running<'_> {
 
     /// What is in flight was dropped: read again from the stored offsets.
     pub(super) async fn read_again(&mut self, delivery: &Delivery) -> Result<(), TaskError> {
-        let Some(offsets) = &self.task.offsets else { return Ok(()) };
-        let partitions = delivery.next_offsets(&delivery.whole()).into_keys();
-        let seeks: Vec<_> = partitions.filter_map(|p| offsets.stored.get(&p).map(|(_, offset)| (p.clone(), *offset))).collect();
         self.got_on();
-        self.seek(seeks).await
+        self.read_from_stored(delivery.next_offsets(&delivery.whole()).into_keys().collect()).await
+    }
+
+    /// Reads these partitions again from the stored offsets.
+    pub(super) async fn read_from_stored(&mut self, partitions: Vec<TopicPartition>) -> Result<(), TaskError> {
+        let Some(offsets) = &self.task.offsets else { return Ok(()) };
+        let stored = |p: TopicPartition| offsets.stored.get(&p).map(|(_, offset)| (p.clone(), *offset));
+        let seeks: Vec<_> = partitions.into_iter().filter_map(stored).collect();
+        if seeks.is_empty() { Ok(()) } else { self.seek(seeks).await }
     }
 
     /// The group's offsets follow, for tools that show lag; they decide nothing, so a failure is only told.
     async fn follow(&mut self, delivery: &Delivery, piece: &Piece) -> Result<Tried, TaskError> {
+        self.follow_to(delivery.next_offsets(piece)).await;
+        Ok(Tried::Delivered)
+    }
+
+    pub(super) async fn follow_to(&mut self, next: BTreeMap<TopicPartition, i64>) {
         self.settle_pending();
-        let next = delivery.next_offsets(piece);
         self.task.grants.metrics.confirmed(&next);
         self.have_the_group_follow(&next.into_iter().collect::<Vec<_>>()).await;
-        Ok(Tried::Delivered)
     }
 
     /// Best effort: the database decides.
@@ -247,7 +262,7 @@ async fn rollback(session: &SharedSession) {
     }
 }
 
-fn buffered() -> TaskError {
+pub(super) fn buffered() -> TaskError {
     TaskError::Failed(
         "the sink says `buffered`, but its offsets are kept in the database it writes to, where what is accepted has to be \
          written at once: set `exactly-once = false`"
@@ -258,7 +273,7 @@ fn buffered() -> TaskError {
 #[cfg(feature = "chaos")]
 impl Running<'_> {
     /// The mutant: offsets move in a transaction of their own, before the rows.
-    async fn commit_first(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), TaskError> {
+    pub(super) async fn commit_first(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), TaskError> {
         if fault_point::mutant() == Some(fault_point::Mutant::CommitFirst) {
             for (partition, offset) in delivery.next_offsets(piece) {
                 self.reset_claim(&partition, offset).await?;
@@ -268,7 +283,7 @@ impl Running<'_> {
     }
 }
 
-enum Committed {
+pub(super) enum Committed {
     Yes,
     /// Nothing took effect: the same piece again.
     Again,

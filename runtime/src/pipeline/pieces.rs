@@ -31,14 +31,24 @@ impl Running<'_> {
     /// Transforms a batch and delivers it.
     pub(super) async fn deliver(&mut self, batch: Batch) -> Result<(), TaskError> {
         self.report_in_flight(batch.len());
-        let delivery = if self.task.chain.passes(&batch) {
+        let mut delivery = if self.task.chain.passes(&batch) {
             Delivery::unchanged(batch)
         } else {
             let applied = self.task.chain.apply(batch.clone()).await?;
             Delivery::new(batch, applied)
         };
+        let more = self.is_full(&delivery.input);
+        if self.gather(&mut delivery, more).await? {
+            return Ok(());
+        }
         let whole = delivery.whole();
         self.deliver_from(delivery, whole).await
+    }
+
+    /// A batch that was not cut short by the linger: more waits behind it.
+    fn is_full(&self, batch: &Batch) -> bool {
+        let limits = &self.task.config.connector.batch;
+        batch.len() >= limits.records || batch.data.len() >= limits.bytes
     }
 
     /// Delivers a piece and what its delivery holds after it, in smaller and smaller pieces where a guest dies (invariant 4).

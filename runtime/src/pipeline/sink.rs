@@ -11,6 +11,7 @@ use crate::guest::{Component, Context, Grants, SinkGuest};
 use crate::pipeline::awaiting::Awaiting;
 use crate::pipeline::chain::Chain;
 use crate::pipeline::dead::Dead;
+use crate::pipeline::gather::Gathering;
 use crate::pipeline::give_up::LastCalls;
 use crate::pipeline::held::Held;
 use crate::pipeline::joining::Joining;
@@ -53,6 +54,8 @@ pub(super) struct Running<'a> {
     /// Counters of what is delivered and not yet confirmed by a commit.
     pub(super) pending: Tally,
     pub(super) flushed: Instant,
+    /// Batches in one transaction.
+    pub(super) gathering: Gathering,
     /// Of the piece that is being delivered.
     pub(super) backoff: Backoff,
     /// Of a piece whose retry budget is used up.
@@ -76,6 +79,7 @@ impl SinkTask {
             held: Held::default(),
             pending: Tally::default(),
             flushed: Instant::now(),
+            gathering: Gathering::default(),
             backoff,
             last_calls: None,
         };
@@ -106,11 +110,14 @@ impl Running<'_> {
             self.deliver_due().await?;
             let wait = self.held.wait(Instant::now(), WAIT);
             let limits = BatchLimits { linger: wait.min(full.linger), ..full };
+            // An open transaction holds locks: it waits for no more than the linger.
+            let wait = if self.gathering.is_open() { wait.min(full.linger) } else { wait };
             // Asked before the log is: an end of the topic from before the last record came would end the sink too early.
             let last = self.task.until_done.as_ref().is_some_and(|done| *done.borrow());
             let (event, done) = match self.look(limits, wait, last).await {
                 Ok(looked) => looked,
                 Err(LogError::Retry(message)) => {
+                    self.commit_gathered().await?;
                     if !self.pause(&mut backoff, &message, None).await? {
                         return Err(TaskError::Restart(format!("topic log: {message}")));
                     }
@@ -121,6 +128,9 @@ impl Running<'_> {
             backoff.reset();
             self.task.grants.metrics.recovered();
             self.task.grants.metrics.ends(self.lane.ends());
+            if !matches!(event, SinkEvent::Records(_)) {
+                self.commit_gathered().await?;
+            }
             match event {
                 SinkEvent::Records(batch) => self.deliver(batch).await?,
                 SinkEvent::Assigned(list) => self.assigned(list).await?,
@@ -137,6 +147,7 @@ impl Running<'_> {
                 return Ok(Ended::Finished);
             }
         }
+        self.commit_gathered().await?;
         Ok(Ended::Drained)
     }
 
@@ -160,6 +171,7 @@ impl Running<'_> {
     /// What was delivered and waits for its commit is in flight too, and so is what waits for a retry.
     pub(super) fn report_in_flight(&self, at_hand: usize) {
         let waiting = usize::try_from(self.pending.read).unwrap_or(usize::MAX);
-        self.task.grants.metrics.in_flight(waiting.saturating_add(self.held.records()).saturating_add(at_hand));
+        let waiting = waiting.saturating_add(self.held.records()).saturating_add(self.gathering.records());
+        self.task.grants.metrics.in_flight(waiting.saturating_add(at_hand));
     }
 }

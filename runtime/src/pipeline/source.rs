@@ -215,8 +215,9 @@ impl SourceTask {
             return Ok(records);
         }
         let large = records.sizes().enumerate().filter(|(_, size)| *size > limit);
-        let refused: Vec<Refused> =
-            large.map(|(index, size)| Refused { index, reason: format!("{size} bytes, `max-record-bytes` is {limit}") }).collect();
+        let refused: Vec<Refused> = large
+            .map(|(index, size)| Refused { index, reason: format!("{size} bytes, `max-record-bytes` is {limit}") })
+            .collect();
         self.bury(records, ("record.oversize", &refused), dead, tally)
     }
 

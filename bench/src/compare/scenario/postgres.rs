@@ -16,27 +16,40 @@ use crate::compare::topic;
 pub(super) const TOPIC: &str = "bench.orders";
 
 const SYSTEMS: [System; 6] = [
-    System {
-        name: "Wharf, exactly once",
-        how: How::Wharf("topic-to-postgres.toml"),
-        set: &[("EXACTLY_ONCE", "true")],
-    },
-    System {
-        name: "Wharf, at least once",
-        how: How::Wharf("topic-to-postgres.toml"),
-        set: &[("EXACTLY_ONCE", "false")],
-    },
+    System { name: "Wharf, exactly once", how: How::Wharf("topic-to-postgres.toml"), set: &[("EXACTLY_ONCE", "true")] },
+    System { name: "Wharf, at least once", how: How::Wharf("topic-to-postgres.toml"), set: &[("EXACTLY_ONCE", "false")] },
     System { name: "Kafka Connect", how: How::KafkaConnect("sink-postgres.properties"), set: &[] },
     System { name: "Redpanda Connect", how: How::RedpandaConnect("postgres.yaml"), set: &[] },
     System { name: "limit", how: How::Limit(LIMIT), set: &[] },
     System { name: "limit, exactly once", how: How::Limit(LIMIT_ONCE), set: &[] },
 ];
 
-const LIMIT: &[&str] =
-    &["postgres", "--kafka", "${KAFKA}", "--postgres", "${POSTGRES}", "--topic", "${TOPIC}", "--table", "${TABLE}", "--group", "${GROUP}"];
+const LIMIT: &[&str] = &[
+    "postgres",
+    "--kafka",
+    "${KAFKA}",
+    "--postgres",
+    "${POSTGRES}",
+    "--topic",
+    "${TOPIC}",
+    "--table",
+    "${TABLE}",
+    "--group",
+    "${GROUP}",
+];
 const LIMIT_ONCE: &[&str] = &[
-    "postgres", "--kafka", "${KAFKA}", "--postgres", "${POSTGRES}", "--topic", "${TOPIC}", "--table", "${TABLE}", "--group",
-    "${GROUP}", "--exactly-once",
+    "postgres",
+    "--kafka",
+    "${KAFKA}",
+    "--postgres",
+    "${POSTGRES}",
+    "--topic",
+    "${TOPIC}",
+    "--table",
+    "${TABLE}",
+    "--group",
+    "${GROUP}",
+    "--exactly-once",
 ];
 
 /// # Errors

@@ -50,7 +50,7 @@ pub(super) struct Plan {
 
 /// A row's key, compared by value.
 #[derive(PartialEq, Eq, Hash)]
-enum Key<'a> {
+pub(super) enum Key<'a> {
     Int(i64),
     Bytes(&'a [u8]),
     /// Of several columns, or of a kind that is seldom a key.
@@ -221,7 +221,24 @@ fn actions(view: &View<'_>) -> (Vec<Action>, Vec<usize>) {
     (actions, action_of)
 }
 
-fn key<'a>(view: &View<'a>, row: usize) -> Key<'a> {
+/// A key that outlives its row.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) enum OwnedKey {
+    Int(i64),
+    Bytes(Box<[u8]>),
+}
+
+impl From<Key<'_>> for OwnedKey {
+    fn from(key: Key<'_>) -> Self {
+        match key {
+            Key::Int(value) => Self::Int(value),
+            Key::Bytes(bytes) => Self::Bytes(bytes.into()),
+            Key::Many(bytes) => Self::Bytes(bytes.into()),
+        }
+    }
+}
+
+pub(super) fn key<'a>(view: &View<'a>, row: usize) -> Key<'a> {
     let only = if let [place] = view.key.as_slice() { view.fields.get(*place) } else { None };
     match only.map(|field| field.cell(row)) {
         Some(Cell::Int(value)) => Key::Int(value),

@@ -4,6 +4,7 @@
 mod apply;
 mod copy;
 mod fault;
+mod gather;
 mod merge;
 mod offsets;
 mod query;
@@ -86,6 +87,8 @@ macro_rules! call {
         let call = async {
             let $wire = &mut *lease.connection;
             let scope = $scope;
+            // Nothing else can be said on a connection while rows are copied.
+            gather::merge($wire).await?;
             $wire.enter(scope, inside).await?;
             let answer = $work.await;
             $wire.leave(scope, inside, answer).await
@@ -149,7 +152,30 @@ impl Session {
         call!(self, Scope::Read, wire => schema::columns(wire, table))
     }
 
+    /// From here to the end of the open transaction rows may be gathered, until `merge` or another call.
+    pub(super) fn gather(&mut self) {
+        if let Transaction::Open { lease, .. } = &mut self.transaction {
+            lease.connection.gathers = true;
+        }
+    }
+
+    /// Writes what was gathered. After an error the transaction has failed.
+    pub(super) async fn merge(&mut self) -> R<()> {
+        let (mut lease, inside) = self.take().await?;
+        let answer = end(gather::merge(&mut lease.connection)).await;
+        self.give_back_gathering(lease, inside, answer)
+    }
+
     pub(super) async fn apply(&mut self, table: &Table, rows: &Rows) -> R<Vec<RejectedRow>> {
+        if let Transaction::Open { lease, failed: false } = &self.transaction
+            && lease.connection.gathers
+        {
+            let (mut lease, inside) = self.take().await?;
+            let answer = end(gather::gather(&mut lease.connection, table, rows)).await;
+            if let Some(refused) = self.give_back_gathering(lease, inside, answer)? {
+                return Ok(refused);
+            }
+        }
         call!(self, Scope::Write, wire => apply::apply(wire, table, rows))
     }
 
@@ -221,6 +247,13 @@ impl Session {
             }
         }
         answer.map_err(|fault| self.server.explain(fault))
+    }
+
+    /// Without a savepoint any error fails the transaction. It says nothing of a row: that is found out without gathering.
+    fn give_back_gathering<T>(&mut self, lease: Lease<Box<Wire>>, inside: bool, answer: Result<T, Fault>) -> R<T> {
+        let answer =
+            answer.map_err(|fault| if fault.is_retry() { fault } else { Fault::retry(self.server.explain(fault).to_string()) });
+        self.give_back(lease, inside, answer)
     }
 
     fn lost(&self) -> SqlError {

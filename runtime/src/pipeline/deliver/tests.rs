@@ -62,7 +62,7 @@ proptest! {
             prop_assert_eq!((leaf.outputs.start, leaf.inputs.start), (outputs, inputs));
             (outputs, inputs) = (leaf.outputs.end, leaf.inputs.end);
         }
-        prop_assert_eq!((outputs, inputs), (delivery.output.len(), delivery.input.len()));
+        prop_assert_eq!((outputs, inputs), (delivery.output().len(), delivery.input.len()));
     }
 
     #[test]

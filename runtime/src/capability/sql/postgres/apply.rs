@@ -65,7 +65,7 @@ async fn check(wire: &mut Wire, name: &TableName, existing: &Arc<Vec<Existing>>)
     Err(Fault::retry(format!("table `{name}` was altered while rows were written to it; they are written again")))
 }
 
-fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Existing]) -> Result<Vec<&'e Existing>, Fault> {
+pub(super) fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Existing]) -> Result<Vec<&'e Existing>, Fault> {
     if existing.is_empty() {
         return Err(Fault::fatal(format!("there is no table `{name}`: create it, or let the connector create it")));
     }
@@ -81,7 +81,7 @@ fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Existing]) -> R
 }
 
 /// What a COPY would refuse as a whole.
-struct Postgres;
+pub(super) struct Postgres;
 
 impl Dialect for Postgres {
     fn takes_any_text(&self, _: usize) -> bool {

@@ -1,16 +1,18 @@
 //! Rows in PostgreSQL's binary COPY format, as its documentation of COPY, section "Binary Format", has it.
 
-use std::pin::pin;
+use std::pin::Pin;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, CopyInSink, Statement};
 
 use super::fault::Fault;
 use crate::capability::sql::Kind;
 use crate::capability::sql::cells::{Cell, View};
 
-const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// A row of -1 columns ends the data.
+pub(super) const TRAILER: &[u8] = b"\xff\xff";
 /// Sent in pieces of about this size.
 const PIECE: usize = 256 << 10;
 /// PostgreSQL counts from 2000-01-01.
@@ -39,25 +41,38 @@ pub(super) fn from_date(days: i32) -> i64 {
 
 /// Copies rows, each led by its number.
 pub(super) async fn copy(client: &Client, copy: &Statement, view: &View<'_>, rows: &[usize]) -> Result<(), Fault> {
-    let mut sink = pin!(client.copy_in::<_, Bytes>(copy).await?);
+    let mut sink = Box::pin(client.copy_in::<_, Bytes>(copy).await?);
+    sink.as_mut().send(Bytes::from_static(HEADER)).await?;
+    self::rows(&mut sink, view, rows.iter().copied(), 0).await?;
+    sink.as_mut().send(Bytes::from_static(TRAILER)).await?;
+    sink.as_mut().finish().await?;
+    Ok(())
+}
+
+/// Sends rows on a COPY that has begun. Each is led by its number, its place in the view and `from`.
+pub(super) async fn rows(
+    sink: &mut Pin<Box<CopyInSink<Bytes>>>,
+    view: &View<'_>,
+    rows: impl Iterator<Item = usize>,
+    from: usize,
+) -> Result<(), Fault> {
     let columns = i16::try_from(view.fields.len() + 1)
         .map_err(|_| Fault::reject("there are more columns than a table can have".to_owned()))?;
     let mut buffer = BytesMut::with_capacity(PIECE + (PIECE >> 2));
-    buffer.put_slice(HEADER);
-    for &row in rows {
+    for row in rows {
         buffer.put_i16(columns);
         buffer.put_i32(4);
-        buffer.put_i32(i32::try_from(row).map_err(|_| Fault::reject("there are too many rows".to_owned()))?);
+        buffer.put_i32(i32::try_from(from + row).map_err(|_| Fault::reject("there are too many rows".to_owned()))?);
         for field in &view.fields {
             put(&mut buffer, field.kind, field.cell(row))?;
         }
         if buffer.len() >= PIECE {
-            sink.send(buffer.split().freeze()).await?;
+            sink.as_mut().send(buffer.split().freeze()).await?;
         }
     }
-    buffer.put_i16(-1);
-    sink.send(buffer.freeze()).await?;
-    sink.finish().await?;
+    if !buffer.is_empty() {
+        sink.as_mut().send(buffer.freeze()).await?;
+    }
     Ok(())
 }
 

@@ -34,6 +34,14 @@ impl Merge<'_> {
         }
     }
 
+    /// The statement for all rows, which have all fields, but for those whose numbers `$1` holds.
+    pub(super) fn all_but(&self) -> String {
+        let shape: Vec<usize> = (0..self.view.fields.len()).collect();
+        let values = shape.iter().map(|place| self.value(*place)).collect::<Vec<_>>().join(", ");
+        let insert = format!("{} SELECT {values} FROM {} s WHERE s.r <> ALL($1::int4[])", self.insert_into(&shape), self.stage);
+        if self.view.key.is_empty() { insert } else { format!("{insert} {}", self.on_conflict(&shape)) }
+    }
+
     fn name(&self, place: usize) -> &str {
         self.columns.get(place).map_or("", |column| column.name.as_str())
     }

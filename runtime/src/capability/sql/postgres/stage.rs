@@ -66,6 +66,13 @@ const fn staged(kind: Kind) -> &'static str {
 
 /// Copies rows into the stage of their kinds and answers its name.
 pub(super) async fn fill(wire: &mut Wire, view: &View<'_>, rows: &[usize]) -> Result<String, Fault> {
+    let (name, copy) = ready(wire, view).await?;
+    copy::copy(&wire.client, &copy, view, rows).await?;
+    Ok(name)
+}
+
+/// An empty stage for rows of these kinds: its name, and the statement that copies into it.
+pub(super) async fn ready(wire: &mut Wire, view: &View<'_>) -> Result<(String, Statement), Fault> {
     let kinds: Vec<Kind> = view.fields.iter().map(|field| field.kind).collect();
     if !wire.stages.known.contains_key(&kinds) {
         let stage = make(wire, &kinds).await?;
@@ -75,8 +82,7 @@ pub(super) async fn fill(wire: &mut Wire, view: &View<'_>, rows: &[usize]) -> Re
     if std::mem::replace(&mut stage.is_dirty, true) {
         wire.client.batch_execute(&format!("TRUNCATE {}", stage.name)).await?;
     }
-    copy::copy(&wire.client, &stage.copy, view, rows).await?;
-    Ok(stage.name.clone())
+    Ok((stage.name.clone(), stage.copy.clone()))
 }
 
 async fn make(wire: &mut Wire, kinds: &[Kind]) -> Result<Stage, Fault> {

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Statement};
 
 use super::fault::Fault;
+use super::gather::{self, Gathered};
 use super::schema::{self, Existing};
 use super::stage::Stages;
 use crate::capability::sql::name::TableName;
@@ -22,10 +23,12 @@ const BELIEVED: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 256;
 
 /// Text that we cast must be read the same everywhere, and no lock may be waited for without end.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("timezone", "UTC"),
     ("datestyle", "ISO"),
     ("bytea_output", "hex"),
+    // What is staged in one transaction; by default much of it would go to disk.
+    ("temp_buffers", "32MB"),
     ("lock_timeout", "30s"),
     ("statement_timeout", "120s"),
     ("idle_in_transaction_session_timeout", "15min"),
@@ -48,6 +51,9 @@ pub(super) struct Wire {
     pub client: Client,
     driver: JoinHandle<()>,
     pub stages: Stages,
+    /// Rows of the open transaction that are not in their table yet; `gathers`: such are to be gathered.
+    pub gathered: Option<Gathered>,
+    pub gathers: bool,
     /// The offsets table was seen, by a call that did not make it.
     pub has_offsets: bool,
     statements: HashMap<String, Statement>,
@@ -87,6 +93,8 @@ impl Wire {
             client,
             driver,
             stages: Stages::default(),
+            gathered: None,
+            gathers: false,
             has_offsets: false,
             statements: HashMap::new(),
             tables: HashMap::new(),
@@ -138,12 +146,16 @@ impl Wire {
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), Fault> {
+        gather::merge(self).await?;
+        self.gathers = false;
         self.client.batch_execute("COMMIT").await?;
         self.stages.committed();
         Ok(())
     }
 
     pub(super) async fn rollback(&mut self) -> Result<(), Fault> {
+        // A COPY that is dropped fails, and with it the transaction.
+        (self.gathered, self.gathers) = (None, false);
         self.client.batch_execute("ROLLBACK").await?;
         self.forget();
         self.stages.rolled_back();

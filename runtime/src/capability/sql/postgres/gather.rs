@@ -1,0 +1,117 @@
+//! Rows of several calls, copied as they come and merged by one statement at the end of the transaction: several times the rows a
+//! second of a merge each call. Only whole rows are gathered, upserts that have every field; others are written at once, after what
+//! was gathered before them. A row that the server refuses fails the transaction: whoever gathers writes it all again, call by call.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio_postgres::CopyInSink;
+
+use super::apply::{Postgres, columns};
+use super::copy;
+use super::fault::Fault;
+use super::merge::Merge;
+use super::stage;
+use super::wire::Wire;
+use crate::capability::sql::cells::{Field, View};
+use crate::capability::sql::name::TableName;
+use crate::capability::sql::plan::{OwnedKey, key};
+use crate::capability::sql::{Kind, RejectedRow, Rows, Table};
+
+/// What was gathered and is not merged yet.
+pub(super) struct Gathered {
+    table: TableName,
+    fields: Vec<(String, Kind)>,
+    statement: String,
+    /// Number of the next row.
+    next: usize,
+    /// By key its last row.
+    last: HashMap<OwnedKey, usize>,
+    /// Rows that a later one of their key stands for.
+    superseded: Vec<i32>,
+    copying: Pin<Box<CopyInSink<Bytes>>>,
+}
+
+impl fmt::Debug for Gathered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gathered").field("table", &self.table).field("rows", &self.next).finish_non_exhaustive()
+    }
+}
+
+/// Takes rows; `None`: they are not whole rows, and nothing is gathered any more.
+pub(super) async fn gather(wire: &mut Wire, table: &Table, rows: &Rows) -> Result<Option<Vec<RejectedRow>>, Fault> {
+    let name = TableName::parse(&table.name)?;
+    let view = View::new(table, rows)?;
+    let whole = view.has_no_deletes() && view.fields.iter().all(Field::is_in_every_row);
+    if !whole || !view.refuse(&Postgres).is_empty() {
+        merge(wire).await?;
+        return Ok(None);
+    }
+    if wire.gathered.as_ref().is_some_and(|gathered| !gathered.takes(&name, &view)) {
+        merge(wire).await?;
+    }
+    let mut gathered = match wire.gathered.take() {
+        Some(gathered) => gathered,
+        None => match begin(wire, name, &view).await? {
+            Some(gathered) => gathered,
+            None => return Ok(None),
+        },
+    };
+    gathered.add(&view).await?;
+    wire.gathered = Some(gathered);
+    Ok(Some(Vec::new()))
+}
+
+/// `None`: the table asks for columns that the rows do not have.
+async fn begin(wire: &mut Wire, table: TableName, view: &View<'_>) -> Result<Option<Gathered>, Fault> {
+    let existing = wire.table(&table).await?;
+    let columns = columns(&table, view, &existing)?;
+    let required: Vec<&str> = existing.iter().filter(|column| column.required).map(|column| column.name.as_str()).collect();
+    if !required.iter().all(|required| columns.iter().any(|column| column.name == *required)) {
+        return Ok(None);
+    }
+    let (stage, statement) = stage::ready(wire, view).await?;
+    let merge = Merge { view, columns, table: table.quoted(), stage, required };
+    let statement_of_merge = merge.all_but();
+    let fields = view.fields.iter().map(|field| (field.name.to_owned(), field.kind)).collect();
+    let copying = Box::pin(wire.client.copy_in::<_, Bytes>(&statement).await?);
+    let (last, superseded) = (HashMap::new(), Vec::new());
+    let mut gathered = Gathered { table, fields, statement: statement_of_merge, next: 0, last, superseded, copying };
+    gathered.copying.as_mut().send(Bytes::from_static(copy::HEADER)).await?;
+    Ok(Some(gathered))
+}
+
+/// Carries what was gathered into its table.
+pub(super) async fn merge(wire: &mut Wire) -> Result<(), Fault> {
+    let Some(Gathered { statement, superseded, mut copying, .. }) = wire.gathered.take() else { return Ok(()) };
+    copying.as_mut().send(Bytes::from_static(copy::TRAILER)).await?;
+    copying.as_mut().finish().await?;
+    let statement = wire.prepare(&statement).await?;
+    wire.client.execute(&statement, &[&superseded]).await?;
+    Ok(())
+}
+
+impl Gathered {
+    fn takes(&self, table: &TableName, view: &View<'_>) -> bool {
+        let same = |((name, kind), field): (&(String, Kind), &Field<'_>)| name == field.name && *kind == field.kind;
+        self.table == *table && self.fields.len() == view.fields.len() && self.fields.iter().zip(&view.fields).all(same)
+    }
+
+    async fn add(&mut self, view: &View<'_>) -> Result<(), Fault> {
+        let number = |row: usize| i32::try_from(row).map_err(|_| Fault::reject("there are too many rows".to_owned()));
+        if !view.key.is_empty() {
+            self.last.reserve(view.count);
+            for row in 0..view.count {
+                if let Some(before) = self.last.insert(key(view, row).into(), self.next + row) {
+                    self.superseded.push(number(before)?);
+                }
+            }
+        }
+        copy::rows(&mut self.copying, view, 0..view.count, self.next).await?;
+        self.next += view.count;
+        Ok(())
+    }
+}
