@@ -24,7 +24,7 @@ const DEFAULTS: [(&str, &str); 3] =
     [("client.id", "wharf"), ("enable.metrics.push", "false"), ("socket.keepalive.enable", "true")];
 /// 20 sinks with a backlog would hold gigabytes by librdkafka's own defaults; a small queue needs the short backoff.
 const CONSUMER_DEFAULTS: [(&str, &str); 3] =
-    [("queued.max.messages.kbytes", "1024"), ("fetch.queue.backoff.ms", "10"), ("fetch.message.max.bytes", "262144")];
+    [("queued.max.messages.kbytes", "2048"), ("fetch.queue.backoff.ms", "10"), ("fetch.message.max.bytes", "1048576")];
 /// Two names of one property: a default under one of them must not fight the operator's under the other.
 const ALIASES: [(&str, &str); 2] =
     [("fetch.message.max.bytes", "max.partition.fetch.bytes"), ("bootstrap.servers", "metadata.broker.list")];
