@@ -39,7 +39,18 @@ const SYSTEMS: [System; 7] = [
     System { name: "Redpanda Connect", how: How::RedpandaConnect("file.yaml"), set: &[] },
     System {
         name: "limit",
-        how: How::Limit(&["file", "--kafka", "${KAFKA}", "--file", "${FILE}", "--topic", "${TOPIC}"]),
+        // The next run is not to go on where this one ended, and Wharf reads all of the file's folder.
+        how: How::Limit(&[
+            "file",
+            "--kafka",
+            "${KAFKA}",
+            "--file",
+            "${FILE}",
+            "--topic",
+            "${TOPIC}",
+            "--state",
+            "${FOLDER}/place",
+        ]),
         set: &[],
     },
     System {
