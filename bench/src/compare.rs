@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::compare::place::Place;
 use crate::compare::results::Results;
@@ -48,9 +49,9 @@ pub struct Options {
     /// The binary to measure; built where it is not given
     #[arg(long)]
     wharf: Option<PathBuf>,
-    /// Where the table is written; `-`: only printed
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md"))]
-    results: PathBuf,
+    /// Where the table is written, beside being printed; by default bench/RESULTS.md when nothing was left out, `-`: nowhere
+    #[arg(long)]
+    results: Option<PathBuf>,
     /// Where servers and systems keep their data and logs; by default a folder that goes at the end
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -69,6 +70,15 @@ impl Options {
         if self.quick { 1 } else { self.rounds }
     }
 
+    /// Where the table is written. A part of it is not to take the place of the whole.
+    fn page(&self) -> Option<PathBuf> {
+        match &self.results {
+            Some(given) => (given.as_os_str() != "-").then(|| given.clone()),
+            None if self.quick || !self.only.is_empty() || !self.systems.is_empty() => None,
+            None => Some(concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md").into()),
+        }
+    }
+
     /// Whether a system takes part.
     #[must_use]
     pub fn wants(&self, system: &str) -> bool {
@@ -84,27 +94,41 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("--rows {}: at least 1000, as fewer are one batch", options.rows());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let results = runtime.block_on(all(options))?;
+    let (results, ended) = runtime.block_on(all(options))?;
     let verdicts = target::verdicts(&results);
     let text = results.markdown(&verdicts);
     println!("{text}");
-    if options.results.as_os_str() != "-" {
-        std::fs::write(&options.results, &text).with_context(|| options.results.display().to_string())?;
+    // What came before the fault is printed; the page stays as it was.
+    ended?;
+    if let Some(page) = options.page() {
+        std::fs::write(&page, &text).with_context(|| page.display().to_string())?;
     }
-    let missed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.met).collect();
+    let missed: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.missed()).collect();
     if options.check && !missed.is_empty() {
         missed.iter().for_each(|verdict| println!("missed: {verdict}"));
-        bail!("{} of {} targets are missed", missed.len(), verdicts.len());
+        bail!("{} of {} targets are missed", missed.len(), verdicts.iter().filter(|verdict| verdict.asks()).count());
     }
     Ok(())
 }
 
-async fn all(options: &Options) -> Result<Results> {
+/// What was found, and why there is no more of it.
+async fn all(options: &Options) -> Result<(Results, Result<()>)> {
+    // Servers have a session of their own: they would stay where this process just died.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut place = Place::prepare(options)?;
     let mut results = Results::new(options, &place);
+    let ended = tokio::select! {
+        ended = each(options, &mut place, &mut results) => ended,
+        _ = interrupt.recv() => Err(anyhow!("it was interrupted")),
+        _ = terminate.recv() => Err(anyhow!("it was asked to end")),
+    };
+    Ok((results, ended))
+}
+
+async fn each(options: &Options, place: &mut Place, results: &mut Results) -> Result<()> {
     for scenario in Scenario::chosen(&options.only) {
-        let found = scenario.run(options, &mut place).await.with_context(|| format!("scenario {scenario}"))?;
+        let found = scenario.run(options, place).await.with_context(|| format!("scenario {scenario}"))?;
         results.add(scenario, found);
     }
-    Ok(results)
+    Ok(())
 }

@@ -76,17 +76,18 @@ fn open_to_all(folder: &Path) -> Result<()> {
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).context("rights of the folder")
 }
 
-/// Builds the binary with the profile and the target folder that this one was built with.
+/// Builds the binary in release, into the target folder that this one was built in.
 fn build() -> Result<PathBuf> {
-    let target = std::env::current_exe()?.parent().context("a folder of this binary")?.to_owned();
+    let this = std::env::current_exe()?;
+    let target = this.ancestors().nth(2).context("the target folder")?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--release", "--locked", "-p", "wharf"]).current_dir(script(""));
-    command.env("CARGO_TARGET_DIR", target.parent().context("the target folder")?);
+    command.env("CARGO_TARGET_DIR", target);
     let status = command.status().context("running cargo to build wharf")?;
     if !status.success() {
         bail!("wharf could not be built");
     }
-    Ok(target.join("wharf"))
+    Ok(target.join("release/wharf"))
 }
 
 /// Shared with `.ci`.

@@ -11,6 +11,15 @@ use rustix::process::{Pid, Signal, kill_process};
 /// A process is asked to end this long before it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a process has used.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Used {
+    /// CPU-seconds, of user and system.
+    pub cpu: f64,
+    /// Peak resident memory in bytes.
+    pub peak: u64,
+}
+
 /// One process that is measured.
 #[derive(Debug)]
 pub struct Process {
@@ -30,31 +39,45 @@ impl Process {
         Ok(Self { child, log: log.to_owned() })
     }
 
-    /// It has to be running.
+    /// Whether it is running; false where it has ended by itself, and well.
     ///
     /// # Errors
-    /// When it has ended, with the end of its log.
-    pub fn check(&mut self) -> Result<()> {
+    /// When it has failed, with the end of its log.
+    pub fn runs(&mut self) -> Result<bool> {
         match self.child.try_wait()? {
-            None => Ok(()),
+            None => Ok(true),
+            Some(status) if status.success() => Ok(false),
             Some(status) => bail!("it ended by itself ({status}); {}", self.tail()),
         }
     }
 
-    /// CPU-seconds so far, of user and system.
+    /// What it has used so far.
     ///
     /// # Errors
     /// When it is gone.
-    pub fn cpu(&self) -> Result<f64> {
-        cpu_of_tree(self.child.id())
+    pub fn used(&self) -> Result<Used> {
+        let pid = self.child.id();
+        Ok(Used { cpu: cpu_of_tree(pid)?, peak: memory(pid, "VmHWM:")? })
     }
 
-    /// Peak resident memory so far, in bytes.
+    /// CPU time so far, to the nanosecond, of threads that run: for one that does little, as the clock of `used` ticks too slowly.
     ///
     /// # Errors
     /// When it is gone.
-    pub fn peak_memory(&self) -> Result<u64> {
-        memory(self.child.id(), "VmHWM:")
+    pub fn cpu_of_threads(&self) -> Result<Duration> {
+        let mut nanoseconds = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread that ends in between has done nothing worth counting.
+            let text = std::fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            nanoseconds += text.split_whitespace().next().and_then(|first| first.parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// # Errors
+    /// When it is gone.
+    pub fn threads(&self) -> Result<u64> {
+        status(self.child.id(), "Threads:")
     }
 
     /// Resident memory now, in bytes.
@@ -119,6 +142,13 @@ pub fn cpu_of_tree(pid: u32) -> Result<f64> {
     Ok(f64::from(u32::try_from(ticks).context("a process that has run for years")?) / f64::from(a_second))
 }
 
+/// Whether a process is there and has not ended. One that has may wait for whoever inherited it.
+#[must_use]
+pub fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
 /// utime, stime, cutime and cstime: fields 14 to 17 of proc(5).
 fn ticks(pid: u32) -> Result<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
@@ -128,9 +158,26 @@ fn ticks(pid: u32) -> Result<u64> {
     Ok(fields.collect::<Result<Vec<_>, _>>()?.iter().sum())
 }
 
+/// A field in kB, as bytes.
 fn memory(pid: u32, field: &str) -> Result<u64> {
+    Ok(status(pid, field)? * 1024)
+}
+
+/// The number of a field of `/proc/PID/status`.
+fn status(pid: u32, field: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid}"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)).context("a process that has ended")?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().context(field.to_owned())?;
-    Ok(kib * 1024)
+    line.trim().trim_end_matches("kB").trim().parse().context(field.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_running, status};
+
+    #[test]
+    fn this_process_is_running_and_has_threads() {
+        let this = std::process::id();
+        assert!(is_running(this) && !is_running(u32::MAX));
+        assert!(status(this, "Threads:").unwrap() >= 1);
+    }
 }

@@ -7,7 +7,7 @@ use crate::compare::Options;
 use crate::compare::measure::{Measure, Run};
 use crate::compare::place::{Place, machine, version};
 use crate::compare::scenario::Scenario;
-use crate::compare::system;
+use crate::compare::system::peer;
 use crate::compare::target::Verdict;
 
 /// Of one scenario.
@@ -100,7 +100,7 @@ impl Found {
     fn noise(&self, measure: Measure) -> Option<f64> {
         let pairs = self.rows.first()?.runs.iter().zip(&self.again);
         let apart = pairs.filter_map(|(one, other)| Some((one.get(&measure)? / other.get(&measure)? - 1.0).abs()));
-        apart.max_by(f64::total_cmp)
+        apart.filter(|share| share.is_finite()).max_by(f64::total_cmp)
     }
 
     fn markdown(&self) -> String {
@@ -133,8 +133,13 @@ impl Results {
         let wharf = version(&place.wharf, &["--version"]);
         let java = version("java".as_ref(), &["--version"]);
         let postgres = version("psql".as_ref(), &["--version"]).replace("psql (PostgreSQL)", "PostgreSQL");
-        let redpanda =
-            system::redpanda(&place.cache).map_or_else(|_| "no Redpanda Connect".to_owned(), |redpanda| redpanda.version);
+        let none = "no Redpanda Connect".to_owned();
+        // It is built where it is not there: not for nothing.
+        let redpanda = if options.wants("Redpanda Connect") {
+            peer::redpanda(&place.cache).map_or(none, |found| found.version)
+        } else {
+            none
+        };
         let head = format!(
             "# Results\n\nWritten by `cargo run --release -p wharf-bench -- compare`; what it does stands in [README.md](README.md).\n\n\
              - Machine: {}. Servers, systems and the counting share it.\n\
@@ -156,7 +161,8 @@ impl Results {
     pub fn markdown(&self, verdicts: &[Verdict]) -> String {
         let mut page = self.head.clone();
         for (scenario, found) in &self.found {
-            page.push_str(&format!("\n## {}\n\n{}\n", scenario.title(), found.markdown()));
+            page.push_str(&format!("\n## {}\n\n", scenario.title()));
+            page.push_str(&format!("{}\n", found.markdown()));
         }
         if !verdicts.is_empty() {
             page.push_str("\n## Targets\n\n| target | found | |\n|---|---|---|\n");

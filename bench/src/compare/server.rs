@@ -1,12 +1,16 @@
-//! Kafka and PostgreSQL of a comparison, started by the scripts of `.ci`: their address, and the CPU time that they have used.
+//! Kafka and PostgreSQL of a comparison, started by the scripts of `.ci`: their address, the CPU time that they have used, their end.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::compare::process;
+
+/// A server is waited for this long when it is to end.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that runs until this is dropped.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub struct Server {
     pub name: &'static str,
     pub address: String,
     pid: u32,
+    /// What ends it without waiting for its clients.
+    end: Signal,
 }
 
 impl Server {
@@ -26,7 +32,7 @@ impl Server {
         let mut command = Command::new(script(".ci/kafka.sh"));
         // Records carry times of the day they were made; history must not vanish during a long comparison.
         command.arg(cache).arg(&run).env("WHARF_KAFKA_EXTRA", "log.retention.ms=-1");
-        Self::start("Kafka", command, &run.join("broker.pid"))
+        Self::start("Kafka", command, &run.join("broker.pid"), Signal::TERM)
     }
 
     /// PostgreSQL.
@@ -37,14 +43,14 @@ impl Server {
         let run = folder.join("postgres");
         let mut command = Command::new(script(".ci/postgres.sh"));
         command.arg(&run);
-        Self::start("PostgreSQL", command, &run.join("pid"))
+        Self::start("PostgreSQL", command, &run.join("pid"), Signal::INT)
     }
 
-    fn start(name: &'static str, command: Command, pid_file: &Path) -> Result<Self> {
+    fn start(name: &'static str, command: Command, pid_file: &Path, end: Signal) -> Result<Self> {
         let address = lines(command)?.concat();
         let text = std::fs::read_to_string(pid_file).with_context(|| pid_file.display().to_string())?;
         let pid = text.lines().next().unwrap_or_default().trim().parse().context("a server's process id")?;
-        Ok(Self { name, address, pid })
+        Ok(Self { name, address, pid, end })
     }
 
     /// CPU-seconds of it and its children so far.
@@ -57,10 +63,18 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Its folder goes next, so it has to be gone.
     fn drop(&mut self) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        if let Some(Err(error)) = pid.map(|pid| kill_process(pid, Signal::TERM)) {
-            eprintln!("{} could not be ended: {error}", self.name);
+        if let Some(Err(error)) = pid.map(|pid| kill_process(pid, self.end)) {
+            return eprintln!("{} could not be ended: {error}", self.name);
+        }
+        let asked = Instant::now();
+        while process::is_running(self.pid) {
+            if asked.elapsed() > PATIENCE {
+                return eprintln!("{} (process {}) does not end", self.name, self.pid);
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 }

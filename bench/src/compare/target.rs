@@ -12,7 +12,8 @@ pub struct Verdict {
     what: String,
     bound: String,
     found: f64,
-    pub met: bool,
+    /// None where nothing was asked.
+    met: Option<bool>,
 }
 
 /// A bound of ours over theirs.
@@ -20,8 +21,8 @@ pub struct Verdict {
 enum Bound {
     AtLeast(f64),
     AtMost(f64),
-    /// Printed beside the limit's own ratio, and no target: the server bounds it.
-    Told,
+    /// Printed, and no target; the text says why.
+    Told(&'static str),
     /// Ours less theirs.
     Above(f64),
 }
@@ -40,19 +41,22 @@ const fn target(scenario: Scenario, measure: Measure, ours: &'static str, theirs
 
 const ONCE: &str = "Wharf, exactly once";
 const LEAST: &str = "Wharf, at least once";
-const HTTP: &str = "Wharf";
+const WHARF: &str = "Wharf";
 const CONNECT: &str = "Kafka Connect";
 const REDPANDA: &str = "Redpanda Connect";
 const LIMIT: &str = "limit";
 const LIMIT_ONCE: &str = "limit, exactly once";
 
+/// The limit's own ratio stands beside it.
+const SERVER: &str = "bounded by the server";
+
 use Bound::{Above, AtLeast, AtMost, Told};
 
 const TARGETS: &[Target] = &[
-    target(Scenario::Postgres, Rate, ONCE, CONNECT, Told),
-    target(Scenario::Postgres, Rate, LIMIT_ONCE, CONNECT, Told),
-    target(Scenario::Postgres, Rate, ONCE, REDPANDA, Told),
-    target(Scenario::Postgres, Rate, LIMIT_ONCE, REDPANDA, Told),
+    target(Scenario::Postgres, Rate, ONCE, CONNECT, Told(SERVER)),
+    target(Scenario::Postgres, Rate, LIMIT_ONCE, CONNECT, Told(SERVER)),
+    target(Scenario::Postgres, Rate, ONCE, REDPANDA, Told(SERVER)),
+    target(Scenario::Postgres, Rate, LIMIT_ONCE, REDPANDA, Told(SERVER)),
     target(Scenario::Postgres, Rate, ONCE, LIMIT_ONCE, AtLeast(0.85)),
     target(Scenario::Postgres, Rate, LEAST, LIMIT, AtLeast(0.85)),
     target(Scenario::Postgres, Rate, ONCE, LEAST, AtLeast(0.85)),
@@ -64,20 +68,20 @@ const TARGETS: &[Target] = &[
     target(Scenario::Postgres, Peak, ONCE, REDPANDA, AtMost(1.0 / 3.0)),
     target(Scenario::Postgres, First, ONCE, CONNECT, AtMost(1.0 / 15.0)),
     target(Scenario::Postgres, First, ONCE, LIMIT_ONCE, Above(150.0)),
-    target(Scenario::File, Rate, ONCE, CONNECT, Told),
-    target(Scenario::File, Rate, LIMIT_ONCE, CONNECT, Told),
-    target(Scenario::File, Rate, ONCE, REDPANDA, Told),
-    target(Scenario::File, Rate, LIMIT_ONCE, REDPANDA, Told),
+    target(Scenario::File, Rate, ONCE, CONNECT, Told(SERVER)),
+    target(Scenario::File, Rate, LIMIT_ONCE, CONNECT, Told(SERVER)),
+    target(Scenario::File, Rate, ONCE, REDPANDA, Told(SERVER)),
+    target(Scenario::File, Rate, LIMIT_ONCE, REDPANDA, Told(SERVER)),
     target(Scenario::File, Rate, ONCE, LIMIT_ONCE, AtLeast(0.85)),
     target(Scenario::File, Rate, LEAST, LIMIT, AtLeast(0.85)),
     target(Scenario::File, Rate, ONCE, LEAST, AtLeast(0.85)),
     target(Scenario::File, Peak, ONCE, CONNECT, AtMost(1.0 / 15.0)),
     target(Scenario::File, Peak, ONCE, REDPANDA, AtMost(1.0 / 3.0)),
     target(Scenario::File, First, ONCE, CONNECT, AtMost(1.0 / 15.0)),
-    target(Scenario::Http, Rate, HTTP, REDPANDA, Told),
-    target(Scenario::Http, Rate, LIMIT, REDPANDA, Told),
-    target(Scenario::Http, Rate, HTTP, LIMIT, AtLeast(0.7)),
-    target(Scenario::Http, Peak, HTTP, REDPANDA, AtMost(1.0 / 3.0)),
+    target(Scenario::Http, Rate, WHARF, REDPANDA, Told(SERVER)),
+    target(Scenario::Http, Rate, LIMIT, REDPANDA, Told(SERVER)),
+    target(Scenario::Http, Rate, WHARF, LIMIT, AtLeast(0.7)),
+    target(Scenario::Http, Peak, WHARF, REDPANDA, AtMost(1.0 / 3.0)),
 ];
 
 /// Those whose two systems were measured.
@@ -94,22 +98,45 @@ impl Target {
         let pairs = pairs.filter_map(|(ours, theirs)| Some((*ours.get(&self.measure)?, *theirs.get(&self.measure)?)));
         let compared = pairs.map(|(ours, theirs)| if matches!(self.bound, Above(_)) { ours - theirs } else { ours / theirs });
         let found = median(compared.collect())?;
-        let (bound, met) = match self.bound {
-            AtLeast(least) => (format!("at least {least:.2} x"), found >= least),
-            AtMost(most) => (format!("at most {most:.3} x"), found <= most),
-            Told => ("bounded by the server".to_owned(), true),
-            Above(most) => (format!("at most {most:.0} above"), found <= most),
-        };
+        let (bound, met) = self.bound.judge(found);
         let what = format!("{}: {:?}, {} against {}", self.scenario, self.measure, self.ours, self.theirs);
         Some(Verdict { what, bound, found, met })
     }
 }
 
+impl Bound {
+    /// Its text, and whether what was found is within it.
+    fn judge(self, found: f64) -> (String, Option<bool>) {
+        match self {
+            AtLeast(least) => (format!("at least {least:.2} x"), Some(found >= least)),
+            AtMost(most) => (format!("at most {most:.3} x"), Some(found <= most)),
+            Above(most) => (format!("at most {most:.0} above"), Some(found <= most)),
+            Told(why) => (why.to_owned(), None),
+        }
+    }
+}
+
 impl Verdict {
+    /// False where nothing was asked.
+    #[must_use]
+    pub fn missed(&self) -> bool {
+        self.met == Some(false)
+    }
+
+    /// False where it is only told.
+    #[must_use]
+    pub const fn asks(&self) -> bool {
+        self.met.is_some()
+    }
+
     /// Of the table.
     #[must_use]
     pub fn row(&self) -> String {
-        let verdict = if self.met { "met" } else { "MISSED" };
+        let verdict = match self.met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        };
         format!("| {}: {} | {:.3} | {verdict} |\n", self.what, self.bound, self.found)
     }
 }
@@ -117,5 +144,21 @@ impl Verdict {
 impl Display for Verdict {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}, found {:.3}", self.what, self.bound, self.found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bound::{Above, AtLeast, AtMost, Told};
+
+    #[test]
+    fn what_is_found_is_judged() {
+        assert_eq!(AtLeast(0.85).judge(0.85), ("at least 0.85 x".to_owned(), Some(true)));
+        assert_eq!(AtLeast(0.85).judge(0.84).1, Some(false));
+        assert_eq!(AtMost(0.1).judge(0.11), ("at most 0.100 x".to_owned(), Some(false)));
+        assert_eq!(Above(150.0).judge(-3.0).1, Some(true));
+        assert_eq!(Told("why").judge(9.0), ("why".to_owned(), None));
+        // Nothing against nothing is not good.
+        assert_eq!(AtMost(1.5).judge(f64::NAN).1, Some(false));
     }
 }

@@ -12,13 +12,15 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::compare::orders;
+
 const ASK: Duration = Duration::from_secs(30);
 
 fn admin(kafka: &str) -> Result<AdminClient<DefaultClientContext>> {
     Ok(client(kafka).create()?)
 }
 
-fn client(kafka: &str) -> ClientConfig {
+pub(super) fn client(kafka: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", kafka).set("enable.metrics.push", "false");
     config
@@ -27,8 +29,15 @@ fn client(kafka: &str) -> ClientConfig {
 /// # Errors
 /// When Kafka refuses.
 pub async fn create(kafka: &str, name: &str, partitions: i32) -> Result<()> {
-    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-    for made in admin(kafka)?.create_topics([&topic], &AdminOptions::new()).await? {
+    create_all(kafka, &[name.to_owned()], partitions).await
+}
+
+/// # Errors
+/// When Kafka refuses one of them.
+pub async fn create_all(kafka: &str, names: &[String], partitions: i32) -> Result<()> {
+    let topics: Vec<NewTopic<'_>> =
+        names.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1))).collect();
+    for made in admin(kafka)?.create_topics(&topics, &AdminOptions::new()).await? {
         made.map_err(|(name, code)| anyhow::anyhow!("creating topic `{name}`: {code}"))?;
     }
     Ok(())
@@ -37,33 +46,53 @@ pub async fn create(kafka: &str, name: &str, partitions: i32) -> Result<()> {
 /// # Errors
 /// When Kafka refuses.
 pub async fn delete(kafka: &str, name: &str) -> Result<()> {
-    for gone in admin(kafka)?.delete_topics(&[name], &AdminOptions::new()).await? {
+    delete_all(kafka, &[name.to_owned()]).await
+}
+
+/// # Errors
+/// When Kafka refuses one of them.
+pub async fn delete_all(kafka: &str, names: &[String]) -> Result<()> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for gone in admin(kafka)?.delete_topics(&names, &AdminOptions::new()).await? {
         gone.map_err(|(name, code)| anyhow::anyhow!("deleting topic `{name}`: {code}"))?;
     }
     Ok(())
 }
 
-/// Fills a topic: `next` fills the buffers and says the partition, until it says none. Blocks.
+/// Makes a topic with the orders of a run in it.
 ///
 /// # Errors
 /// When Kafka refuses.
-pub fn fill(kafka: &str, name: &str, mut next: impl FnMut(&mut String, &mut String) -> Option<i32>) -> Result<()> {
+pub async fn orders(kafka: &str, name: &str, rows: u64, partitions: i32, bytes: usize) -> Result<()> {
+    create(kafka, name, partitions).await?;
+    tokio::task::block_in_place(|| fill(kafka, name, rows, partitions, bytes)).with_context(|| format!("filling `{name}`"))
+}
+
+fn fill(kafka: &str, name: &str, rows: u64, partitions: i32, bytes: usize) -> Result<()> {
     let mut config = client(kafka);
     config.set("enable.idempotence", "true").set("linger.ms", "20").set("batch.num.messages", "10000");
     let producer: BaseProducer = config.set("queue.buffering.max.messages", "100000").create()?;
-    let (mut key, mut value) = (String::new(), String::new());
-    while let Some(partition) = next(&mut key, &mut value) {
-        let mut record = BaseRecord::<str, str>::to(name).partition(partition).key(&key).payload(&value);
+    let mut value = String::new();
+    for order in orders::orders(rows) {
+        order.value(bytes, &mut value);
+        let key = order.key();
+        let mut record = BaseRecord::<str, str>::to(name).partition(order.partition(partitions)).key(&key).payload(&value);
         while let Err((error, back)) = producer.send(record) {
             if !matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) {
-                return Err(error).with_context(|| format!("filling `{name}`"));
+                return Err(error.into());
             }
             producer.poll(Duration::from_millis(5));
             record = back;
         }
         producer.poll(Duration::ZERO);
     }
-    producer.flush(ASK).with_context(|| format!("filling `{name}`"))
+    producer.flush(ASK)?;
+    // A record that is given up is no error of `flush`, and a run would wait for it.
+    let there = Ends::new(kafka, name, partitions)?.sum()?;
+    if there != rows {
+        bail!("{there} records are there in place of {rows}");
+    }
+    Ok(())
 }
 
 /// Has the broker make the topics that it keeps groups and transactions in: whoever comes first would wait for that.

@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use crate::compare::Options;
-use crate::compare::destination::Table;
+use crate::compare::destination::tables::Tables;
 use crate::compare::measure::measure;
-use crate::compare::orders::{BYTES, PARTITIONS, orders};
+use crate::compare::orders::{BYTES, PARTITIONS};
 use crate::compare::place::Place;
 use crate::compare::results::Found;
 use crate::compare::round::in_turn;
@@ -59,7 +59,7 @@ pub async fn run(options: &Options, place: &mut Place) -> Result<Found> {
     fill(&kafka, options.rows()).await?;
     let found = in_turn(options, &SYSTEMS, async |system| {
         let (folder, name) = place.run()?;
-        let mut table = Table::make(&postgres, &name, options.rows()).await?;
+        let mut table = Tables::make(&postgres, vec![name.clone()], options.rows(), PARTITIONS).await?;
         let values: Values = vec![
             ("NAME", name.clone()),
             ("TOPIC", TOPIC.to_owned()),
@@ -78,15 +78,5 @@ pub async fn run(options: &Options, place: &mut Place) -> Result<Found> {
 
 /// The topic that all read.
 pub(super) async fn fill(kafka: &str, rows: u64) -> Result<()> {
-    topic::create(kafka, TOPIC, PARTITIONS).await?;
-    let mut orders = orders(rows);
-    tokio::task::block_in_place(|| {
-        topic::fill(kafka, TOPIC, |key, value| {
-            let order = orders.next()?;
-            key.clear();
-            key.push_str(&order.key());
-            order.value(BYTES, value);
-            Some(order.partition())
-        })
-    })
+    topic::orders(kafka, TOPIC, rows, PARTITIONS, BYTES).await
 }
