@@ -6,6 +6,7 @@ pub mod dead_letters;
 pub mod file;
 pub mod group;
 pub mod http;
+pub mod idle;
 pub mod postgres;
 
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub enum Pipeline {
     File(file::Options),
     /// A topic into an HTTP service
     Http(http::Options),
+    /// Topics that are read, and that hold little
+    Idle(idle::Options),
 }
 
 /// # Errors
@@ -34,6 +37,7 @@ pub fn run(pipeline: &Pipeline) -> Result<()> {
         Pipeline::Postgres(options) => postgres::run(options, &stop),
         Pipeline::File(options) => file::run(options, &stop),
         Pipeline::Http(options) => http::run(options, &stop),
+        Pipeline::Idle(options) => idle::run(options, &stop),
     }
 }
 

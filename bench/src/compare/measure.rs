@@ -44,6 +44,11 @@ pub enum Measure {
     P99,
     /// Threads of the process.
     Threads,
+    /// Memory and load again, with some work to do.
+    BusyMemory,
+    BusyLoad,
+    /// Megabytes of values a second.
+    Megabytes,
 }
 
 /// Figures of one run.

@@ -49,6 +49,9 @@ impl Measure {
             Self::Median => ("p50, ms", 1),
             Self::P99 => ("p99, ms", 1),
             Self::Threads => ("threads", 0),
+            Self::BusyMemory => ("RSS at work, MB", 1),
+            Self::BusyLoad => ("% of a core at work", 2),
+            Self::Megabytes => ("MB/s", 1),
         }
     }
 }
@@ -144,7 +147,7 @@ impl Results {
             "# Results\n\nWritten by `cargo run --release -p wharf-bench -- compare`; what it does stands in [README.md](README.md).\n\n\
              - Machine: {}. Servers, systems and the counting share it.\n\
              - Versions: {wharf}; Apache Kafka and Kafka Connect 4.3.1 on {java}; {redpanda}; {postgres}.\n\
-             - {} records a run, {} runs of each system in turn; each figure is a median. The noise floor is the largest difference between two runs of the first system.\n",
+             - {} records a run where the table says nothing else, {} runs of each system in turn; each figure is a median. The noise floor is the largest difference between two runs of the first system.\n",
             machine(),
             options.rows(),
             options.rounds(),
@@ -162,6 +165,9 @@ impl Results {
         let mut page = self.head.clone();
         for (scenario, found) in &self.found {
             page.push_str(&format!("\n## {}\n\n", scenario.title()));
+            if !scenario.note().is_empty() {
+                page.push_str(&format!("{}\n\n", scenario.note()));
+            }
             page.push_str(&format!("{}\n", found.markdown()));
         }
         if !verdicts.is_empty() {

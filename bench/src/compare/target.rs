@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::compare::measure::Measure::{self, Cpu, CpuAfterFirst, First, Peak, Rate};
+use crate::compare::measure::Measure::{self, Cpu, CpuAfterFirst, First, Load, Memory, P99, Peak, Rate};
 use crate::compare::results::{Results, median};
 use crate::compare::scenario::Scenario;
 
@@ -46,9 +46,19 @@ const CONNECT: &str = "Kafka Connect";
 const REDPANDA: &str = "Redpanda Connect";
 const LIMIT: &str = "limit";
 const LIMIT_ONCE: &str = "limit, exactly once";
+const STEPS: &str = "Wharf, three built-in";
+const WASM: &str = "Wharf, one in WebAssembly";
+const CONNECT_STEPS: &str = "Kafka Connect, three";
+const REDPANDA_STEPS: &str = "Redpanda Connect, mapping";
+const POSTED: &str = "Wharf, request to topic";
+const UPSERTED: &str = "Wharf, topic to PostgreSQL";
+const LIMIT_UPSERTED: &str = "limit, topic to PostgreSQL";
+const CLIENTS: &str = "bare clients";
 
 /// The limit's own ratio stands beside it.
 const SERVER: &str = "bounded by the server";
+const COST: &str = "what it costs";
+const GAIN: &str = "what it gains";
 
 use Bound::{Above, AtLeast, AtMost, Told};
 
@@ -82,6 +92,23 @@ const TARGETS: &[Target] = &[
     target(Scenario::Http, Rate, LIMIT, REDPANDA, Told(SERVER)),
     target(Scenario::Http, Rate, WHARF, LIMIT, AtLeast(0.7)),
     target(Scenario::Http, Peak, WHARF, REDPANDA, AtMost(1.0 / 3.0)),
+    target(Scenario::Transforms, Rate, STEPS, WHARF, Told(COST)),
+    target(Scenario::Transforms, Rate, CONNECT_STEPS, CONNECT, Told(COST)),
+    target(Scenario::Transforms, Rate, REDPANDA_STEPS, REDPANDA, Told(COST)),
+    target(Scenario::Transforms, Rate, WASM, WHARF, Told(COST)),
+    target(Scenario::Transforms, Cpu, STEPS, WHARF, Told(COST)),
+    target(Scenario::Transforms, Cpu, WASM, WHARF, Told(COST)),
+    target(Scenario::Transforms, Cpu, STEPS, CONNECT_STEPS, AtMost(1.0 / 5.0)),
+    target(Scenario::Transforms, Cpu, STEPS, REDPANDA_STEPS, AtMost(1.0 / 5.0)),
+    target(Scenario::Transforms, Peak, STEPS, CONNECT_STEPS, AtMost(1.0 / 15.0)),
+    target(Scenario::Transforms, Peak, STEPS, REDPANDA_STEPS, AtMost(1.0 / 3.0)),
+    target(Scenario::Scaling, Rate, "Wharf, 64 sinks", "Wharf, 1 sink", Told(GAIN)),
+    target(Scenario::Scaling, Cpu, "Wharf, 64 sinks", "Wharf, 1 sink", Told(COST)),
+    target(Scenario::Scaling, Rate, "Wharf, 16 partitions, 16 tasks", "Wharf, 16 partitions, 1 task", Told(GAIN)),
+    target(Scenario::Latency, P99, POSTED, "bare transactional producer", Above(10.0)),
+    target(Scenario::Latency, P99, UPSERTED, LIMIT_UPSERTED, Told(COST)),
+    target(Scenario::Idle, Memory, WHARF, CONNECT, AtMost(1.0 / 10.0)),
+    target(Scenario::Idle, Load, WHARF, CLIENTS, AtMost(1.5)),
 ];
 
 /// Those whose two systems were measured.
