@@ -66,15 +66,15 @@ impl Scenario {
                  parses each value and writes it anew."
             }
             Self::Scaling => {
-                "200,000 records of 890 B in all (`--quick`: half of that), upserted exactly once: spread over the topics of so many sinks of one process, or in \
-                 one topic. Values of other sizes: as many as make 200 MB, at most 400,000."
+                "200,000 records of 890 B in all (`--quick`: half of that), upserted exactly once: spread over the topics of so many \
+                 sinks of one process, or in one topic. Values of other sizes: as many as make 200 MB, at most 400,000."
             }
             Self::Latency => {
                 "200 records (`--quick`: 50), 20 ms apart, each awaited. To a topic: from the sending until a consumer of committed \
                  records has it; to PostgreSQL: from the sending to the topic until the row is seen. `batch.linger` is 0."
             }
             Self::Idle => {
-                "Wharf: 20 sinks to PostgreSQL and a file source. Kafka Connect: 20 file sources in one standalone worker. Bare clients: 20 \
+                "Wharf: 20 sinks to PostgreSQL and a file source. Kafka Connect: 20 file sources in one standalone worker. Limit: 20 \
                  consumers in one process. A minute after the start, load over its second half (`--quick`: 15 s, the last 5); then at \
                  work for 30 s (5), 100 records a second over all."
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::compare::process;
+use crate::compare::process::proc;
 
 /// A server is waited for this long when it is to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,7 +58,7 @@ impl Server {
     /// # Errors
     /// When it is gone.
     pub fn cpu(&self) -> Result<f64> {
-        process::cpu_of_tree(self.pid).with_context(|| format!("{} is gone", self.name))
+        proc::cpu_of_tree(self.pid).with_context(|| format!("{} is gone", self.name))
     }
 }
 
@@ -70,7 +70,7 @@ impl Drop for Server {
             return eprintln!("{} could not be ended: {error}", self.name);
         }
         let asked = Instant::now();
-        while process::is_running(self.pid) {
+        while proc::is_running(self.pid) {
             if asked.elapsed() > PATIENCE {
                 return eprintln!("{} (process {}) does not end", self.name, self.pid);
             }

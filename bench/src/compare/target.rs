@@ -53,7 +53,7 @@ const REDPANDA_STEPS: &str = "Redpanda Connect, mapping";
 const POSTED: &str = "Wharf, request to topic";
 const UPSERTED: &str = "Wharf, topic to PostgreSQL";
 const LIMIT_UPSERTED: &str = "limit, topic to PostgreSQL";
-const CLIENTS: &str = "bare clients";
+const CLIENTS: &str = "limit, bare consumers";
 
 /// The limit's own ratio stands beside it.
 const SERVER: &str = "bounded by the server";
@@ -105,7 +105,7 @@ const TARGETS: &[Target] = &[
     target(Scenario::Scaling, Rate, "Wharf, 64 sinks", "Wharf, 1 sink", Told(GAIN)),
     target(Scenario::Scaling, Cpu, "Wharf, 64 sinks", "Wharf, 1 sink", Told(COST)),
     target(Scenario::Scaling, Rate, "Wharf, 16 partitions, 16 tasks", "Wharf, 16 partitions, 1 task", Told(GAIN)),
-    target(Scenario::Latency, P99, POSTED, "bare transactional producer", Above(10.0)),
+    target(Scenario::Latency, P99, POSTED, "limit, transactional producer", Above(10.0)),
     target(Scenario::Latency, P99, UPSERTED, LIMIT_UPSERTED, Told(COST)),
     target(Scenario::Idle, Memory, WHARF, CONNECT, AtMost(1.0 / 10.0)),
     target(Scenario::Idle, Load, WHARF, CLIENTS, AtMost(1.5)),

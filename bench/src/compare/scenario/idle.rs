@@ -29,7 +29,7 @@ const LIMIT: &[&str] = &["idle", "--kafka", "${KAFKA}", "--topic-prefix", "${NAM
 const SYSTEMS: [System; 3] = [
     System { name: "Wharf", how: How::Wharf("idle.toml"), set: &[] },
     System { name: "Kafka Connect", how: How::KafkaConnect("idle.properties"), set: &[] },
-    System { name: "bare clients", how: How::Limit(LIMIT), set: &[] },
+    System { name: "limit, bare consumers", how: How::Limit(LIMIT), set: &[] },
 ];
 
 /// How long it takes.

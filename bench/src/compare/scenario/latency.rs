@@ -22,7 +22,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A record that has not come after this long will not come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const PRODUCER: &str = "bare transactional producer";
 const LIMIT: &[&str] = &[
     "postgres",
     "--kafka",
@@ -42,7 +41,7 @@ const LIMIT: &[&str] = &[
 
 const SYSTEMS: [System; 4] = [
     System { name: "Wharf, request to topic", how: How::Wharf("latency-webhook.toml"), set: &[] },
-    System { name: PRODUCER, how: How::Harness, set: &[] },
+    System { name: "limit, transactional producer", how: How::Harness, set: &[] },
     System { name: "Wharf, topic to PostgreSQL", how: How::Wharf("latency-postgres.toml"), set: &[] },
     System { name: "limit, topic to PostgreSQL", how: How::Limit(LIMIT), set: &[] },
 ];
