@@ -32,12 +32,12 @@ pub struct Delivery {
 pub enum Chosen<'a> {
     /// All outputs of the delivery.
     All(&'a mut Batch),
-    Some(Batch),
+    Some(Box<Batch>),
 }
 
 impl Chosen<'_> {
     /// To be lent to the call.
-    pub const fn batch(&mut self) -> &mut Batch {
+    pub fn batch(&mut self) -> &mut Batch {
         match self {
             Self::All(batch) => batch,
             Self::Some(batch) => batch,
@@ -134,7 +134,7 @@ impl Delivery {
         if outputs.len() == self.output().len() {
             Chosen::All(self.all())
         } else {
-            Chosen::Some(self.output().select(|i| outputs.binary_search(&i).is_ok()))
+            Chosen::Some(Box::new(self.output().select(|i| outputs.binary_search(&i).is_ok())))
         }
     }
 
