@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::{ends, offsets};
@@ -76,6 +77,8 @@ impl Lane {
             return Ok(());
         }
         let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
+        let place = |e: &TopicPartitionListElem<'_>| TopicPartition { topic: e.topic().into(), partition: e.partition() };
+        let asked: Vec<_> = list.elements().iter().map(place).collect();
         blocking(move || {
             let seek = || consumer.seek_partitions(list.clone(), SEEK).map_err(|e| fault("seeking", &e));
             let mut answer = seek()?;
@@ -85,6 +88,9 @@ impl Lane {
                 consumer.resume(&paused).map_err(|e| fault("reading on", &e))?;
                 answer = seek()?;
             }
+            // What the seek has changed is heard by the broker's thread at its next turn only: a question to each leader is one. That it
+            // is not answered says nothing here.
+            drop(offsets(&consumer, &asked, Offset::End));
             for element in answer.elements() {
                 let at = TopicPartition { topic: element.topic().into(), partition: element.partition() };
                 match (element.error().map_err(|e| e.rdkafka_error_code()), element.offset()) {

@@ -57,7 +57,7 @@ fn nearly_json() -> impl Strategy<Value = String> {
         Just("\\n"),
         Just("\\x"),
         Just("true"),
-        Just("tru"),
+        Just("tr"),
         Just("false"),
         Just("null"),
         Just("nul"),
