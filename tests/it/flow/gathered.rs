@@ -72,7 +72,7 @@ async fn a_row_that_the_database_refuses_among_gathered_ones_is_the_only_dead_le
         let rows: Vec<_> = (0..31).filter(|n| *n != 17).map(|n| format!("{n}|100|{n}-100")).collect();
         assert_eq!(db.read("SELECT * FROM stock ORDER BY id").await, rows);
         let dead = deployment.read_dead("stock").await;
-        assert_eq!(dead.iter().map(|letter| letter.code()).collect::<Vec<_>>(), ["sql.check"]);
+        assert_eq!(dead.iter().map(deployment::Row::code).collect::<Vec<_>>(), ["sql.check"]);
         assert_eq!(db.read("SELECT DISTINCT next_offset >= 31 FROM _wharf_offsets").await, ["t"]);
     }
 }
