@@ -78,12 +78,12 @@ const fn is_special(byte: u8) -> bool {
 /// Bit n: byte n is special.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 fn special_of(step: &[u8; STEP]) -> u32 {
-    use core::arch::wasm32::{i8x16_bitmask, i8x16_eq, i8x16_splat, u8x16_lt, u8x16_splat, u64x2, v128_or};
-    let bits = u128::from_le_bytes(*step);
-    let bytes = u64x2(bits as u64, (bits >> 64) as u64);
-    let quote = i8x16_eq(bytes, i8x16_splat(b'"' as i8));
-    let backslash = i8x16_eq(bytes, i8x16_splat(b'\\' as i8));
-    u32::from(i8x16_bitmask(v128_or(v128_or(quote, backslash), u8x16_lt(bytes, u8x16_splat(0x20)))))
+    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_or};
+    let half = |bytes: Option<&[u8; STEP / 2]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let bytes = u64x2(half(step.first_chunk()), half(step.last_chunk()));
+    let quote = u8x16_eq(bytes, u8x16_splat(b'"'));
+    let backslash = u8x16_eq(bytes, u8x16_splat(b'\\'));
+    u32::from(u8x16_bitmask(v128_or(v128_or(quote, backslash), u8x16_lt(bytes, u8x16_splat(0x20)))))
 }
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
