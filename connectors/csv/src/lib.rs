@@ -28,6 +28,8 @@ struct Csv {
     /// What the last look has found and is not read yet.
     work: VecDeque<Work>,
     reading: Option<Reading>,
+    /// Records and bytes of the last poll, where the limits ended it: the next one is mostly as large.
+    full: (usize, usize),
 }
 
 /// How reading came to an end.
@@ -45,15 +47,17 @@ impl Source for Csv {
             Columns::new(names.clone(), &config.rules, "columns")?;
         }
         let files = Files::new(context, &positions, &config)?;
-        Ok(Self { config, files, work: VecDeque::new(), reading: None })
+        Ok(Self { config, files, work: VecDeque::new(), reading: None, full: (0, 0) })
     }
 
     fn poll(&mut self, limits: Limits) -> Result<Polled> {
         let mut polled = Polled::default();
+        let (records, bytes) = std::mem::take(&mut self.full);
+        polled.records.reserve(records.min(limits.records), bytes.min(limits.bytes));
         let stopped = self.read(&limits, &mut polled.records);
         polled.positions = self.files.positions()?;
         match stopped {
-            Ok(Stopped::Full) => {}
+            Ok(Stopped::Full) => self.full = (polled.records.len(), polled.records.bytes()),
             Ok(Stopped::Finished) => polled.idle = self.config.interval,
             Err(error) => {
                 // The next poll looks again. What was read before the error is handed over first: that poll meets it anew.

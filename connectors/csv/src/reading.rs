@@ -175,7 +175,10 @@ impl Reading {
             self.place.taken = Some(span.raw as u64);
             return Ok(false);
         }
-        self.place.line += lines(self.window.unread().get(..span.total).unwrap_or_default());
+        self.place.line += match self.splitter {
+            Splitter::Csv { .. } => lines(self.window.unread().get(..span.total).unwrap_or_default()),
+            Splitter::Lines => 1,
+        };
         self.window.consume(span.total);
         Ok(true)
     }
@@ -183,8 +186,8 @@ impl Reading {
     fn push(&mut self, span: Span, fault: Option<&str>, config: &Config, out: &mut Records) {
         let line = self.place.line;
         let raw = self.window.unread().get(..span.raw).unwrap_or_default();
-        let number = line.to_string();
-        let headers = [("wharf.file", Some(self.name.as_bytes())), ("wharf.line", Some(number.as_bytes()))];
+        let mut digits = [0; DIGITS];
+        let headers = [("wharf.file", Some(self.name.as_bytes())), ("wharf.line", Some(decimal(line, &mut digits)))];
         let record = NewRecord::new().headers(&headers);
         let written = &mut self.written;
         let read = match (&self.splitter, fault) {
@@ -192,11 +195,13 @@ impl Reading {
             (Splitter::Csv { rows, columns: Some(columns) }, None) => columns.write(rows.fields(), line, written),
             (Splitter::Csv { columns: None, .. }, None) => Err(Rejection::new("csv.width", format!("line {line}: no header"))),
             (Splitter::Lines, None) if raw.trim_ascii().is_empty() => return,
-            (Splitter::Lines, None) => object(raw, &config.rules.key, line, written),
+            (Splitter::Lines, None) => object(raw, &config.rules.key, line, &mut written.key),
         };
+        // The bytes of a line are its value.
+        let value = if matches!(self.splitter, Splitter::Lines) { raw } else { &written.value };
         match read {
-            Ok(()) if written.key.is_empty() => out.push(record.value(&written.value)),
-            Ok(()) => out.push(record.value(&written.value).key(&written.key)),
+            Ok(()) if written.key.is_empty() => out.push(record.value(value)),
+            Ok(()) => out.push(record.value(value).key(&written.key)),
             Err(why) => out.push_unreadable(record.value(raw), why),
         }
     }
@@ -238,12 +243,24 @@ impl Reading {
     }
 }
 
-fn object(raw: &[u8], key: &[String], line: u64, written: &mut Written) -> Result<(), Rejection> {
-    let text = std::str::from_utf8(raw).map_err(|_| not_utf8(line))?;
-    json::check(text, key, line, &mut written.key)?;
-    written.value.clear();
-    written.value.extend_from_slice(raw);
-    Ok(())
+fn object(raw: &[u8], names: &[String], line: u64, key: &mut Vec<u8>) -> Result<(), Rejection> {
+    json::check(std::str::from_utf8(raw).map_err(|_| not_utf8(line))?, names, line, key)
+}
+
+/// Decimal digits of the largest number.
+const DIGITS: usize = 20;
+
+/// A number in decimal digits, in the memory given.
+fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
+    let mut from = DIGITS;
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        (number, from) = (number / 10, at);
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(from..).unwrap_or_default()
 }
 
 fn names(rows: &Rows, file: &str) -> Result<Vec<String>> {

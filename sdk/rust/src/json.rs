@@ -14,7 +14,7 @@ pub mod scan;
 /// # Errors
 /// Where `json` is anything but one JSON object.
 pub fn pick<'a>(json: &'a str, names: &[String]) -> serde_json::Result<Vec<Option<&'a str>>> {
-    if let Some(picked) = pick_plain(json.as_bytes(), names) {
+    if let Some(picked) = pick_text(json, names) {
         return Ok(picked);
     }
     let mut deserializer = serde_json::Deserializer::from_str(json);
@@ -26,8 +26,14 @@ pub fn pick<'a>(json: &'a str, names: &[String]) -> serde_json::Result<Vec<Optio
 /// The same for an object as [`scan::fields`] takes it: UTF-8, and nested no deeper than that. `None` says nothing about the text.
 #[must_use]
 pub fn pick_plain<'a>(json: &'a [u8], names: &[String]) -> Option<Vec<Option<&'a str>>> {
+    pick_text(std::str::from_utf8(json).ok()?, names)
+}
+
+/// The same for what is known to be UTF-8.
+#[must_use]
+pub fn pick_text<'a>(json: &'a str, names: &[String]) -> Option<Vec<Option<&'a str>>> {
     let mut picked = vec![None; names.len()];
-    scan::fields(json, |field| {
+    scan::fields_of_text(json, |field| {
         if let Some(slot) = names.iter().position(|name| name == field.name).and_then(|at| picked.get_mut(at)) {
             *slot = Some(field.json);
         }

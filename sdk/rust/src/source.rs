@@ -26,7 +26,8 @@ pub trait Source: Sized + 'static {
     /// [`Error::Retry`] where the system does not answer; nothing of this poll is kept then.
     fn poll(&mut self, limits: Limits) -> Result<Polled>;
 
-    /// These positions, of one or more polls, are durable in the log. Needed only where the system is told so.
+    /// These positions, of one or more polls, are durable in the log. Needed only where the system is told so. More may have been
+    /// polled since: go by the positions.
     ///
     /// # Errors
     /// After an error the next `ack` covers more.

@@ -91,6 +91,13 @@ impl Records {
         Self::default()
     }
 
+    /// Makes room for so many more records of so many bytes together.
+    pub fn reserve(&mut self, records: usize, bytes: usize) {
+        self.batch.data.reserve(bytes);
+        self.batch.key_lens.reserve(records);
+        self.batch.value_lens.reserve(records);
+    }
+
     /// Appends a record.
     pub fn push(&mut self, record: NewRecord<'_>) {
         let batch = &mut self.batch;

@@ -20,8 +20,14 @@ pub struct Field<'a> {
 ///
 /// `None`: not taken, which says nothing about the text. `into` may then hold some of the fields.
 #[must_use]
-pub fn fields<'a>(json: &'a [u8], mut into: impl FnMut(Field<'a>)) -> Option<()> {
-    let text = std::str::from_utf8(json).ok()?;
+pub fn fields<'a>(json: &'a [u8], into: impl FnMut(Field<'a>)) -> Option<()> {
+    fields_of_text(std::str::from_utf8(json).ok()?, into)
+}
+
+/// The same for what is known to be UTF-8.
+#[must_use]
+pub fn fields_of_text<'a>(text: &'a str, mut into: impl FnMut(Field<'a>)) -> Option<()> {
+    let json = text.as_bytes();
     let mut at = open(json, space(json, 0), b'{')?;
     at = space(json, at);
     if json.get(at) == Some(&b'}') {
