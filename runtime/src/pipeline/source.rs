@@ -46,6 +46,9 @@ pub struct SourceTask {
     pub until_done: Option<watch::Receiver<bool>>,
 }
 
+/// What polling for a transaction came to.
+type Collected = Result<Transaction, GuestError>;
+
 /// Records and dead letters of a transaction, ready to be appended.
 struct Outgoing {
     records: Batch,
@@ -98,9 +101,14 @@ impl SourceTask {
         topics: &dyn TopicLog,
     ) -> Result<Ended, TaskError> {
         let mut backoff = Backoff::of(&self.config.connector, self.owner.task);
+        let mut ahead = None;
+        // Of what was read ahead nothing is stored: it comes again.
         while !self.stop.is_requested() {
-            let mut transaction = match Transaction::collect(guest, &self.config, self.grants.inbox.as_deref(), &self.stop).await
-            {
+            let collected = match ahead.take() {
+                Some(collected) => collected,
+                None => Transaction::collect(guest, &self.config, self.grants.inbox.as_deref(), &self.stop).await,
+            };
+            let mut transaction = match collected {
                 Ok(transaction) => transaction,
                 Err(error) => {
                     self.wait_or_give_up(error, &mut backoff).await?;
@@ -116,7 +124,7 @@ impl SourceTask {
             } else {
                 // An instance that is dead takes no acknowledgement.
                 let acknowledged = if matches!(failed, Some(GuestError::Died { .. })) { None } else { Some(&mut *guest) };
-                self.move_on(transaction, acknowledged, log, topics).await?;
+                ahead = self.move_on(transaction, acknowledged, log, topics).await?;
             }
             if let Some(error) = failed {
                 self.wait_or_give_up(error, &mut backoff).await?;
@@ -129,23 +137,35 @@ impl SourceTask {
         Ok(Ended::Drained)
     }
 
-    /// One transaction: transforms, records + dead letters + positions, acknowledgement.
+    /// One transaction: transforms, records + dead letters + positions, acknowledgement. Where there is more, the guest reads the next one
+    /// meanwhile, which is answered.
     async fn move_on(
         &mut self,
         mut transaction: Transaction,
-        guest: Option<&mut SourceGuest>,
+        mut guest: Option<&mut SourceGuest>,
         log: &mut dyn SourceLog,
         topics: &dyn TopicLog,
-    ) -> Result<(), TaskError> {
+    ) -> Result<Option<Collected>, TaskError> {
         let positions = std::mem::take(&mut transaction.positions);
         check_size(&positions)?;
         let count = transaction.records.len();
+        // Requests are answered when their poll is durable: what an inbox feeds is not read ahead.
+        let reads_on = transaction.more && self.grants.inbox.is_none();
         self.grants.metrics.in_flight(count);
         fault_point::pass(Phase::Poll, count);
         let outgoing = self.prepare(transaction, topics).await?;
         let dead = usize::try_from(outgoing.tally.dead_lettered).unwrap_or(usize::MAX);
         self.dead.check(count.saturating_sub(dead), dead)?;
-        let tally = self.append(outgoing, &positions, log).await?;
+        let (config, stop) = (Arc::clone(&self.config), self.stop.clone());
+        let next = async {
+            match guest.as_deref_mut().filter(|_| reads_on) {
+                Some(guest) => Some(Transaction::collect(guest, &config, None, &stop).await),
+                None => None,
+            }
+        };
+        // Both come to their end: a guest whose call is cut off is dead.
+        let (tally, ahead) = tokio::join!(self.append(outgoing, &positions, log), next);
+        let tally = tally?;
         fault_point::pass(Phase::Committed, count);
         tally.settle(&self.grants.metrics);
         self.grants.metrics.in_flight(0);
@@ -154,9 +174,9 @@ impl SourceTask {
         settle(self.grants.inbox.as_deref(), true);
         let dead = usize::try_from(tally.dead_lettered).unwrap_or(usize::MAX);
         self.dead.count(count.saturating_sub(dead), dead);
-        let Some(guest) = guest else { return Ok(()) };
+        let Some(guest) = guest.filter(|_| !ahead.as_ref().is_some_and(has_died)) else { return Ok(ahead) };
         match guest.ack(positions).await {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(ahead),
             // The positions are durable: the next acknowledgement covers these too.
             Err(GuestError::Retry { message, .. }) => {
                 tracing::warn!(
@@ -164,7 +184,7 @@ impl SourceTask {
                     reason = message,
                     "the source did not take the acknowledgement"
                 );
-                Ok(())
+                Ok(ahead)
             }
             Err(error) => Err(error.into()),
         }
@@ -368,6 +388,11 @@ fn check_size(positions: &[Position]) -> Result<(), TaskError> {
             place.len()
         ))),
     }
+}
+
+/// The guest ended while it read: it takes no acknowledgement.
+const fn has_died(collected: &Collected) -> bool {
+    matches!(collected, Err(GuestError::Died { .. }) | Ok(Transaction { failed: Some(GuestError::Died { .. }), .. }))
 }
 
 /// Answers the requests that the last polls took.

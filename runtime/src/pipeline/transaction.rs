@@ -26,6 +26,8 @@ pub struct Transaction {
     pub finished: bool,
     /// A poll failed after records had come: they are to be delivered, then the failure is to be dealt with.
     pub failed: Option<GuestError>,
+    /// It was closed because it was full, and the last poll gave all that was asked for: there is more.
+    pub more: bool,
 }
 
 impl Transaction {
@@ -44,8 +46,9 @@ impl Transaction {
         let mut open = Self::default();
         let mut since: Option<Instant> = None;
         loop {
-            let limits = open.room(bounds, since);
-            match guest.poll(limits).await {
+            let asked = open.room(bounds, since);
+            let before = (open.records.len(), open.records.data.len());
+            match guest.poll(asked).await {
                 Ok(polled) => {
                     open.add(polled, &config.topic);
                     if let Some(inbox) = inbox {
@@ -62,8 +65,15 @@ impl Transaction {
                 return Ok(open);
             }
             since = since.or_else(|| Some(Instant::now()));
-            if open.is_full(bounds, since) || !open.idle.is_zero() || open.finished || stop.is_requested() {
+            let (records, bytes) = (open.records.len() - before.0, open.records.data.len() - before.1);
+            let filled = records >= asked.records || bytes >= asked.bytes;
+            let at_rest = !open.idle.is_zero() || open.finished || stop.is_requested();
+            if open.is_full(bounds, since) || at_rest {
+                open.more = !at_rest && filled;
                 return Ok(open);
+            }
+            if filled && before.0 == 0 {
+                open.make_room(bounds);
             }
         }
     }
@@ -78,6 +88,13 @@ impl Transaction {
         self.records.len() >= bounds.records
             || self.records.data.len() >= bounds.bytes
             || since.is_some_and(|since| since.elapsed() >= bounds.linger)
+    }
+
+    /// For the polls to come, if they are as this one was.
+    fn make_room(&mut self, bounds: &Batching) {
+        let (records, bytes) = (self.records.len().max(1), self.records.data.len());
+        let polls = (bounds.records / records).min(bounds.bytes / bytes.max(1));
+        self.records.reserve(polls.saturating_mul(records), polls.saturating_mul(bytes));
     }
 
     fn room(&self, bounds: &Batching, since: Option<Instant>) -> BatchLimits {

@@ -201,6 +201,50 @@ config = { path = "in", interval = "100ms" }
     assert!(ended.snapshot.adds_up());
 }
 
+/// A scene a transaction: while one is written, the next is read.
+const ONE_BY_ONE: &str = r#"
+[[source]]
+name = "script"
+component = "script"
+topic = "orders"
+format = "bytes"
+batch = { records = 1 }
+config = { scenes = [{ records = [{ value = "a" }] }, { records = [{ value = "b" }] }, { records = [{ value = "refuse" }] }, { records = [{ value = "c" }] }, { records = [{ value = "d" }] }] }
+"#;
+
+#[tokio::test]
+async fn what_a_source_read_ahead_arrives_once_and_in_order_also_where_the_append_before_it_failed() {
+    let deployment = Deployment::embedded();
+    let body = ONE_BY_ONE.replace("batch =", "max-record-bytes = 5\nbatch =");
+    let topic = "[topic.\"dlq.flow.script\"]\nconfig = { \"max.message.bytes\" = \"10\" }\n";
+    let ended = deployment.until_done(&format!("\n{topic}{body}")).await;
+    assert_eq!(ended.outcome, Outcome::AllFailed);
+    assert!(reason(&ended.snapshot, "script").contains("the log refuses a dead letter"), "{ended:?}");
+    assert_eq!(texts(&deployment.read("orders").await), ["a", "b"]);
+    assert_eq!(deployment.positions("script"), ["scenes|2"], "of what was read ahead nothing is stored");
+    assert_eq!(counts(&ended.snapshot, "script"), [2, 0, 2, 0, 0]);
+    // The log takes it now: what was read ahead comes again.
+    let body = body.replace("batch =", "dead-letter = \"dlq.other\"\nbatch =");
+    let ended = deployment.until_done(&body).await;
+    assert_eq!(ended.outcome, Outcome::Clean);
+    assert_eq!(texts(&deployment.read("orders").await), ["a", "b", "c", "d"]);
+    assert_eq!(deployment.read("dlq.other").await.len(), 1);
+    assert_eq!(deployment.positions("script"), ["scenes|5"]);
+    assert_eq!(counts(&ended.snapshot, "script"), [3, 0, 2, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_trap_while_a_source_reads_ahead_leaves_what_was_before_it_delivered_once() {
+    let deployment = Deployment::embedded();
+    let body = ONE_BY_ONE.replace("{ records = [{ value = \"refuse\" }] }", "{ ends = \"trap\" }");
+    let ended = deployment.start(&body).await.ended().await;
+    assert_eq!(ended.outcome, Outcome::AllFailed);
+    assert!(reason(&ended.snapshot, "script").contains("trap in scene 2"), "{ended:?}");
+    assert_eq!(texts(&deployment.read("orders").await), ["a", "b"]);
+    assert_eq!(deployment.positions("script"), ["scenes|2"]);
+    assert_eq!(counts(&ended.snapshot, "script"), [2, 0, 2, 0, 0]);
+}
+
 #[tokio::test]
 async fn a_run_whose_every_connector_failed_ends_by_itself() {
     let deployment = Deployment::embedded();
