@@ -25,9 +25,18 @@ const DEFAULTS: [(&str, &str); 3] =
 /// 20 sinks with a backlog would hold gigabytes by librdkafka's own defaults; a small queue needs the short backoff.
 const CONSUMER_DEFAULTS: [(&str, &str); 3] =
     [("queued.max.messages.kbytes", "2048"), ("fetch.queue.backoff.ms", "10"), ("fetch.message.max.bytes", "1048576")];
+/// A broker's thread of librdkafka spins while a batch of a partition is on its way and the next one has waited for `linger.ms`: as long
+/// as a slow broker takes. Full batches go at once, and `Shipment::drain` asks for the rest, so that nothing has to wait that long.
+/// Records without a key change their partition in short turns all the same.
+const PRODUCER_DEFAULTS: [(&str, &str); 2] = [("linger.ms", "500"), ("sticky.partitioning.linger.ms", "2")];
+/// Shorter transactions' timeouts turn outages into fences.
+const TRANSACTION_DEFAULTS: [(&str, &str); 1] = [("transaction.timeout.ms", "60000")];
 /// Two names of one property: a default under one of them must not fight the operator's under the other.
-const ALIASES: [(&str, &str); 2] =
-    [("fetch.message.max.bytes", "max.partition.fetch.bytes"), ("bootstrap.servers", "metadata.broker.list")];
+const ALIASES: [(&str, &str); 3] = [
+    ("fetch.message.max.bytes", "max.partition.fetch.bytes"),
+    ("bootstrap.servers", "metadata.broker.list"),
+    ("linger.ms", "queue.buffering.max.ms"),
+];
 
 /// Properties of `[kafka]`. Debug shows names only.
 #[derive(Clone)]
@@ -77,11 +86,10 @@ impl Properties {
 
     /// An idempotent producer; with an id, a transactional one.
     pub(super) fn producer(&self, transactional_id: Option<&str>, overrides: &Overrides) -> ClientConfig {
-        // Shorter transactions' timeouts turn outages into fences.
-        let defaults = [("transaction.timeout.ms", "60000")];
         let mut fixed = vec![("enable.idempotence", "true"), ("partitioner", "murmur2_random")];
         fixed.extend(transactional_id.map(|id| ("transactional.id", id)));
-        self.layered(if transactional_id.is_some() { &defaults } else { &[] }, overrides, &fixed)
+        let transactional = transactional_id.map_or(&[][..], |_| &TRANSACTION_DEFAULTS);
+        self.layered(&[&PRODUCER_DEFAULTS[..], transactional].concat(), overrides, &fixed)
     }
 
     fn layered(&self, defaults: &[(&str, &str)], overrides: &Overrides, fixed: &[(&str, &str)]) -> ClientConfig {

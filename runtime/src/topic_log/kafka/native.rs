@@ -113,6 +113,14 @@ pub(super) fn produce<C: ProducerContext>(
     Err(code.into())
 }
 
+/// Has everything sent that waits for its batch to fill. Blocks, until all is answered or the time is up. The wrapper's own flush takes
+/// the request back at once, mostly before the threads that send have seen it.
+pub(super) fn push<C: ClientContext>(client: &Client<C>, time: Duration) {
+    let millis = c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX);
+    // SAFETY: it only waits. That the time was up says nothing.
+    unsafe { c::rd_kafka_flush(client.native_ptr(), millis) };
+}
+
 fn native_headers(headers: &[Header<'_>]) -> *mut c::rd_kafka_headers_t {
     if headers.is_empty() {
         return ptr::null_mut();

@@ -17,6 +17,10 @@ use crate::batch::{Batch, Record};
 
 /// Between two looks at what is still in flight: librdkafka's own flush waits for 100 ms, a shorter sleep spins.
 const LOOK: Duration = Duration::from_micros(500);
+/// A push has what lingers sent, also the last records of each partition. While it lasts the broker's thread spins where it waits for
+/// an answer: it is short, and comes once in so many looks.
+const PUSH: Duration = Duration::from_millis(1);
+const LOOKS: u32 = 8;
 
 /// A record that was not written, by its index in the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,16 +132,18 @@ impl Shipment {
     /// The same for a limited time; false: something is still in flight.
     pub(super) fn drain_for(&self, producer: &Shipper, wait: Duration) -> bool {
         let until = Instant::now() + wait;
+        let mut looks = 0;
         while self.in_flight.load(Ordering::Acquire) > 0 {
             if Instant::now() > until {
                 return false;
             }
-            // A flush without time sends what lingers; that it timed out says nothing.
-            drop(producer.flush(Duration::ZERO));
-            producer.poll(Duration::ZERO);
-            if self.in_flight.load(Ordering::Acquire) > 0 {
+            if looks % LOOKS == 0 {
+                native::push(producer.client(), PUSH);
+            } else {
                 std::thread::sleep(LOOK);
             }
+            looks += 1;
+            producer.poll(Duration::ZERO);
         }
         true
     }
