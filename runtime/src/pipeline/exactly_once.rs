@@ -273,7 +273,7 @@ pub(super) fn buffered() -> TaskError {
 #[cfg(feature = "chaos")]
 impl Running<'_> {
     /// The mutant: offsets move in a transaction of their own, before the rows.
-    pub(super) async fn commit_first(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), TaskError> {
+    async fn commit_first(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), TaskError> {
         if fault_point::mutant() == Some(fault_point::Mutant::CommitFirst) {
             for (partition, offset) in delivery.next_offsets(piece) {
                 self.reset_claim(&partition, offset).await?;

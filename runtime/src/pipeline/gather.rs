@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::fault_point::{self, Phase};
+use crate::fault_point::{self, Mutant, Phase};
 use crate::pipeline::attempt::{Attempt, Failed};
 use crate::pipeline::deliver::Delivery;
 use crate::pipeline::exactly_once::{Committed, buffered};
@@ -57,6 +57,22 @@ impl Gathering {
         self.open.is_some()
     }
 
+    /// How long the open transaction may yet wait for records; `None`: there is none.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.open.as_ref().map(|open| OPEN.saturating_sub(open.since.elapsed()))
+    }
+
+    /// A record before the end of what is gathered was read twice.
+    fn check(&self, first: &BTreeMap<TopicPartition, i64>) -> Result<(), TaskError> {
+        let gathered = self.open.as_ref().map(|open| &open.next);
+        let again = first.iter().find(|(partition, first)| gathered.is_some_and(|next| next.get(partition) > Some(*first)));
+        again.map_or(Ok(()), |(partition, first)| {
+            Err(TaskError::Restart(format!(
+                "record {partition}/{first} was read again before what was read with it was committed"
+            )))
+        })
+    }
+
     fn failed(&mut self) {
         self.careful = self.care;
         self.care = self.care.saturating_mul(2).min(MOST_CARE);
@@ -78,18 +94,23 @@ impl Running<'_> {
     /// Writes a batch into the open transaction, or begins one, and commits it unless `more` is likely to come at once. False: it is
     /// yet to be delivered, by itself.
     pub(super) async fn gather(&mut self, delivery: &mut Delivery, more: bool) -> Result<bool, TaskError> {
-        let fits = self.task.offsets.is_some() && self.held.is_empty() && delivery.is_clean() && self.gathering.dares();
+        // The mutant that moves offsets first does so in a transaction of their own.
+        let mutant = fault_point::mutant() == Some(Mutant::CommitFirst);
+        let fits =
+            self.task.offsets.is_some() && self.held.is_empty() && delivery.is_clean() && !mutant && self.gathering.dares();
         if !fits || (!more && !self.gathering.is_open()) {
-            self.commit_gathered().await?;
-            return Ok(false);
+            if self.commit_gathered().await? {
+                return Ok(false);
+            }
+            // What came before it is read again: so is this, or it would be written first and the others passed over.
+            self.read_again(delivery).await?;
+            return Ok(true);
         }
-        let whole = delivery.whole();
-        let first = delivery.first_offsets(&whole);
+        let first = delivery.first_offsets(&delivery.whole());
         if let Some(offsets) = &self.task.offsets {
             offsets.check(&first)?;
         }
-        #[cfg(feature = "chaos")]
-        self.commit_first(delivery, &whole).await?;
+        self.gathering.check(&first)?;
         let alone = !self.gathering.is_open();
         if alone {
             while !self.begin().await? {}
@@ -103,6 +124,7 @@ impl Running<'_> {
                 self.take_up(delivery);
                 let open = self.gathering.open.as_ref();
                 if !more || open.is_some_and(Open::is_full) {
+                    // Either way this batch is dealt with: it was part of it.
                     self.commit_gathered().await?;
                 }
                 return Ok(true);
@@ -113,6 +135,8 @@ impl Running<'_> {
         if let Some(error) = dead {
             let grants = &self.task.grants;
             tracing::warn!(connector = grants.connector, task = grants.task, %error, "instance ended, its batches are replayed one by one in a fresh one");
+            // Before any wait: an open transaction holds locks, and is not the fresh instance's.
+            self.rollback().await;
             self.fresh_guest().await?;
         }
         let partitions = if alone { Vec::new() } else { first.into_keys().collect() };
@@ -135,17 +159,18 @@ impl Running<'_> {
         open.tally += delivery.tally(&whole, 0);
     }
 
-    /// Merges and commits what is gathered.
-    pub(super) async fn commit_gathered(&mut self) -> Result<(), TaskError> {
-        let Some(open) = self.gathering.open.take() else { return Ok(()) };
+    /// Merges and commits what is gathered, if anything is. False: it was rolled back and is read again, from before whatever came after it.
+    pub(super) async fn commit_gathered(&mut self) -> Result<bool, TaskError> {
+        let Some(open) = self.gathering.open.take() else { return Ok(true) };
         fault_point::pass(Phase::Write, open.records);
         let merged = match &self.task.offsets {
             Some(offsets) => offsets.session.lock().await.merge().await,
-            None => return Ok(()),
+            None => return Ok(true),
         };
         if let Err(error) = merged {
             tracing::debug!(connector = self.task.grants.connector, %error, "gathered rows are written again batch by batch");
-            return self.give_back(open.next.into_keys().collect()).await;
+            self.give_back(open.next.into_keys().collect()).await?;
+            return Ok(false);
         }
         match self.commit_offsets(&open.next, open.records).await? {
             Committed::Yes => {
@@ -154,9 +179,12 @@ impl Running<'_> {
                 self.got_on();
                 self.follow_to(open.next).await;
                 self.report_in_flight(0);
-                Ok(())
+                Ok(true)
             }
-            Committed::Again | Committed::Lost => self.give_back(open.next.into_keys().collect()).await,
+            Committed::Again | Committed::Lost => {
+                self.give_back(open.next.into_keys().collect()).await?;
+                Ok(false)
+            }
         }
     }
 
@@ -167,6 +195,7 @@ impl Running<'_> {
         partitions.extend(self.gathering.open.take().into_iter().flat_map(|open| open.next.into_keys()));
         partitions.sort_unstable();
         partitions.dedup();
+        self.report_in_flight(0);
         self.read_from_stored(partitions).await
     }
 }

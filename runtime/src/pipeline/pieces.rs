@@ -45,10 +45,10 @@ impl Running<'_> {
         self.deliver_from(delivery, whole).await
     }
 
-    /// A batch that was not cut short by the linger: more waits behind it.
+    /// A batch that was not cut short by the linger: more waits behind it. One that is cut by its bytes ends before they are reached.
     fn is_full(&self, batch: &Batch) -> bool {
         let limits = &self.task.config.connector.batch;
-        batch.len() >= limits.records || batch.data.len() >= limits.bytes
+        batch.len() >= limits.records || batch.data.len() >= limits.bytes / 2
     }
 
     /// Delivers a piece and what its delivery holds after it, in smaller and smaller pieces where a guest dies (invariant 4).

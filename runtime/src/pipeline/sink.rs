@@ -109,9 +109,10 @@ impl Running<'_> {
             self.join(&mut joining).await;
             self.deliver_due().await?;
             let wait = self.held.wait(Instant::now(), WAIT);
-            let limits = BatchLimits { linger: wait.min(full.linger), ..full };
-            // An open transaction holds locks: it waits for no more than the linger.
-            let wait = if self.gathering.is_open() { wait.min(full.linger) } else { wait };
+            // An open transaction holds locks: it waits for no more than the linger, and not beyond its time.
+            let left = self.gathering.left().map(|left| left.min(full.linger));
+            let limits = BatchLimits { linger: wait.min(full.linger).min(left.unwrap_or(Duration::MAX)), ..full };
+            let wait = left.map_or(wait, |left| wait.min(left));
             // Asked before the log is: an end of the topic from before the last record came would end the sink too early.
             let last = self.task.until_done.as_ref().is_some_and(|done| *done.borrow());
             let (event, done) = match self.look(limits, wait, last).await {
@@ -128,8 +129,10 @@ impl Running<'_> {
             backoff.reset();
             self.task.grants.metrics.recovered();
             self.task.grants.metrics.ends(self.lane.ends());
-            if !matches!(event, SinkEvent::Records(_)) {
-                self.commit_gathered().await?;
+            let again = !matches!(event, SinkEvent::Records(_)) && !self.commit_gathered().await?;
+            if again && matches!(event, SinkEvent::OutOfRange(..)) {
+                // It lies behind what is read again: the log says so anew.
+                continue;
             }
             match event {
                 SinkEvent::Records(batch) => self.deliver(batch).await?,
@@ -154,7 +157,9 @@ impl Running<'_> {
     /// What comes next, and where nothing does, whether all is read: that is asked only by whoever is to end there.
     async fn look(&mut self, limits: BatchLimits, wait: Duration, last: bool) -> Result<(SinkEvent, bool), LogError> {
         let event = self.lane.next(limits, wait).await?;
-        let done = last && event == SinkEvent::Idle && self.lane.caught_up().await?;
+        // What is not committed may yet have to be read again.
+        let all = last && !self.gathering.is_open() && event == SinkEvent::Idle;
+        let done = all && self.lane.caught_up().await?;
         Ok((event, done))
     }
 

@@ -75,6 +75,11 @@ impl Server {
         Ok(Pool::lease(Box::new(wire), permit))
     }
 
+    /// A fault of what was gathered: the transaction is to be begun again, whatever it was.
+    fn as_passing(&self, fault: Fault) -> Fault {
+        if fault.is_retry() { fault } else { Fault::retry(self.explain(fault).to_string()) }
+    }
+
     fn explain(&self, fault: Fault) -> SqlError {
         fault.explain(&format!("connection `{}` (PostgreSQL at {})", self.pool.name, self.target.place))
     }
@@ -88,7 +93,7 @@ macro_rules! call {
             let $wire = &mut *lease.connection;
             let scope = $scope;
             // Nothing else can be said on a connection while rows are copied.
-            gather::merge($wire).await?;
+            gather::merge($wire).await.map_err(|fault| $session.server.as_passing(fault))?;
             $wire.enter(scope, inside).await?;
             let answer = $work.await;
             $wire.leave(scope, inside, answer).await
@@ -251,8 +256,7 @@ impl Session {
 
     /// Without a savepoint any error fails the transaction. It says nothing of a row: that is found out without gathering.
     fn give_back_gathering<T>(&mut self, lease: Lease<Box<Wire>>, inside: bool, answer: Result<T, Fault>) -> R<T> {
-        let answer =
-            answer.map_err(|fault| if fault.is_retry() { fault } else { Fault::retry(self.server.explain(fault).to_string()) });
+        let answer = answer.map_err(|fault| self.server.as_passing(fault));
         self.give_back(lease, inside, answer)
     }
 

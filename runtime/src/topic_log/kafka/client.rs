@@ -89,7 +89,11 @@ impl Properties {
         let mut fixed = vec![("enable.idempotence", "true"), ("partitioner", "murmur2_random")];
         fixed.extend(transactional_id.map(|id| ("transactional.id", id)));
         let transactional = transactional_id.map_or(&[][..], |_| &TRANSACTION_DEFAULTS);
-        self.layered(&[&PRODUCER_DEFAULTS[..], transactional].concat(), overrides, &fixed)
+        // librdkafka refuses a linger that is not shorter than the time a record has: who sets that may want it short.
+        let timeouts = ["message.timeout.ms", "delivery.timeout.ms"];
+        let is_set = |name: &&str| self.0.contains_key(*name) || overrides.contains_key(*name);
+        let lingers = if timeouts.iter().any(is_set) { &[][..] } else { &PRODUCER_DEFAULTS };
+        self.layered(&[lingers, transactional].concat(), overrides, &fixed)
     }
 
     fn layered(&self, defaults: &[(&str, &str)], overrides: &Overrides, fixed: &[(&str, &str)]) -> ClientConfig {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode as Code;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::admin::{ends, offsets};
@@ -16,6 +15,8 @@ use crate::topic_log::{LogError, Lost, SinkEvent, Start, TopicPartition};
 
 /// A topic that has just been made is not known everywhere at once: this long none counts as none.
 const UNKNOWN: Duration = Duration::from_secs(10);
+/// Longest wait for the answer to a question that is only asked to wake a thread.
+const WAKE: Duration = Duration::from_secs(1);
 /// Longest wait for a seek.
 const SEEK: Duration = Duration::from_secs(5);
 
@@ -45,6 +46,10 @@ impl Lane {
         let mut paused = TopicPartitionList::new();
         for (at, offset) in places {
             let Some(slot) = self.slots.iter_mut().find(|slot| slot.at == *at) else { continue };
+            // On its way to another owner, who reads on from what is committed.
+            if slot.state == Phase::Leaving {
+                continue;
+            }
             (slot.delivered, slot.next, slot.at_end) = (*offset, *offset, false);
             if slot.stopped_at == Some(*offset) {
                 // It stays paused, where it has not flowed yet.
@@ -77,8 +82,11 @@ impl Lane {
             return Ok(());
         }
         let (consumer, group) = (Arc::clone(&self.consumer), Arc::clone(&self.group));
-        let place = |e: &TopicPartitionListElem<'_>| TopicPartition { topic: e.topic().into(), partition: e.partition() };
-        let asked: Vec<_> = list.elements().iter().map(place).collect();
+        let mut asked = TopicPartitionList::with_capacity(list.count());
+        for element in list.elements() {
+            let what = |e: KafkaError| LogError::Fatal(format!("{}/{}: {e}", element.topic(), element.partition()));
+            asked.add_partition_offset(element.topic(), element.partition(), Offset::End).map_err(what)?;
+        }
         blocking(move || {
             let seek = || consumer.seek_partitions(list.clone(), SEEK).map_err(|e| fault("seeking", &e));
             let mut answer = seek()?;
@@ -90,7 +98,7 @@ impl Lane {
             }
             // What the seek has changed is heard by the broker's thread at its next turn only: a question to each leader is one. That it
             // is not answered says nothing here.
-            drop(offsets(&consumer, &asked, Offset::End));
+            drop(consumer.offsets_for_times(asked, WAKE));
             for element in answer.elements() {
                 let at = TopicPartition { topic: element.topic().into(), partition: element.partition() };
                 match (element.error().map_err(|e| e.rdkafka_error_code()), element.offset()) {

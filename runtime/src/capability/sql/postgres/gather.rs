@@ -21,10 +21,15 @@ use crate::capability::sql::name::TableName;
 use crate::capability::sql::plan::{OwnedKey, key};
 use crate::capability::sql::{Kind, RejectedRow, Rows, Table};
 
+/// Rows that are left out of a merge are looked up for each of its rows: with so many of them it is merged before the commit.
+const SUPERSEDED: usize = 1_000;
+
 /// What was gathered and is not merged yet.
 pub(super) struct Gathered {
     table: TableName,
     fields: Vec<(String, Kind)>,
+    /// Places of the key's fields.
+    key: Vec<usize>,
     statement: String,
     /// Number of the next row.
     next: usize,
@@ -61,7 +66,11 @@ pub(super) async fn gather(wire: &mut Wire, table: &Table, rows: &Rows) -> Resul
         },
     };
     gathered.add(&view).await?;
+    let many = gathered.superseded.len() >= SUPERSEDED;
     wire.gathered = Some(gathered);
+    if many {
+        merge(wire).await?;
+    }
     Ok(Some(Vec::new()))
 }
 
@@ -79,7 +88,8 @@ async fn begin(wire: &mut Wire, table: TableName, view: &View<'_>) -> Result<Opt
     let fields = view.fields.iter().map(|field| (field.name.to_owned(), field.kind)).collect();
     let copying = Box::pin(wire.client.copy_in::<_, Bytes>(&statement).await?);
     let (last, superseded) = (HashMap::new(), Vec::new());
-    let mut gathered = Gathered { table, fields, statement: statement_of_merge, next: 0, last, superseded, copying };
+    let mut gathered =
+        Gathered { table, fields, key: view.key.clone(), statement: statement_of_merge, next: 0, last, superseded, copying };
     gathered.copying.as_mut().send(Bytes::from_static(copy::HEADER)).await?;
     Ok(Some(gathered))
 }
@@ -97,7 +107,10 @@ pub(super) async fn merge(wire: &mut Wire) -> Result<(), Fault> {
 impl Gathered {
     fn takes(&self, table: &TableName, view: &View<'_>) -> bool {
         let same = |((name, kind), field): (&(String, Kind), &Field<'_>)| name == field.name && *kind == field.kind;
-        self.table == *table && self.fields.len() == view.fields.len() && self.fields.iter().zip(&view.fields).all(same)
+        self.table == *table
+            && self.key == view.key
+            && self.fields.len() == view.fields.len()
+            && self.fields.iter().zip(&view.fields).all(same)
     }
 
     async fn add(&mut self, view: &View<'_>) -> Result<(), Fault> {

@@ -23,16 +23,18 @@ const BELIEVED: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 256;
 
 /// Text that we cast must be read the same everywhere, and no lock may be waited for without end.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("timezone", "UTC"),
     ("datestyle", "ISO"),
     ("bytea_output", "hex"),
-    // What is staged in one transaction; by default much of it would go to disk.
-    ("temp_buffers", "32MB"),
     ("lock_timeout", "30s"),
     ("statement_timeout", "120s"),
     ("idle_in_transaction_session_timeout", "15min"),
 ];
+
+/// What is staged in one transaction; by default much of it would go to disk. A session that was used before, as a pooler hands it out, may
+/// refuse to change it: then it stays as it is.
+const STAGING: (&str, &str) = ("temp_buffers", "32MB");
 
 /// Constraints are checked row by row also where they are deferrable: at the commit nobody could tell whose row it was.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; \
@@ -103,6 +105,12 @@ impl Wire {
         let settings =
             SETTINGS.iter().filter(|(name, _)| !own.contains(name)).map(|(name, value)| format!("SET {name} = '{value}';"));
         wire.client.batch_execute(&settings.collect::<String>()).await?;
+        let (name, value) = STAGING;
+        if !own.contains(name)
+            && let Err(error) = wire.client.batch_execute(&format!("SET {name} = '{value}'")).await
+        {
+            tracing::debug!(%error, "{name} stays as it is");
+        }
         Ok(wire)
     }
 
