@@ -32,8 +32,8 @@ pub enum How {
     KafkaConnect(&'static str),
     /// A file under `bench/peers/redpanda-connect`.
     RedpandaConnect(&'static str),
-    /// `wharf-bench limit`, with arguments.
-    Limit(&'static [&'static str]),
+    /// `wharf-bench limit`, with arguments and further ones. Blanks part them.
+    Limit(&'static str, &'static str),
     /// The harness does it itself.
     Harness,
 }
@@ -79,10 +79,11 @@ impl System {
                 command.arg(argument).arg(fill(&script("bench/peers/redpanda-connect").join(file), folder, &all)?);
                 command
             }
-            How::Limit(arguments) => {
+            How::Limit(arguments, further) => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg("limit");
-                for argument in arguments {
+                // Parted before they are filled: a value may hold blanks.
+                for argument in [arguments, further].iter().flat_map(|text| text.split_whitespace()) {
                     command.arg(filled(argument, &all)?);
                 }
                 command

@@ -19,6 +19,9 @@ use crate::compare::topic;
 /// Bytes of a line with its end.
 const LINE: usize = 900;
 
+/// Of the hand-written loop.
+const LIMIT: &str = "file --kafka ${KAFKA} --file ${FILE} --topic ${TOPIC}";
+
 const SYSTEMS: [System; 7] = [
     System {
         name: "Wharf, exactly once",
@@ -40,24 +43,10 @@ const SYSTEMS: [System; 7] = [
     System {
         name: "limit",
         // The next run is not to go on where this one ended, and Wharf reads all of the file's folder.
-        how: How::Limit(&[
-            "file",
-            "--kafka",
-            "${KAFKA}",
-            "--file",
-            "${FILE}",
-            "--topic",
-            "${TOPIC}",
-            "--state",
-            "${FOLDER}/place",
-        ]),
+        how: How::Limit(LIMIT, "--state ${FOLDER}/place"),
         set: &[],
     },
-    System {
-        name: "limit, exactly once",
-        how: How::Limit(&["file", "--kafka", "${KAFKA}", "--file", "${FILE}", "--topic", "${TOPIC}", "--transactional"]),
-        set: &[],
-    },
+    System { name: "limit, exactly once", how: How::Limit(LIMIT, "--transactional"), set: &[] },
 ];
 
 /// # Errors

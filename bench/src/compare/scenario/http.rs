@@ -32,7 +32,7 @@ const SYSTEMS: [System; 3] = [
     System { name: "Redpanda Connect", how: How::RedpandaConnect("http.yaml"), set: &[] },
     System {
         name: "limit",
-        how: How::Limit(&["http", "--kafka", "${KAFKA}", "--url", "${URL}", "--topic", "${TOPIC}", "--group", "${GROUP}"]),
+        how: How::Limit("http --kafka ${KAFKA} --url ${URL} --topic ${TOPIC} --group ${GROUP}", ""),
         set: &[],
     },
 ];

@@ -24,12 +24,12 @@ const COUNT: u32 = 20;
 /// What was sent last has this long to arrive.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const LIMIT: &[&str] = &["idle", "--kafka", "${KAFKA}", "--topic-prefix", "${NAME}-", "--count", "20"];
+const LIMIT: &str = "idle --kafka ${KAFKA} --topic-prefix ${NAME}- --count 20";
 
 const SYSTEMS: [System; 3] = [
     System { name: "Wharf", how: How::Wharf("idle.toml"), set: &[] },
     System { name: "Kafka Connect", how: How::KafkaConnect("idle.properties"), set: &[] },
-    System { name: "limit, bare consumers", how: How::Limit(LIMIT), set: &[] },
+    System { name: "limit, bare consumers", how: How::Limit(LIMIT, ""), set: &[] },
 ];
 
 /// How long it takes.

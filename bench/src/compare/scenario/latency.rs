@@ -13,6 +13,7 @@ use crate::compare::measure::{Measure, Run};
 use crate::compare::place::Place;
 use crate::compare::results::Found;
 use crate::compare::round::in_turn;
+use crate::compare::scenario::postgres::LIMIT;
 use crate::compare::system::{How, System};
 
 /// Records before those that count.
@@ -22,28 +23,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A record that has not come after this long will not come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const LIMIT: &[&str] = &[
-    "postgres",
-    "--kafka",
-    "${KAFKA}",
-    "--postgres",
-    "${POSTGRES}",
-    "--topic",
-    "${TOPIC}",
-    "--table",
-    "${TABLE}",
-    "--group",
-    "${GROUP}",
-    "--exactly-once",
-    "--wait-ms",
-    "0",
-];
-
 const SYSTEMS: [System; 4] = [
     System { name: "Wharf, request to topic", how: How::Wharf("latency-webhook.toml"), set: &[] },
     System { name: "limit, transactional producer", how: How::Harness, set: &[] },
     System { name: "Wharf, topic to PostgreSQL", how: How::Wharf("latency-postgres.toml"), set: &[] },
-    System { name: "limit, topic to PostgreSQL", how: How::Limit(LIMIT), set: &[] },
+    System { name: "limit, topic to PostgreSQL", how: How::Limit(LIMIT, "--exactly-once --wait-ms 0"), set: &[] },
 ];
 
 /// # Errors

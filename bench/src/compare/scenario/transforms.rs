@@ -7,13 +7,12 @@ use anyhow::{Context as _, Result};
 
 use crate::compare::Options;
 use crate::compare::destination::tables::Tables;
-use crate::compare::measure::measure;
 use crate::compare::orders::PARTITIONS;
 use crate::compare::place::Place;
 use crate::compare::results::Found;
 use crate::compare::round::in_turn;
-use crate::compare::scenario::postgres::{TOPIC, fill};
-use crate::compare::system::{How, System, Values};
+use crate::compare::scenario::postgres::{TOPIC, fill, upserted};
+use crate::compare::system::{How, System};
 use crate::compare::topic;
 
 /// Columns that the transforms fill.
@@ -45,17 +44,8 @@ pub async fn run(options: &Options, place: &mut Place) -> Result<Found> {
         guest(&folder)?;
         let holds = SYSTEMS.iter().find(|(other, _)| other.name == system.name).map_or(PLAIN, |(_, holds)| holds);
         let tables = Tables::make(&postgres, vec![name.clone()], options.rows(), PARTITIONS).await?;
-        let mut table = tables.with(&COLUMNS, holds).await?;
-        let values: Values = vec![
-            ("NAME", name.clone()),
-            ("TOPIC", TOPIC.to_owned()),
-            ("TABLE", name.clone()),
-            ("GROUP", format!("bench.{name}")),
-        ];
-        let command = system.command(place, &folder, &values)?;
-        let run = measure(command, &folder.join("log"), options.rows(), &mut table, place.servers()).await;
-        table.remove().await?;
-        run
+        let table = tables.with(&COLUMNS, holds).await?;
+        upserted(options, place, system, (&folder, &name), table).await
     })
     .await?;
     topic::delete(&kafka, TOPIC).await?;
