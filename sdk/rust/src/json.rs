@@ -23,13 +23,7 @@ pub fn pick<'a>(json: &'a str, names: &[String]) -> serde_json::Result<Vec<Optio
     Ok(picked)
 }
 
-/// The same for an object as [`scan::fields`] takes it: UTF-8, and nested no deeper than that. `None` says nothing about the text.
-#[must_use]
-pub fn pick_plain<'a>(json: &'a [u8], names: &[String]) -> Option<Vec<Option<&'a str>>> {
-    pick_text(std::str::from_utf8(json).ok()?, names)
-}
-
-/// The same for what is known to be UTF-8.
+/// The same for an object as [`scan::fields`] takes it, nested no deeper than that. `None` says nothing about the text.
 #[must_use]
 pub fn pick_text<'a>(json: &'a str, names: &[String]) -> Option<Vec<Option<&'a str>>> {
     let mut picked = vec![None; names.len()];
