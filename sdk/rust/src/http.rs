@@ -9,12 +9,14 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 
 mod body;
+mod in_flight;
 mod retry_after;
 mod url;
 #[cfg(target_arch = "wasm32")]
 mod wasi;
 
 pub use body::Body;
+pub use in_flight::InFlight;
 pub use url::encode;
 
 /// Longest body that [`Response::bytes`] and [`Response::json`] read.
@@ -100,13 +102,10 @@ impl Request {
     /// # Errors
     /// [`Error::Retry`] where no answer came, [`Error::Fatal`] for a host that is not allowed or a URL that is none.
     pub fn send(&self) -> Result<Response> {
-        #[cfg(target_arch = "wasm32")]
-        let answer = wasi::send(self);
-        #[cfg(not(target_arch = "wasm32"))]
-        let answer = url::Url::parse(&self.url).and_then(|_| crate::testing::send(self));
-        let mut response = answer.map_err(|error| error.context(self.place()))?;
-        response.place = self.place();
-        Ok(response)
+        let mut one = InFlight::new();
+        one.start((), self);
+        let answer = one.next().map(|((), answer)| answer);
+        answer.unwrap_or_else(|| Err(Error::fatal("a request that was sent is not under way")))
     }
 
     /// Method and URL without its query, which may hold personal data.

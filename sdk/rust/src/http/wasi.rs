@@ -5,37 +5,65 @@ use std::io::{self, Read};
 
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
+    RequestOptions, Scheme,
 };
+use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
 use super::url::Url;
 use super::{Body, Request, Response};
 use crate::error::{Error, Result};
 
-pub(super) fn send(request: &Request) -> Result<Response> {
-    let outgoing = outgoing(request)?;
-    let body = outgoing.body().map_err(|()| broken("no body"))?;
-    let future = outgoing_handler::handle(outgoing, options(request)?).map_err(|code| failed(&code))?;
-    if !request.body.is_empty() {
-        let stream = body.write().map_err(|()| broken("no stream for the body"))?;
-        // A host that answers before it has read all closes the stream: the answer below then says why.
-        if let Err(StreamError::LastOperationFailed(error)) = write(&stream, &request.body) {
-            return Err(Error::retry(format!("the request broke off: {}", error.to_debug_string())));
+/// A request that the host has and that is not answered yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    // In order of their drops.
+    pollable: Pollable,
+    future: FutureIncomingResponse,
+}
+
+impl Pending {
+    pub(super) fn start(request: &Request) -> Result<Self> {
+        let outgoing = outgoing(request)?;
+        let body = outgoing.body().map_err(|()| broken("no body"))?;
+        let future = outgoing_handler::handle(outgoing, options(request)?).map_err(|code| failed(&code))?;
+        if !request.body.is_empty() {
+            let stream = body.write().map_err(|()| broken("no stream for the body"))?;
+            // A host that answers before it has read all closes the stream: the answer then says why.
+            if let Err(StreamError::LastOperationFailed(error)) = write(&stream, &request.body) {
+                return Err(Error::retry(format!("the request broke off: {}", error.to_debug_string())));
+            }
         }
+        OutgoingBody::finish(body, None).map_err(|code| failed(&code))?;
+        Ok(Self { pollable: future.subscribe(), future })
     }
-    OutgoingBody::finish(body, None).map_err(|code| failed(&code))?;
-    let answer = loop {
-        match future.get() {
-            Some(answer) => break answer,
-            None => future.subscribe().block(),
-        }
-    };
-    let incoming = answer.map_err(|()| broken("the answer was taken twice"))?.map_err(|code| failed(&code))?;
-    let status = incoming.status();
-    let headers = incoming.headers().entries();
-    let headers = headers.into_iter().map(|(name, value)| (name.to_lowercase(), String::from_utf8_lossy(&value).into_owned()));
-    Ok(Response { status, headers: headers.collect(), body: Body::stream(Stream::new(incoming)?), place: String::new() })
+
+    /// The head of the answer, waited for.
+    pub(super) fn answer(self) -> Result<Response> {
+        let answer = loop {
+            match self.future.get() {
+                Some(answer) => break answer,
+                None => self.pollable.block(),
+            }
+        };
+        let incoming = answer.map_err(|()| broken("the answer was taken twice"))?.map_err(|code| failed(&code))?;
+        let status = incoming.status();
+        let headers = incoming.headers().entries();
+        let headers =
+            headers.into_iter().map(|(name, value)| (name.to_lowercase(), String::from_utf8_lossy(&value).into_owned()));
+        Ok(Response { status, headers: headers.collect(), body: Body::stream(Stream::new(incoming)?), place: String::new() })
+    }
+}
+
+/// Waits until one of these is answered: its place among them, the first of several.
+pub(super) fn first_ready<'a>(pending: impl Iterator<Item = &'a Pending>) -> usize {
+    let pollables: Vec<&Pollable> = pending.map(|pending| &pending.pollable).collect();
+    match pollables.as_slice() {
+        // Its answer waits by itself.
+        [_] => 0,
+        several => poll(several).into_iter().min().map_or(0, |place| place as usize),
+    }
 }
 
 fn outgoing(request: &Request) -> Result<OutgoingRequest> {
@@ -94,7 +122,8 @@ fn write(stream: &OutputStream, mut body: &[u8]) -> Result<(), StreamError> {
         stream.write(now)?;
         body = later;
     }
-    stream.blocking_flush()
+    // Not flushed: what was taken is sent, and waiting for that would hold up the next request.
+    Ok(())
 }
 
 fn failed(code: &ErrorCode) -> Error {
