@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Barrier;
 use wharf_runtime::batch::{Batch, Record};
 use wharf_runtime::capability::http::{ClientOptions, HttpAccess, SharedClients};
 use wharf_runtime::config::{AllowedHost, GuestLimits};
@@ -134,4 +135,75 @@ async fn refused_credentials_and_redirects_stop_the_sink_and_reject_no_record() 
     assert!(text.contains("[sink.auth."), "{text}");
     let Err(GuestError::Fatal(text)) = guest.write(&mut batch(&["{\"status\":307}"])).await else { panic!("fatal") };
     assert!(text.contains("redirects to 127.0.0.1:9 (307)"), "{text}");
+}
+
+/// Answers no request before as many are under way as there are places, each of another partition; 503 for a body that says so.
+async fn receive_together(
+    State((arrived, together)): State<(Arrived, Arc<Barrier>)>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let key = headers["idempotency-key"].to_str().unwrap().to_owned();
+    let status = if body.contains("later") { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    arrived.lock().unwrap().push((body, key));
+    match tokio::time::timeout(Duration::from_secs(20), together.wait()).await {
+        Ok(_) => status.into_response(),
+        Err(_) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
+    }
+}
+
+async fn start_together(requests: usize, more: &str) -> (SinkGuest, Arrived) {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let arrived = Arrived::default();
+    let state = (Arc::clone(&arrived), Arc::new(Barrier::new(requests)));
+    let router = Router::new().fallback(receive_together).layer(DefaultBodyLimit::disable()).with_state(state);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (guest(port, more).await, arrived)
+}
+
+/// These values, one after the other in partitions 0, 1 and 2.
+fn in_three_partitions(values: &[String]) -> Batch {
+    let mut batch = Batch::default();
+    for (value, partition) in values.iter().zip((0..3).cycle()) {
+        let value = Some(value.as_bytes());
+        batch.push(&Record { topic: "t", partition, offset: 0, timestamp: 1, key: None, value, headers: Vec::new(), attempt: 1 });
+    }
+    batch
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_different_partitions_are_under_way_together_and_each_partition_keeps_its_order() {
+    let (mut guest, arrived) = start_together(3, r#", "max-batch": 2"#).await;
+    let values: Vec<_> = (0..18).map(|n| n.to_string()).collect();
+    assert!(guest.write(&mut in_three_partitions(&values)).await.unwrap().outcomes.is_empty());
+    let arrived = arrived.lock().unwrap();
+    for (partition, expected) in
+        [["0\n3\n", "6\n9\n", "12\n15\n"], ["1\n4\n", "7\n10\n", "13\n16\n"], ["2\n5\n", "8\n11\n", "14\n17\n"]]
+            .iter()
+            .enumerate()
+    {
+        let of = arrived.iter().filter(|(_, key)| key.starts_with(&format!("t/{partition}/")));
+        assert_eq!(of.map(|(body, _)| body).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_beside_a_request_that_has_to_wait_is_delivered() {
+    let (mut guest, _) = start_together(3, r#", "max-batch": 2"#).await;
+    let values = ["0", "\"later\"", "2", "3", "4", "5"].map(str::to_owned);
+    let written = guest.write(&mut in_three_partitions(&values)).await.unwrap();
+    let again = [1, 4].map(|index| (index, "retry 0".to_owned()));
+    assert_eq!(verdicts(&written.outcomes), again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_the_host_takes_in_several_parts_arrive_whole_beside_each_other() {
+    let (mut guest, arrived) = start_together(3, r#", "max-batch": 1"#).await;
+    let values = ["a", "b", "c"].map(|text| format!("\"{}\"", text.repeat(5 << 20)));
+    assert!(guest.write(&mut in_three_partitions(&values)).await.unwrap().outcomes.is_empty());
+    let mut bodies = bodies(&arrived);
+    bodies.sort_unstable();
+    assert!(bodies.iter().zip(&values).all(|(body, value)| body.trim_end() == value), "all that was sent");
+    assert_eq!(bodies.len(), 3);
 }

@@ -8,6 +8,9 @@ use wharf_sdk::duration;
 
 use crate::status::Statuses;
 
+/// As many connections to one host as Wharf keeps open.
+const MOST_IN_FLIGHT: usize = 16;
+
 /// Keys of `config`, described in `connector.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -21,6 +24,8 @@ pub struct Config {
     pub include: Include,
     #[serde(default = "five_hundred")]
     pub max_batch: usize,
+    #[serde(default = "four")]
+    pub in_flight: usize,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     #[serde(default = "Statuses::accepted")]
@@ -103,6 +108,9 @@ impl Config {
         if self.max_batch == 0 {
             return Err("`config.max-batch` is 0: give at least 1".to_owned());
         }
+        if !(1..=MOST_IN_FLIGHT).contains(&self.in_flight) {
+            return Err(format!("`config.in-flight` is {}: give 1 to {MOST_IN_FLIGHT}", self.in_flight));
+        }
         const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
         const OWN: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
         for name in self.headers.keys() {
@@ -115,6 +123,12 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Most records in one request.
+    #[must_use]
+    pub const fn elements_per_request(&self) -> usize {
+        if matches!(self.body, Body::Record) { 1 } else { self.max_batch }
     }
 
     /// Host and port, for messages.
@@ -140,6 +154,10 @@ impl Config {
         let raw = self.body == Body::Record && self.include == Include::Value && self.id_field.is_none();
         raw && !self.content_type().to_ascii_lowercase().contains("json")
     }
+}
+
+const fn four() -> usize {
+    4
 }
 
 const fn five_hundred() -> usize {
@@ -189,6 +207,8 @@ mod tests {
             (r#"{"url": "api.example.com"}"#, "config.url"),
             (r#"{"url": "https://me:pw@api.example.com"}"#, "[sink.auth]"),
             (r#"{"url": "https://h", "max-batch": 0}"#, "config.max-batch"),
+            (r#"{"url": "https://h", "in-flight": 0}"#, "config.in-flight"),
+            (r#"{"url": "https://h", "in-flight": 17}"#, "config.in-flight"),
             (r#"{"url": "https://h", "headers": {"Authorization": "x"}}"#, "[sink.auth]"),
             (r#"{"url": "https://h", "headers": {"Host": "x"}}"#, "the host sets"),
         ] {

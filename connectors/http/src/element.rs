@@ -1,10 +1,14 @@
 //! A record as the JSON that is sent for it, and the keys by which a receiver knows it again. Sends nothing.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memchr2;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use wharf_sdk::json::scan;
 use wharf_sdk::{Record, Rejection};
 
 use crate::config::{Body, Config, Include, Tombstones};
@@ -14,36 +18,31 @@ const LONGEST_KEY: usize = 200;
 
 /// A record, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Element {
+pub struct Element<'a> {
     /// In the batch that it came with.
     pub index: u32,
-    pub topic: String,
+    pub topic: &'a str,
     pub partition: i32,
     pub offset: i64,
     /// One JSON text, on one line where lines are sent.
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'a, [u8]>,
 }
 
 /// The element of a record. `Ok(None)`: a tombstone that is to be skipped.
 ///
 /// # Errors
 /// [`Rejection`] for what has no place in the body.
-pub fn element(config: &Config, record: &Record<'_>) -> Result<Option<Element>, Rejection> {
+pub fn element<'a>(config: &Config, record: &Record<'a>) -> Result<Option<Element<'a>>, Rejection> {
     let Some(bytes) = bytes(config, record)? else { return Ok(None) };
-    Ok(Some(Element {
-        index: record.index,
-        topic: record.topic.to_owned(),
-        partition: record.partition,
-        offset: record.offset,
-        bytes,
-    }))
+    let Record { index, topic, partition, offset, .. } = *record;
+    Ok(Some(Element { index, topic, partition, offset, bytes }))
 }
 
-fn bytes(config: &Config, record: &Record<'_>) -> Result<Option<Vec<u8>>, Rejection> {
+fn bytes<'a>(config: &Config, record: &Record<'a>) -> Result<Option<Cow<'a, [u8]>>, Rejection> {
     match (config.include, record.value, config.tombstones) {
-        (Include::Record, ..) => envelope(config, record).map(Some),
-        (Include::Value, Some(value), _) if config.is_raw() => Ok(Some(value.to_vec())),
-        (Include::Value, Some(_), _) => value(config, record).map(Some),
+        (Include::Record, ..) => envelope(config, record).map(|bytes| Some(bytes.into())),
+        (Include::Value, Some(value), _) if config.is_raw() => Ok(Some(value.into())),
+        (Include::Value, Some(bytes), _) => value(config, record, bytes).map(Some),
         (Include::Value, None, Tombstones::Skip) => Ok(None),
         (Include::Value, None, Tombstones::Reject) => Err(Rejection::new(
             "http.tombstone",
@@ -53,16 +52,19 @@ fn bytes(config: &Config, record: &Record<'_>) -> Result<Option<Vec<u8>>, Reject
 }
 
 /// The value itself, with its id where one is asked for.
-fn value(config: &Config, record: &Record<'_>) -> Result<Vec<u8>, Rejection> {
+fn value<'a>(config: &Config, record: &Record<'a>, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, Rejection> {
     let Some(field) = &config.id_field else {
-        let raw: &RawValue = record.json()?;
-        if config.body == Body::JsonLines && raw.get().contains(['\n', '\r']) {
-            return text(&record.json::<Value>()?);
+        let json = match scan::fields(bytes, |_| {}) {
+            Some(()) => bytes.trim_ascii(),
+            None => record.json::<&RawValue>()?.get().as_bytes(),
+        };
+        if config.body == Body::JsonLines && memchr2(b'\n', b'\r', json).is_some() {
+            return text(&record.json::<Value>()?).map(Into::into);
         }
-        return Ok(raw.get().as_bytes().to_vec());
+        return Ok(json.into());
     };
     match record.json::<Value>()? {
-        Value::Object(object) => with_id(object, field, record),
+        Value::Object(object) => with_id(object, field, record).map(Into::into),
         _ => Err(Rejection::new("value.object", "`config.id-field` needs a value that is a JSON object")),
     }
 }
@@ -125,18 +127,20 @@ fn text(value: &Value) -> Result<Vec<u8>, Rejection> {
 
 /// The body of one request.
 #[must_use]
-pub fn body(config: &Config, elements: &[Element]) -> Vec<u8> {
+pub fn body(config: &Config, elements: &[Element<'_>]) -> Vec<u8> {
     let (open, between, close): (&[u8], &[u8], &[u8]) = match config.body {
         Body::JsonLines => (b"", b"\n", b"\n"),
         Body::JsonArray => (b"[", b",", b"]"),
         Body::Record => (b"", b"", b""),
     };
-    let mut body = open.to_vec();
+    let size = elements.iter().map(|element| element.bytes.len() + between.len()).sum::<usize>();
+    let mut body = Vec::with_capacity(size + open.len() + close.len());
+    body.extend(open);
     for (at, element) in elements.iter().enumerate() {
         if at > 0 {
             body.extend(between);
         }
-        body.extend(&element.bytes);
+        body.extend(&*element.bytes);
     }
     body.extend(close);
     body
@@ -145,7 +149,7 @@ pub fn body(config: &Config, elements: &[Element]) -> Vec<u8> {
 /// The key of one request. For one record `topic/partition/offset`; for several, per partition the first and the last
 /// offset and the number of records, `orders/0/5-9:5`, joined by commas, and hashed where that grows too long.
 #[must_use]
-pub fn idempotency_key(elements: &[Element]) -> String {
+pub fn idempotency_key(elements: &[Element<'_>]) -> String {
     if let [one] = elements {
         return format!("{}/{}/{}", one.topic, one.partition, one.offset);
     }
@@ -153,7 +157,7 @@ pub fn idempotency_key(elements: &[Element]) -> String {
     for element in elements {
         match spans.iter_mut().find(|span| span.0 == element.topic && span.1 == element.partition) {
             Some(span) => (span.3, span.4) = (element.offset, span.4 + 1),
-            None => spans.push((&element.topic, element.partition, element.offset, element.offset, 1)),
+            None => spans.push((element.topic, element.partition, element.offset, element.offset, 1)),
         }
     }
     spans.sort_unstable();
@@ -179,7 +183,7 @@ mod tests {
         let batch = testing::batch("orders", values.iter().map(|value| (Some("k"), *value)));
         let config = config(more);
         let one = |record| match element(&config, &record) {
-            Ok(Some(element)) => String::from_utf8(element.bytes).unwrap(),
+            Ok(Some(element)) => String::from_utf8(element.bytes.into_owned()).unwrap(),
             Ok(None) => "(skipped)".to_owned(),
             Err(rejection) => rejection.code,
         };
@@ -223,12 +227,12 @@ mod tests {
         let mut elements = batch.records().map(|record| element(&config, &record));
         let first = elements.next().unwrap().unwrap().unwrap();
         let expected = r#"{"topic":"t","partition":-1,"offset":-1,"timestamp":"2024-05-01T10:00:00.123000Z","key":{"ID":7},"headers":[{"name":"a","value":"x"},{"name":"b","base64":"/w=="},{"name":"c","value":null}],"value":1}"#;
-        assert_eq!(String::from_utf8(first.bytes).unwrap(), expected);
+        assert_eq!(std::str::from_utf8(&first.bytes).unwrap(), expected);
         assert_eq!(elements.next().unwrap().unwrap_err().code, "key.text");
     }
 
-    fn at(topic: &str, partition: i32, offset: i64) -> Element {
-        Element { index: 0, topic: topic.to_owned(), partition, offset, bytes: b"1".to_vec() }
+    fn at(topic: &str, partition: i32, offset: i64) -> Element<'_> {
+        Element { index: 0, topic, partition, offset, bytes: b"1".into() }
     }
 
     #[test]

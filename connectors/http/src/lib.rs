@@ -1,19 +1,21 @@
 //! Sink `http`: records to an HTTP endpoint, several in a request or one by one. This file sends and sorts the answers; what
-//! is sent is made in `element.rs`, what a status means is told in `status.rs`.
+//! goes beside what is told in `lanes.rs`, what is sent is made in `element.rs`, what a status means stands in `status.rs`.
 //!
-//! Order: requests go one after the other. After an answer that means "later" nothing more is sent in that call.
+//! Order: the requests of a partition go one after the other. After an answer that means "later" nothing more is sent in that call.
 
 use std::time::Duration;
 
-use wharf_sdk::http::{Request, Response};
+use wharf_sdk::http::{InFlight, Request, Response};
 use wharf_sdk::{Batch, Context, Error, Outcomes, Rejection, Result, Sink, export_sink, log};
 
 mod config;
 mod element;
+mod lanes;
 mod status;
 
-use config::{Body, Config};
-use element::{Element, body, element, idempotency_key};
+use config::Config;
+use element::{Element, body, idempotency_key};
+use lanes::{Lane, lanes};
 use status::{Meaning, meaning};
 
 /// How much of an answer is read, and how many characters of it are shown.
@@ -26,6 +28,7 @@ const TRIES: u32 = 2;
 #[derive(Debug)]
 pub struct Http {
     config: Config,
+    /// Calls in a row in which the credentials were refused.
     refused: u32,
 }
 
@@ -35,6 +38,8 @@ enum Sent {
     Delivered,
     Later(String, Option<Duration>),
     Never(Rejection),
+    /// The credentials are: with this status.
+    Refused(u16),
 }
 
 /// The rest of a batch has to wait.
@@ -55,21 +60,20 @@ impl Sink for Http {
 
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
         let mut outcomes = Outcomes::accepted();
-        let mut elements = Vec::with_capacity(records.len());
-        for record in records {
-            match element(&self.config, &record) {
-                Ok(found) => elements.extend(found),
-                Err(rejection) => outcomes.push(record.index, rejection),
-            }
+        let mut lanes = lanes(&self.config, records);
+        let (done, wait) = self.send(&mut lanes, &mut outcomes)?;
+        let Some(Wait { message, after }) = wait else { return Ok(outcomes) };
+        // Where nothing at all is decided, the whole call comes again.
+        if done == 0 && outcomes.is_empty() {
+            let error = Error::retry(message);
+            return Err(after.map_or(error.clone(), |after| error.after(after)));
         }
-        let size = if self.config.body == Body::Record { 1 } else { self.config.max_batch };
-        let mut done = 0;
-        while let Some(rest) = elements.get(done..).filter(|rest| !rest.is_empty()) {
-            let chunk = rest.get(..size).unwrap_or(rest);
-            let (delivered, wait) = self.deliver(chunk, &mut outcomes)?;
-            done += delivered;
-            if let Some(wait) = wait {
-                return self.later(elements.get(done..).unwrap_or_default(), done, wait, outcomes);
+        let rest: Vec<u32> = lanes.iter().flat_map(Lane::rest).collect();
+        log::warn!(records = rest.len(), host = self.config.host(); "{message}");
+        for index in rest {
+            match after {
+                Some(after) => outcomes.retry_after(index, after),
+                None => outcomes.retry(index),
             }
         }
         Ok(outcomes)
@@ -77,57 +81,56 @@ impl Sink for Http {
 }
 
 impl Http {
-    /// Sends a chunk; one that the receiver refuses is sent again record by record, so that only the bad ones are rejected.
-    /// Answers how many records are done with.
-    fn deliver(&mut self, chunk: &[Element], outcomes: &mut Outcomes) -> Result<(usize, Option<Wait>)> {
-        match (self.send(chunk)?, chunk) {
-            (Sent::Delivered, _) => Ok((chunk.len(), None)),
-            (Sent::Later(message, after), _) => Ok((0, Some(Wait { message, after }))),
-            (Sent::Never(rejection), [one]) => {
-                outcomes.push(one.index, rejection);
-                Ok((1, None))
-            }
-            (Sent::Never(_), several) => {
-                for (done, one) in several.iter().enumerate() {
-                    match self.send(std::slice::from_ref(one))? {
-                        Sent::Delivered => {}
-                        Sent::Never(rejection) => outcomes.push(one.index, rejection),
-                        Sent::Later(message, after) => return Ok((done, Some(Wait { message, after }))),
+    /// Sends what the lanes hold, one request of each at a time, until all is sent or an answer means "later": what is under way
+    /// then is waited for, and nothing more is sent. Answers how many records have arrived.
+    fn send(&mut self, lanes: &mut [Lane<'_>], outcomes: &mut Outcomes) -> Result<(usize, Option<Wait>)> {
+        let mut under_way = InFlight::new();
+        let (mut done, mut wait, mut refused) = (0, None, None);
+        loop {
+            if wait.is_none() {
+                for (number, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.is_waiting()) {
+                    let elements = lane.next(&self.config, outcomes);
+                    if !elements.is_empty() {
+                        under_way.start(number, &self.request(elements));
                     }
                 }
-                Ok((several.len(), None))
             }
+            let Some((number, answer)) = under_way.next() else { break };
+            let Some(lane) = lanes.get_mut(number) else { continue };
+            match self.sorted(answer)? {
+                Sent::Delivered => done += lane.done(),
+                Sent::Never(rejection) => {
+                    if let Some(index) = lane.refused() {
+                        outcomes.push(index, rejection);
+                    }
+                }
+                Sent::Later(message, after) => {
+                    lane.failed();
+                    wait.get_or_insert(Wait { message, after });
+                }
+                Sent::Refused(status) => {
+                    lane.failed();
+                    refused = Some(status);
+                    wait.get_or_insert(Wait { message: self.credentials(status), after: None });
+                }
+            }
+        }
+        // Credentials are not the records' fault: tried twice more, then the sink stops.
+        self.refused = if refused.is_some() { self.refused + 1 } else { 0 };
+        match refused {
+            Some(status) if self.refused > TRIES => Err(Error::fatal(self.credentials(status))),
+            _ => Ok((done, wait)),
         }
     }
 
-    /// Nothing from here on was sent. Where nothing at all was, the whole call comes again.
-    fn later(&self, rest: &[Element], done: usize, wait: Wait, mut outcomes: Outcomes) -> Result<Outcomes> {
-        if done == 0 && outcomes.is_empty() {
-            let error = Error::retry(wait.message);
-            return Err(wait.after.map_or(error.clone(), |after| error.after(after)));
-        }
-        log::warn!(records = rest.len(), host = self.config.host(); "{}", wait.message);
-        for element in rest {
-            match wait.after {
-                Some(after) => outcomes.retry_after(element.index, after),
-                None => outcomes.retry(element.index),
-            }
-        }
-        Ok(outcomes)
-    }
-
-    fn send(&mut self, elements: &[Element]) -> Result<Sent> {
-        let response = match self.request(elements).send() {
+    fn sorted(&self, answer: Result<Response>) -> Result<Sent> {
+        let response = match answer {
             Ok(response) => response,
             Err(Error::Retry { message, after }) => return Ok(Sent::Later(message, after)),
             Err(other) => return Err(Error::fatal(other.message())),
         };
-        let (status, host) = (response.status, self.config.host().to_owned());
-        let meaning = meaning(&self.config, status);
-        if meaning != Meaning::Refused {
-            self.refused = 0;
-        }
-        match meaning {
+        let (status, host) = (response.status, self.config.host());
+        match meaning(&self.config, status) {
             Meaning::Delivered => {
                 // An answer that breaks off after its status changes nothing.
                 start(response);
@@ -138,7 +141,7 @@ impl Http {
                 let message = format!("{host} answers {status}: {}", start(response));
                 Ok(Sent::Never(Rejection::new(format!("http.{status}"), message)))
             }
-            Meaning::Refused => self.refused(status),
+            Meaning::Refused => Ok(Sent::Refused(status)),
             Meaning::Elsewhere => {
                 let to = response.header("location").and_then(|url| url.split("://").nth(1)?.split(['/', '?']).next());
                 let to = to.map_or_else(String::new, |host| format!(" to {host}"));
@@ -147,15 +150,12 @@ impl Http {
         }
     }
 
-    /// Credentials are not the records' fault: tried twice more, then the sink stops.
-    fn refused(&mut self, status: u16) -> Result<Sent> {
-        self.refused += 1;
+    fn credentials(&self, status: u16) -> String {
         let host = self.config.host();
-        let text = format!("{host} answers {status}: check the credentials in `[sink.auth.\"{host}\"]`");
-        if self.refused > TRIES { Err(Error::fatal(text)) } else { Ok(Sent::Later(text, None)) }
+        format!("{host} answers {status}: check the credentials in `[sink.auth.\"{host}\"]`")
     }
 
-    fn request(&self, elements: &[Element]) -> Request {
+    fn request(&self, elements: &[Element<'_>]) -> Request {
         let config = &self.config;
         let mut request = Request::new(config.method.name(), config.url.clone())
             .header("content-type", config.content_type())
