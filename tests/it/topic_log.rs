@@ -119,10 +119,13 @@ by_each_protocol! {
         a_place_that_retention_removed_is_out_of_range,
         a_place_past_the_end_is_out_of_range,
         a_partition_past_the_end_stays_stopped_when_the_log_has_grown_past_it_until_it_is_moved,
+        a_commit_of_what_was_read_before_it_leaves_a_partition_past_the_end_stopped,
         offsets_of_a_topic_that_was_created_anew_are_not_used;
 }
 
 by_both_protocols! {
+    sink:
+        a_batch_holds_a_share_of_each_partition_that_has_records;
     members:
         a_partition_is_handed_over_only_when_its_lane_lets_go,
         a_partition_is_given_back_at_the_deadline,

@@ -115,6 +115,26 @@ pub async fn limits_bound_a_batch(bench: Bench) {
     assert_eq!(rest, (11..30).collect::<Vec<_>>());
 }
 
+pub async fn a_batch_holds_a_share_of_each_partition_that_has_records(bench: Bench) {
+    let topic = bench.topic("orders", 4).await;
+    write_numbers(&*bench, &topic, 0..400).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    let list = assigned(&mut *lane, 4).await;
+    begin(&mut *lane, &list).await;
+    let limits = BatchLimits { records: 40, bytes: 1 << 20, linger: Duration::from_secs(5) };
+    let (mut read, mut most) = (0, 0);
+    while read < 400 {
+        match event(&mut *lane, limits).await {
+            SinkEvent::Records(batch) => {
+                read += batch.len();
+                most = most.max(rows(&batch).iter().map(|row| row.at.partition).collect::<BTreeSet<_>>().len());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((read, most), (400, 4));
+}
+
 pub async fn the_linger_closes_a_batch_that_is_not_full(bench: Bench) {
     let topic = bench.topic("orders", 1).await;
     write_numbers(&*bench, &topic, 0..3).await;

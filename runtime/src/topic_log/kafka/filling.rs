@@ -36,6 +36,12 @@ impl Filling {
         records > 0 && (records >= limits.records || self.batch.data.len() >= limits.bytes)
     }
 
+    /// The limits that are reached after so much more.
+    pub(super) const fn and(&self, more: BatchLimits) -> BatchLimits {
+        let (records, bytes) = (self.batch.len(), self.batch.data.len());
+        BatchLimits { records: records.saturating_add(more.records), bytes: bytes.saturating_add(more.bytes), ..more }
+    }
+
     /// The offset after the last record of a partition that is in here.
     pub(super) fn next_of(&self, at: &TopicPartition) -> Option<i64> {
         let of = |r: &Record<'_>| r.topic == &*at.topic && r.partition == at.partition;

@@ -166,11 +166,26 @@ impl Lane {
         }
     }
 
-    /// Takes what has arrived, partition by partition, until the batch is full.
+    /// Takes what has arrived until the batch is full: an equal share of each partition first, so that a sink may write them beside
+    /// each other, then what is there.
     fn fill(&mut self, limits: BatchLimits) {
-        let flows = |slot: &&mut Slot| slot.state == Phase::Flowing && slot.held.is_none() && !slot.foreign;
-        for slot in self.slots.iter_mut().filter(flows) {
-            while !self.filling.is_full(limits) {
+        let flowing = self.slots.iter().filter(|slot| slot.flows()).count().max(1);
+        let share = BatchLimits { records: limits.records.div_ceil(flowing), bytes: limits.bytes.div_ceil(flowing), ..limits };
+        if flowing > 1 {
+            self.fill_from_each(limits, share);
+        }
+        self.fill_from_each(limits, limits);
+        self.drop_foreign();
+        // Another partition comes first next time.
+        if !self.slots.is_empty() {
+            self.slots.rotate_left(1);
+        }
+    }
+
+    fn fill_from_each(&mut self, limits: BatchLimits, share: BatchLimits) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.flows()) {
+            let most = self.filling.and(share);
+            while !self.filling.is_full(limits) && !self.filling.is_full(most) {
                 match slot.queue.poll(Duration::ZERO) {
                     None => break,
                     Some(Ok(message)) => {
@@ -194,11 +209,6 @@ impl Lane {
                 }
             }
         }
-        self.drop_foreign();
-        // Another partition comes first next time.
-        if !self.slots.is_empty() {
-            self.slots.rotate_left(1);
-        }
     }
 
     fn deliver(&mut self, limits: BatchLimits) -> SinkEvent {
@@ -217,6 +227,10 @@ impl Lane {
 }
 
 impl Slot {
+    fn flows(&self) -> bool {
+        self.state == Phase::Flowing && self.held.is_none() && !self.foreign
+    }
+
     fn known_end(&self, consumer: &SinkConsumer) -> i64 {
         native::known_end(consumer.client(), &self.at.topic, self.at.partition).unwrap_or(self.high)
     }
