@@ -17,6 +17,7 @@ mod attempt;
 pub mod awaiting;
 mod bury;
 pub mod chain;
+mod commit;
 pub mod dead;
 pub mod deliver;
 pub mod destinations;

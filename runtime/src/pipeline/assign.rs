@@ -1,13 +1,9 @@
-//! Partitions that come and go: where to go on reading, and what to finish before one leaves. Also the commit and the flush,
-//! as a partition may only leave behind what is confirmed.
-
-use std::time::Instant;
+//! Partitions that come and go: where to go on reading, and what to finish before one leaves.
 
 use crate::capability::sql::SqlError;
-use crate::guest::GuestError;
 use crate::pipeline::TaskError;
 use crate::pipeline::sink::Running;
-use crate::topic_log::{Assignment, LogError, Lost, Start, TopicPartition};
+use crate::topic_log::{Assignment, Lost, Start, TopicPartition};
 
 impl Running<'_> {
     /// New partitions: go on from where the target says, else the database's offsets, else the group's, else by `start`.
@@ -133,63 +129,6 @@ impl Running<'_> {
                 self.task.grants.metrics.confirmed([(partition, &low)]);
                 self.task.grants.metrics.lost(records);
                 Ok(self.lane.begin(&[(partition.clone(), low)]).await?)
-            }
-        }
-    }
-
-    /// Makes durable what a buffered sink holds, then commits.
-    pub(super) async fn flush(&mut self) -> Result<(), TaskError> {
-        self.flushed = Instant::now();
-        if self.awaiting.is_empty() {
-            return Ok(());
-        }
-        let Some(guest) = self.guest.as_mut() else { return Ok(()) };
-        match guest.flush().await {
-            Ok(()) => {
-                self.held.flushed();
-                self.commit_buffered().await
-            }
-            Err(error @ GuestError::Fatal(_)) => Err(error.into()),
-            Err(error @ GuestError::Died { .. }) => {
-                Err(TaskError::Died(format!("flush failed, records are delivered again: {error}")))
-            }
-            // What was buffered is unknown now: a fresh instance, and again from the last committed offset.
-            Err(error) => Err(TaskError::Restart(format!("flush failed, records are delivered again: {error}"))),
-        }
-    }
-
-    /// Commits what is confirmed.
-    pub(super) async fn commit_buffered(&mut self) -> Result<(), TaskError> {
-        let offsets = self.awaiting.durable();
-        self.commit(offsets).await?;
-        self.settle_pending();
-        Ok(())
-    }
-
-    /// Until the log has them; those of partitions that went are left out.
-    async fn commit(&mut self, mut offsets: Vec<(TopicPartition, i64)>) -> Result<(), TaskError> {
-        let mut backoff = self.new_backoff();
-        loop {
-            match self.lane.commit(&offsets).await {
-                Ok(()) => {
-                    self.task.grants.metrics.confirmed(offsets.iter().map(|(partition, next)| (partition, next)));
-                    return Ok(());
-                }
-                Err(LogError::Retry(message)) => {
-                    if !self.pause(&mut backoff, &format!("committing offsets: {message}"), None).await? {
-                        return Err(TaskError::Restart(format!("offsets could not be committed: {message}")));
-                    }
-                }
-                Err(LogError::NotOwner(lost)) => {
-                    let partitions = lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                    tracing::warn!(
-                        connector = self.task.grants.connector,
-                        partitions,
-                        "partitions went to another owner before their commit: it delivers them again"
-                    );
-                    offsets.retain(|(partition, _)| !lost.contains(partition));
-                }
-                Err(error) => return Err(error.into()),
             }
         }
     }

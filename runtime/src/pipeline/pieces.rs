@@ -99,6 +99,7 @@ impl Running<'_> {
     /// A fresh instance after a death. True: the batch is to be read again, as records lay in the dead one that had been
     /// accepted, or as the target says that it holds some of these.
     async fn revive(&mut self, delivery: &Delivery, piece: &Piece) -> Result<bool, TaskError> {
+        self.commit_confirmed().await?;
         self.held.instance_lost();
         let kept = self.fresh_guest().await?;
         let mut places = delivery.first_offsets(&delivery.rest(piece));
@@ -176,7 +177,7 @@ impl Running<'_> {
         self.awaiting.add(&delivery.first_offsets(piece), delivery.next_offsets(piece), buffered);
         self.pending += tally;
         if !self.awaiting.is_unflushed() {
-            self.commit_buffered().await?;
+            self.commit_soon(self.is_full(&delivery.input)).await?;
         } else if self.awaiting.is_careful() {
             self.flush().await?;
         }

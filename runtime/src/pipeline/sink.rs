@@ -54,6 +54,7 @@ pub(super) struct Running<'a> {
     /// Counters of what is delivered and not yet confirmed by a commit.
     pub(super) pending: Tally,
     pub(super) flushed: Instant,
+    pub(super) committed: Instant,
     /// Batches in one transaction.
     pub(super) gathering: Gathering,
     /// Of the piece that is being delivered.
@@ -79,12 +80,19 @@ impl SinkTask {
             held: Held::default(),
             pending: Tally::default(),
             flushed: Instant::now(),
+            committed: Instant::now(),
             gathering: Gathering::default(),
             backoff,
             last_calls: None,
         };
         running.fresh_guest().await?;
-        let ended = running.carry().await?;
+        let ended = match running.carry().await {
+            Ok(ended) => ended,
+            Err(error) => {
+                running.commit_at_last().await;
+                return Err(error);
+            }
+        };
         running.flush().await?;
         if let Some(guest) = running.guest.take()
             && let Err(error) = guest.close().await
@@ -133,6 +141,9 @@ impl Running<'_> {
             if again && matches!(event, SinkEvent::OutOfRange(..)) {
                 // It lies behind what is read again: the log says so anew.
                 continue;
+            }
+            if !matches!(event, SinkEvent::Records(_)) {
+                self.commit_confirmed().await?;
             }
             match event {
                 SinkEvent::Records(batch) => self.deliver(batch).await?,

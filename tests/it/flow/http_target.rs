@@ -13,6 +13,7 @@ use wharf_runtime::topic_log::partitioner::partition_of_key;
 
 use super::*;
 
+mod commits;
 mod last_calls;
 
 /// What a target answers while it is busy.
@@ -38,6 +39,8 @@ struct Target {
     indigestible: Vec<String>,
     /// It answers 503 to the first request that holds one of these alone.
     shy: Vec<String>,
+    /// It answers 308 for a body that is one of these.
+    moved: Vec<String>,
     /// Before each answer.
     takes: Duration,
 }
@@ -54,6 +57,9 @@ async fn receive(State(target): State<Shared>, body: String) -> Response {
     if let Some(at) = target.shy.iter().position(|shy| *shy == body.trim_end()) {
         target.shy.remove(at);
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if target.moved.iter().any(|moved| *moved == body) {
+        return (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "http://elsewhere/")]).into_response();
     }
     if target.refused.len() >= target.refusals {
         target.busy = Busy::No;
@@ -109,6 +115,7 @@ async fn target(busy: Busy, refusals: usize) -> (Shared, u16) {
         accepted: Vec::new(),
         indigestible: Vec::new(),
         shy: Vec::new(),
+        moved: Vec::new(),
         takes: Duration::ZERO,
     }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -98,6 +98,23 @@ pub async fn a_partition_past_the_end_stays_stopped_when_the_log_has_grown_past_
     assert_eq!(texts(&read_rows(&mut *lane, 20).await), numbers(10..30));
 }
 
+pub async fn a_commit_of_what_was_read_before_it_leaves_a_partition_past_the_end_stopped(bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..3).await;
+    let (spec, group) = (bench.sink_of(&topic), format!("wharf.{}.warehouse", bench.tag));
+    let mut lane = bench.lane(&spec).await;
+    assigned(&mut *lane, 1).await;
+    lane.begin(&[(at(&topic, 0), 10)]).await.unwrap();
+    past_the_end(&mut *lane, &topic).await;
+    lane.commit(&[(at(&topic, 0), 10)]).await.unwrap();
+    write_numbers(&*bench, &topic, 3..30).await;
+    away(&bench, lane, &group).await;
+    let mut lane = bench.lane(&spec).await;
+    let list = assigned(&mut *lane, 1).await;
+    begin(&mut *lane, &list).await;
+    past_the_end(&mut *lane, &topic).await;
+}
+
 pub async fn offsets_of_a_topic_that_was_created_anew_are_not_used(mut bench: Bench) {
     let topic = bench.topic("orders", 1).await;
     write_numbers(&*bench, &topic, 0..10).await;

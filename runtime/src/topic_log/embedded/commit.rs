@@ -49,7 +49,10 @@ impl Lane {
         self.check_owned(offsets.iter().map(|(at, _)| at))?;
         let mut rows = Vec::with_capacity(offsets.len());
         for (at, next) in offsets {
-            rows.push((at.clone(), self.slot(at)?.topic_id.clone(), *next));
+            let slot = self.slot(at)?;
+            // What was delivered before it stopped is committed after that: it is stopped all the same.
+            let mark = if slot.stopped_at == Some(*next) { Mark::PastTheEnd } else { mark };
+            rows.push((at.clone(), slot.topic_id.clone(), *next, mark));
         }
         let (group, join, groups) = (self.group.clone(), self.join, Arc::clone(&self.shared.groups));
         let work = move |tx: &Tx<'_>| {
@@ -58,7 +61,7 @@ impl Lane {
                 return Err(LogError::NotOwner(rows.into_iter().map(|(at, ..)| at).collect()).into());
             }
             let mut upsert = tx.db.prepare_cached("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-            for (at, topic_id, next) in &rows {
+            for (at, topic_id, next, mark) in &rows {
                 upsert.execute((&group, &*at.topic, topic_id, at.partition, next, mark.word()))?;
             }
             Ok(())

@@ -43,6 +43,8 @@ impl Lane {
             let mut element = list.add_partition(&at.topic, at.partition);
             element.set_offset(Offset::Offset(*offset)).map_err(|e| LogError::Fatal(format!("{at} at offset {offset}: {e}")))?;
             if let Some(slot) = self.slots.iter().find(|slot| slot.at == *at) {
+                // What was delivered before it stopped is committed after that: it is stopped all the same.
+                let mark = if slot.stopped_at == Some(*offset) { Mark::PastTheEnd } else { mark };
                 element.set_metadata(Meaning { topic_id: &slot.topic_id, mark }.write());
             }
         }
