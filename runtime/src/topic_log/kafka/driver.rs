@@ -14,7 +14,10 @@ use super::group::{Group, SinkConsumer};
 use super::scout::{Found, Scout};
 use crate::topic_log::LogError;
 
-const POLL: Duration = Duration::from_millis(100);
+/// What the group has to say ends a poll at once; all else that has to be done is looked for after it.
+const POLL: Duration = Duration::from_millis(500);
+/// While something is under way.
+const BUSY: Duration = Duration::from_millis(100);
 /// Until the group has answered first: a poll that runs its callbacks still waits to its end.
 const JOINING: Duration = Duration::from_millis(10);
 /// After an errand that failed, or found less than all.
@@ -45,7 +48,8 @@ impl Driver {
             if topics.is_due() || (changed && topics.is_idle()) {
                 topics.send(&self.scout, Scout::look_for_topics);
             }
-            self.serve();
+            let under_way = !topics.is_idle() || !partitions.is_idle() || self.group.settled(0).is_none();
+            self.serve(if under_way { BUSY } else { POLL });
             partitions.heed(&self.group);
             if partitions.is_due() && !self.group.fresh().is_empty() {
                 partitions.send(&self.scout, Scout::look_up);
@@ -56,9 +60,9 @@ impl Driver {
         self.group.close(&self.consumer);
     }
 
-    /// One step of the group: rebalance callbacks run in here.
-    fn serve(&self) {
-        match self.consumer.poll(if self.group.has_joined() { POLL } else { JOINING }) {
+    /// One step of the group, of at most so long: rebalance callbacks run in here.
+    fn serve(&self, most: Duration) {
+        match self.consumer.poll(if self.group.has_joined() { most } else { JOINING }) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Ok(message)) => {
                 // Its queue was split off before it was assigned: reading on would leave a gap.
