@@ -327,6 +327,9 @@ pub trait SinkLog: Send {
     async fn follow(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
     /// Nothing more is read of an assigned partition that was not begun; the others do not wait for it.
     fn stop(&mut self, partition: &TopicPartition);
+    /// That [`Lost::PastTheEnd`] was told of a partition outlives this process, where the log may have grown past its place by the next
+    /// start. It commits that place: called when all that was read before it is done.
+    async fn keep_stopped(&mut self, partition: &TopicPartition) -> Result<(), LogError>;
     /// Reads again from these offsets: what was fetched beyond them is dropped.
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError>;
     /// Nothing of these partitions is handed out until [`SinkLog::resume`]; their queues are not polled, and the others flow on.

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Barrier;
 use wharf_runtime::batch::{Batch, Record};
 use wharf_runtime::capability::http::{ClientOptions, HttpAccess, SharedClients};
@@ -206,4 +207,24 @@ async fn bodies_that_the_host_takes_in_several_parts_arrive_whole_beside_each_ot
     bodies.sort_unstable();
     assert!(bodies.iter().zip(&values).all(|(body, value)| body.trim_end() == value), "all that was sent");
     assert_eq!(bodies.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_body_that_was_not_read_to_its_end_counts() {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut some = [0; 1000];
+            stream.read_exact(&mut some).await.unwrap();
+            let answer = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+            // Read, so that the answer is not overtaken by the reset of the connection; how it ends does not matter.
+            drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+        }
+    });
+    let mut guest = guest(port, "").await;
+    let written = guest.write(&mut batch(&[&format!("\"{}\"", "x".repeat(8 << 20))])).await.unwrap();
+    assert_eq!(verdicts(&written.outcomes), [(0, "http.413".to_owned())]);
 }

@@ -119,6 +119,7 @@ by_each_protocol! {
         a_place_that_retention_removed_is_out_of_range,
         a_place_past_the_end_is_out_of_range,
         a_partition_past_the_end_stays_stopped_when_the_log_has_grown_past_it_until_it_is_moved,
+        that_a_partition_stopped_commits_nothing_before_its_sink_says_so,
         a_commit_of_what_was_read_before_it_leaves_a_partition_past_the_end_stopped,
         offsets_of_a_topic_that_was_created_anew_are_not_used;
 }

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use wharf_sdk::{Batch, Outcomes, Record};
 
@@ -18,6 +19,8 @@ pub struct Lane<'a> {
     sent: usize,
     /// So many from the first on go out one by one, as a request that held them all was refused.
     alone: usize,
+    /// How long the receiver asked to wait when it last failed.
+    pub after: Option<Duration>,
 }
 
 /// The lanes of a batch: no more than there are partitions, than `config.in-flight`, and than fill a request each.
@@ -94,9 +97,10 @@ impl<'a> Lane<'a> {
         index
     }
 
-    /// What was under way is not done.
-    pub const fn failed(&mut self) {
+    /// What was under way is not done, and not to be sent again before that long.
+    pub const fn failed(&mut self, after: Option<Duration>) {
         self.sent = 0;
+        self.after = after;
     }
 
     /// The records that are not done, in order.

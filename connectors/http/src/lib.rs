@@ -28,7 +28,7 @@ const TRIES: u32 = 2;
 #[derive(Debug)]
 pub struct Http {
     config: Config,
-    /// Calls in a row in which the credentials were refused.
+    /// Calls in which the credentials were refused, since something else was answered last.
     refused: u32,
 }
 
@@ -40,13 +40,6 @@ enum Sent {
     Never(Rejection),
     /// The credentials are: with this status.
     Refused(u16),
-}
-
-/// The rest of a batch has to wait.
-#[derive(Debug)]
-struct Wait {
-    message: String,
-    after: Option<Duration>,
 }
 
 export_sink!(Http, manifest = include_str!("../connector.toml"));
@@ -61,16 +54,18 @@ impl Sink for Http {
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
         let mut outcomes = Outcomes::accepted();
         let mut lanes = lanes(&self.config, records);
-        let (done, wait) = self.send(&mut lanes, &mut outcomes)?;
-        let Some(Wait { message, after }) = wait else { return Ok(outcomes) };
+        let (done, waits) = self.send(&mut lanes, &mut outcomes)?;
+        let Some(message) = waits else { return Ok(outcomes) };
         // Where nothing at all is decided, the whole call comes again.
         if done == 0 && outcomes.is_empty() {
             let error = Error::retry(message);
-            return Err(after.map_or(error.clone(), |after| error.after(after)));
+            let longest = lanes.iter().filter_map(|lane| lane.after).max();
+            return Err(longest.map_or(error.clone(), |after| error.after(after)));
         }
-        let rest: Vec<u32> = lanes.iter().flat_map(Lane::rest).collect();
-        log::warn!(records = rest.len(), host = self.config.host(); "{message}");
-        for index in rest {
+        let rest: usize = lanes.iter().map(|lane| lane.rest().count()).sum();
+        log::warn!(records = rest, host = self.config.host(); "{message}");
+        // A lane that only was not gone on with need not wait for as long as one that was refused.
+        for (index, after) in lanes.iter().flat_map(|lane| lane.rest().map(|index| (index, lane.after))) {
             match after {
                 Some(after) => outcomes.retry_after(index, after),
                 None => outcomes.retry(index),
@@ -82,10 +77,10 @@ impl Sink for Http {
 
 impl Http {
     /// Sends what the lanes hold, one request of each at a time, until all is sent or an answer means "later": what is under way
-    /// then is waited for, and nothing more is sent. Answers how many records have arrived.
-    fn send(&mut self, lanes: &mut [Lane<'_>], outcomes: &mut Outcomes) -> Result<(usize, Option<Wait>)> {
+    /// then is waited for, and nothing more is sent. Answers how many records have arrived, and why the rest has to wait.
+    fn send(&mut self, lanes: &mut [Lane<'_>], outcomes: &mut Outcomes) -> Result<(usize, Option<String>)> {
         let mut under_way = InFlight::new();
-        let (mut done, mut wait, mut refused) = (0, None, None);
+        let (mut done, mut wait, mut refused, mut well) = (0, None, None, false);
         loop {
             if wait.is_none() {
                 for (number, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.is_waiting()) {
@@ -97,7 +92,10 @@ impl Http {
             }
             let Some((number, answer)) = under_way.next() else { break };
             let Some(lane) = lanes.get_mut(number) else { continue };
-            match self.sorted(answer)? {
+            let answered = answer.is_ok();
+            let sent = self.sorted(answer)?;
+            well |= answered && !matches!(sent, Sent::Refused(_));
+            match sent {
                 Sent::Delivered => done += lane.done(),
                 Sent::Never(rejection) => {
                     if let Some(index) = lane.refused() {
@@ -105,18 +103,22 @@ impl Http {
                     }
                 }
                 Sent::Later(message, after) => {
-                    lane.failed();
-                    wait.get_or_insert(Wait { message, after });
+                    lane.failed(after);
+                    wait.get_or_insert(message);
                 }
                 Sent::Refused(status) => {
-                    lane.failed();
+                    lane.failed(None);
                     refused = Some(status);
-                    wait.get_or_insert(Wait { message: self.credentials(status), after: None });
+                    wait.get_or_insert_with(|| self.credentials(status));
                 }
             }
         }
         // Credentials are not the records' fault: tried twice more, then the sink stops.
-        self.refused = if refused.is_some() { self.refused + 1 } else { 0 };
+        match refused {
+            Some(_) => self.refused += 1,
+            None if well => self.refused = 0,
+            None => {}
+        }
         match refused {
             Some(status) if self.refused > TRIES => Err(Error::fatal(self.credentials(status))),
             _ => Ok((done, wait)),

@@ -125,3 +125,38 @@ fn what_is_no_json_is_rejected_and_the_others_are_sent() {
     assert_eq!(codes, [None, Some("value.json"), Some("http.tombstone")]);
     assert_eq!(bodies(&arrived), ["1\n"]);
 }
+
+/// Values, each in the partition of its first character.
+fn apart(values: &[&str]) -> Batch {
+    let mut records = wharf_sdk::Records::new();
+    for value in values {
+        records.push(wharf_sdk::NewRecord::new().topic(&value[..1]).value(format!("\"{value}\"").as_bytes()));
+    }
+    records.into_batch()
+}
+
+#[test]
+fn each_partition_waits_for_as_long_as_it_was_asked_to() {
+    let answer = |body: &str| match body.trim() {
+        "\"a1\"" => Response::new(500, ""),
+        "\"b1\"" => Response::new(429, "").with_header("Retry-After", "9"),
+        _ => Response::new(200, ""),
+    };
+    let (mut sink, arrived) = sink(r#", "max-batch": 1"#, answer);
+    let outcomes = sink.write(&apart(&["a1", "b1", "c1", "a2", "b2", "c2"])).unwrap();
+    let (soon, asked) = (Some(&Verdict::Retry(None)), Some(&Verdict::Retry(Some(Duration::from_secs(9)))));
+    let told: Vec<_> = (0..6).map(|index| outcomes.get(index)).collect();
+    assert_eq!(told, [soon, asked, None, soon, asked, soon]);
+    assert_eq!(bodies(&arrived), ["\"a1\"\n", "\"b1\"\n", "\"c1\"\n"]);
+}
+
+#[test]
+fn a_call_that_asks_the_receiver_nothing_does_not_clear_its_credentials() {
+    let (mut sink, _) = sink(r#", "tombstones": "skip""#, |_| Response::new(401, ""));
+    let nothing = testing::batch("t", [(None, None)]);
+    for _ in 0..2 {
+        assert!(matches!(sink.write(&batch(&["1"])), Err(Error::Retry { .. })));
+        assert!(sink.write(&nothing).unwrap().is_empty());
+    }
+    assert!(matches!(sink.write(&batch(&["1"])), Err(Error::Fatal(_))));
+}

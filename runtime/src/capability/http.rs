@@ -99,9 +99,10 @@ impl HttpAccess {
         request::prepare(&mut request, &endpoint).map_err(unusable)?;
         credentials.put_on(&endpoint, request.headers_mut());
         gate.pass(&endpoint).await;
+        let begun = Instant::now();
         let answer = exchange(clients.pool(reach), request, &endpoint, timeouts).await?;
         fault_point::pass(Phase::Write, 1);
-        gate.observe(&endpoint, answer.status(), answer.headers(), Instant::now());
+        gate.observe(&endpoint, (answer.status(), answer.headers()), begun, Instant::now());
         Ok(answer.map(|incoming| body::Timed::new(incoming, timeouts.between_bytes).boxed_unsync()))
     }
 }

@@ -3,7 +3,7 @@
 use crate::capability::sql::SqlError;
 use crate::pipeline::TaskError;
 use crate::pipeline::sink::Running;
-use crate::topic_log::{Assignment, Lost, Start, TopicPartition};
+use crate::topic_log::{Assignment, LogError, Lost, Start, TopicPartition};
 
 impl Running<'_> {
     /// New partitions: go on from where the target says, else the database's offsets, else the group's, else by `start`.
@@ -114,6 +114,25 @@ impl Running<'_> {
         Ok(self.lane.release(list).await?)
     }
 
+    /// What was read before it stopped comes first: its offset is one that this goes past.
+    async fn keep_stopped(&mut self, partition: &TopicPartition) -> Result<(), TaskError> {
+        self.flush().await?;
+        let mut backoff = self.new_backoff();
+        loop {
+            match self.lane.keep_stopped(partition).await {
+                Err(LogError::Retry(message)) => {
+                    let reason = format!("committing where {partition} stopped: {message}");
+                    if !self.pause(&mut backoff, &reason, None).await? {
+                        return Err(TaskError::Restart(reason));
+                    }
+                }
+                // The next owner comes to the same place.
+                Ok(()) | Err(LogError::NotOwner(_)) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// The log does not have the offset to read next. What retention removed is told, and the first record that is kept comes
     /// next: `start` could skip more. Past the end nobody can tell what comes next: that partition stops.
     pub(super) async fn out_of_range(&mut self, partition: &TopicPartition, lost: Lost) -> Result<(), TaskError> {
@@ -121,7 +140,7 @@ impl Running<'_> {
             Lost::PastTheEnd(reason) => {
                 let advice = self.ask_where_to_go_on(partition);
                 self.stop_partition(partition, format!("{reason}. {advice}"));
-                Ok(())
+                self.keep_stopped(partition).await
             }
             Lost::Removed { low, records, text } => {
                 tracing::error!(connector = self.task.grants.connector, %partition, reason = text, offset = low, "going on where the log begins");

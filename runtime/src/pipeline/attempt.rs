@@ -64,6 +64,8 @@ impl Running<'_> {
                 Ok(Some(Tried::Later(Later::whole(open, message, after))))
             }
             Failed::Retry { message, after } => {
+                // The wait may be long: nothing delivered before it is to come again after a kill.
+                self.commit_confirmed().await?;
                 let given_up = !self.wait(&message, after).await?;
                 Ok(given_up.then(|| Tried::Later(Later::whole(open, message, after))))
             }

@@ -18,6 +18,8 @@ impl Running<'_> {
         if fresh.is_empty() {
             return Ok(());
         }
+        // What was delivered before counts in the window by which the sink may stop here.
+        self.commit_confirmed().await?;
         let mut letters = Batch::default();
         let inputs: Vec<_> = delivery.input.records().collect();
         for Burial { input, stage, rejection } in &fresh {

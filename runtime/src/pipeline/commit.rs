@@ -1,5 +1,7 @@
 //! The offsets of an at-least-once sink: when they are committed, and the flush that has to come first where a guest buffers. For
 //! exactly once see `exactly_once.rs`.
+//!
+//! Whoever waits, buries, or changes what the task reads commits first.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +17,8 @@ impl Running<'_> {
     /// Makes durable what a buffered sink holds, then commits.
     pub(super) async fn flush(&mut self) -> Result<(), TaskError> {
         self.flushed = Instant::now();
-        if self.awaiting.is_empty() {
-            return Ok(());
+        if !self.awaiting.is_unflushed() {
+            return self.commit_confirmed().await;
         }
         let Some(guest) = self.guest.as_mut() else { return Ok(()) };
         match guest.flush().await {
@@ -49,7 +51,13 @@ impl Running<'_> {
         if self.awaiting.is_empty() || self.awaiting.is_unflushed() {
             return;
         }
-        match self.lane.commit(&self.awaiting.durable()).await {
+        let mut offsets = self.awaiting.durable();
+        let mut committed = self.lane.commit(&offsets).await;
+        if let Err(LogError::NotOwner(lost)) = &committed {
+            offsets.retain(|(partition, _)| !lost.contains(partition));
+            committed = self.lane.commit(&offsets).await;
+        }
+        match committed {
             Ok(()) => self.settle_pending(),
             Err(error) => {
                 tracing::warn!(connector = self.task.grants.connector, %error, "the last records delivered come again: their offsets are not committed");
@@ -69,7 +77,7 @@ impl Running<'_> {
     /// Until the log has them; those of partitions that went are left out.
     pub(super) async fn commit(&mut self, mut offsets: Vec<(TopicPartition, i64)>) -> Result<(), TaskError> {
         let mut backoff = self.new_backoff();
-        loop {
+        while !offsets.is_empty() {
             match self.lane.commit(&offsets).await {
                 Ok(()) => {
                     self.task.grants.metrics.confirmed(offsets.iter().map(|(partition, next)| (partition, next)));
@@ -92,5 +100,6 @@ impl Running<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
     }
 }

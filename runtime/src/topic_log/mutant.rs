@@ -176,6 +176,10 @@ impl SinkLog for Mutated<Box<dyn SinkLog>> {
         self.log.stop(partition);
     }
 
+    async fn keep_stopped(&mut self, partition: &TopicPartition) -> Result<(), LogError> {
+        self.log.keep_stopped(partition).await
+    }
+
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {
         self.log.seek(offsets).await
     }

@@ -39,6 +39,8 @@ struct Target {
     indigestible: Vec<String>,
     /// It answers 503 to the first request that holds one of these alone.
     shy: Vec<String>,
+    /// From the first body on that is this text it is so busy.
+    busy_from: Option<(String, Busy)>,
     /// It answers 308 for a body that is one of these.
     moved: Vec<String>,
     /// Before each answer.
@@ -60,6 +62,9 @@ async fn receive(State(target): State<Shared>, body: String) -> Response {
     }
     if target.moved.iter().any(|moved| *moved == body) {
         return (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "http://elsewhere/")]).into_response();
+    }
+    if let Some((_, busy)) = target.busy_from.take_if(|(text, _)| *text == body) {
+        target.busy = busy;
     }
     if target.refused.len() >= target.refusals {
         target.busy = Busy::No;
@@ -116,6 +121,7 @@ async fn target(busy: Busy, refusals: usize) -> (Shared, u16) {
         indigestible: Vec::new(),
         shy: Vec::new(),
         moved: Vec::new(),
+        busy_from: None,
         takes: Duration::ZERO,
     }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

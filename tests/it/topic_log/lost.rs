@@ -59,6 +59,7 @@ async fn past_the_end(lane: &mut dyn SinkLog, topic: &str) -> String {
     match event(lane, LIMITS).await {
         SinkEvent::OutOfRange(lost, Lost::PastTheEnd(text)) => {
             assert_eq!(lost, at(topic, 0));
+            lane.keep_stopped(&at(topic, 0)).await.unwrap();
             text
         }
         other => panic!("{other:?}"),
@@ -96,6 +97,20 @@ pub async fn a_partition_past_the_end_stays_stopped_when_the_log_has_grown_past_
     }
     lane = bench.lane(&spec).await;
     assert_eq!(texts(&read_rows(&mut *lane, 20).await), numbers(10..30));
+}
+
+pub async fn that_a_partition_stopped_commits_nothing_before_its_sink_says_so(bench: Bench) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&*bench, &topic, 0..3).await;
+    let (spec, group) = (bench.sink_of(&topic), format!("wharf.{}.warehouse", bench.tag));
+    let mut lane = bench.lane(&spec).await;
+    assigned(&mut *lane, 1).await;
+    lane.begin(&[(at(&topic, 0), 10)]).await.unwrap();
+    let told = event(&mut *lane, LIMITS).await;
+    assert!(matches!(told, SinkEvent::OutOfRange(_, Lost::PastTheEnd(_))), "{told:?}");
+    away(&bench, lane, &group).await;
+    let mut lane = bench.lane(&spec).await;
+    assert_eq!(assigned(&mut *lane, 1).await[0].committed, None);
 }
 
 pub async fn a_commit_of_what_was_read_before_it_leaves_a_partition_past_the_end_stopped(bench: Bench) {

@@ -20,7 +20,14 @@ pub const MAX_HOLD: Duration = Duration::from_secs(5);
 
 /// When each endpoint may be asked again.
 #[derive(Debug, Default)]
-pub(super) struct Gate(Mutex<BTreeMap<Endpoint, Instant>>);
+pub(super) struct Gate(Mutex<BTreeMap<Endpoint, Pause>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    /// When it was asked for last.
+    since: Instant,
+    until: Instant,
+}
 
 impl Gate {
     /// Waits for as long as the endpoint asked, at most [`MAX_HOLD`] from now.
@@ -32,7 +39,7 @@ impl Gate {
 
     fn held_until(&self, endpoint: &Endpoint, now: Instant) -> Option<Instant> {
         let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = *closed.get(endpoint)?;
+        let until = closed.get(endpoint)?.until;
         if until > now {
             return Some(until.min(now + MAX_HOLD));
         }
@@ -40,11 +47,14 @@ impl Gate {
         None
     }
 
-    /// Notes what an answer that came at `now` asks for.
-    pub(super) fn observe(&self, endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap, now: Instant) {
+    /// Notes what an answer asks for that came at `now`, to a request that was sent at `begun`.
+    pub(super) fn observe(&self, endpoint: &Endpoint, (status, headers): (StatusCode, &HeaderMap), begun: Instant, now: Instant) {
         if status.is_success() {
-            // It is well again, whatever it had said.
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(endpoint);
+            // It is well again, whatever it had said before that request.
+            let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if closed.get(endpoint).is_some_and(|pause| pause.since <= begun) {
+                closed.remove(endpoint);
+            }
             return;
         }
         if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
@@ -56,8 +66,8 @@ impl Gate {
         };
         let until = now + pause;
         let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = closed.entry(endpoint.clone()).or_insert(until);
-        *entry = until.max(*entry);
+        let entry = closed.entry(endpoint.clone()).or_insert(Pause { since: now, until });
+        *entry = Pause { since: now, until: until.max(entry.until) };
     }
 }
 

@@ -33,10 +33,10 @@ pub(super) fn committed(db: &Connection, group: &str, topic_id: &str, at: &Topic
 }
 
 impl Lane {
-    /// That it stopped outlives this process: the log may have grown past its place by the next start.
-    pub(super) async fn keep_stopped(&mut self, at: &TopicPartition) -> Result<(), LogError> {
+    /// Its place is behind the last record that was handed out.
+    pub(super) async fn store_stopped(&mut self, at: &TopicPartition) -> Result<(), LogError> {
         let slot = self.slot(at)?;
-        let offset = slot.fetched;
+        let offset = slot.delivered;
         if slot.stopped_at == Some(offset) {
             return Ok(());
         }

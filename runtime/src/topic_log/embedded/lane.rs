@@ -27,7 +27,7 @@ pub(super) struct Slot {
     stream: i64,
     /// Next offset to fetch, and next offset to hand out: they differ by what the unfinished batch holds.
     pub(super) fetched: i64,
-    delivered: i64,
+    pub(super) delivered: i64,
     state: State,
     held: bool,
     /// The log ended before this offset when it was read last: it stays stopped there, however far the log has grown since.
@@ -203,7 +203,10 @@ impl Lane {
     }
 
     fn deliver(&mut self) -> SinkEvent {
-        self.slots.iter_mut().for_each(|slot| slot.delivered = slot.fetched);
+        for slot in self.slots.iter_mut().filter(|slot| slot.delivered != slot.fetched) {
+            // It flows: what it stopped at before is past.
+            (slot.delivered, slot.stopped_at) = (slot.fetched, None);
+        }
         SinkEvent::Records(std::mem::take(&mut self.filling).batch)
     }
 
@@ -302,9 +305,6 @@ impl SinkLog for Lane {
             if linger.is_none()
                 && let Some((at, lost)) = self.next_stop()
             {
-                if matches!(lost, Lost::PastTheEnd(_)) {
-                    self.keep_stopped(&at).await?;
-                }
                 self.stops.retain(|(stopped, _)| *stopped != at);
                 return Ok(SinkEvent::OutOfRange(at, lost));
             }
@@ -337,6 +337,10 @@ impl SinkLog for Lane {
 
     fn stop(&mut self, partition: &TopicPartition) {
         self.slots.iter_mut().filter(|slot| slot.at == *partition).for_each(|slot| slot.state = State::Stopped);
+    }
+
+    async fn keep_stopped(&mut self, partition: &TopicPartition) -> Result<(), LogError> {
+        self.store_stopped(partition).await
     }
 
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {

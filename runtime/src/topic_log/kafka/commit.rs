@@ -55,9 +55,11 @@ impl Lane {
         .await
     }
 
-    /// That it stopped outlives this process: the log may have grown past its place by the next start.
-    pub(super) async fn keep_stopped(&mut self, at: &TopicPartition, offset: i64) -> Result<(), LogError> {
-        if self.slots.iter().any(|slot| slot.at == *at && slot.stopped_at == Some(offset)) {
+    /// Its place is behind the last record that was handed out.
+    pub(super) async fn store_stopped(&mut self, at: &TopicPartition) -> Result<(), LogError> {
+        let place = self.slots.iter().find(|slot| slot.at == *at).map(|slot| (slot.delivered, slot.stopped_at));
+        let Some((offset, stopped_at)) = place else { return Err(LogError::NotOwner(vec![at.clone()])) };
+        if stopped_at == Some(offset) {
             return Ok(());
         }
         self.store(&[(at.clone(), offset)], Mark::PastTheEnd).await?;

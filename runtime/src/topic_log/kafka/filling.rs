@@ -36,6 +36,12 @@ impl Filling {
         records > 0 && (records >= limits.records || self.batch.data.len() >= limits.bytes)
     }
 
+    /// What each of so many partitions may add.
+    pub(super) fn share(&self, limits: BatchLimits, partitions: usize) -> BatchLimits {
+        let of = |limit: usize, has: usize| limit.saturating_sub(has).div_ceil(partitions.max(1)).max(1);
+        BatchLimits { records: of(limits.records, self.batch.len()), bytes: of(limits.bytes, self.batch.data.len()), ..limits }
+    }
+
     /// The limits that are reached after so much more.
     pub(super) const fn and(&self, more: BatchLimits) -> BatchLimits {
         let (records, bytes) = (self.batch.len(), self.batch.data.len());

@@ -23,7 +23,7 @@ use crate::topic_log::mark::Mark;
 use crate::topic_log::{Assignment, BatchLimits, End, LogError, SinkEvent, SinkLog, Start, TopicPartition, Wanted};
 
 /// Queues are looked at this often even where nothing woke the lane.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A partition of this lane.
 pub(super) struct Slot {
@@ -169,12 +169,11 @@ impl Lane {
     /// Takes what has arrived until the batch is full: an equal share of each partition first, so that a sink may write them beside
     /// each other, then what is there.
     fn fill(&mut self, limits: BatchLimits) {
-        let flowing = self.slots.iter().filter(|slot| slot.flows()).count().max(1);
-        let share = BatchLimits { records: limits.records.div_ceil(flowing), bytes: limits.bytes.div_ceil(flowing), ..limits };
-        if flowing > 1 {
-            self.fill_from_each(limits, share);
+        // Partitions that may have more.
+        let mut fuller = self.slots.iter().filter(|slot| slot.flows()).count();
+        while fuller > 0 && !self.filling.is_full(limits) {
+            fuller = self.fill_from_each(limits, self.filling.share(limits, fuller));
         }
-        self.fill_from_each(limits, limits);
         self.drop_foreign();
         // Another partition comes first next time.
         if !self.slots.is_empty() {
@@ -182,7 +181,9 @@ impl Lane {
         }
     }
 
-    fn fill_from_each(&mut self, limits: BatchLimits, share: BatchLimits) {
+    /// Answers how many partitions had all of their share.
+    fn fill_from_each(&mut self, limits: BatchLimits, share: BatchLimits) -> usize {
+        let mut fuller = 0;
         for slot in self.slots.iter_mut().filter(|slot| slot.flows()) {
             let most = self.filling.and(share);
             while !self.filling.is_full(limits) && !self.filling.is_full(most) {
@@ -208,7 +209,9 @@ impl Lane {
                     Some(Err(error)) => tracing::warn!(group = self.group.name, partition = %slot.at, %error, "reading"),
                 }
             }
+            fuller += usize::from(self.filling.is_full(most));
         }
+        fuller
     }
 
     fn deliver(&mut self, limits: BatchLimits) -> SinkEvent {
@@ -219,7 +222,8 @@ impl Lane {
             let new = ends.insert((topic, partition));
             let slot = self.slots.iter_mut().find(|slot| new && slot.at.partition == partition && &*slot.at.topic == topic);
             if let Some(slot) = slot {
-                slot.delivered = offset + 1;
+                // It flows: what it stopped at before is past.
+                (slot.delivered, slot.stopped_at) = (offset + 1, None);
             }
         }
         SinkEvent::Records(batch)
@@ -296,6 +300,10 @@ impl SinkLog for Lane {
 
     fn stop(&mut self, partition: &TopicPartition) {
         self.slots.iter_mut().filter(|slot| slot.at == *partition).for_each(|slot| slot.state = Phase::Stopped);
+    }
+
+    async fn keep_stopped(&mut self, partition: &TopicPartition) -> Result<(), LogError> {
+        self.store_stopped(partition).await
     }
 
     async fn seek(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<(), LogError> {

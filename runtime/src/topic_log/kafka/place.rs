@@ -178,9 +178,6 @@ impl Lane {
                 Lost::PastTheEnd(format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"))
             }
         };
-        if matches!(lost, Lost::PastTheEnd(_)) {
-            self.keep_stopped(&at, offset).await?;
-        }
         Ok(Some(SinkEvent::OutOfRange(at, lost)))
     }
 }

@@ -30,12 +30,11 @@ impl Pending {
         let future = outgoing_handler::handle(outgoing, options(request)?).map_err(|code| failed(&code))?;
         if !request.body.is_empty() {
             let stream = body.write().map_err(|()| broken("no stream for the body"))?;
-            // A host that answers before it has read all closes the stream: the answer then says why.
-            if let Err(StreamError::LastOperationFailed(error)) = write(&stream, &request.body) {
-                return Err(Error::retry(format!("the request broke off: {}", error.to_debug_string())));
-            }
+            // A server that answers before it has read all closes the stream: what it answers says why, and where it answers nothing,
+            // the error is that of the answer.
+            drop(write(&stream, &request.body));
         }
-        OutgoingBody::finish(body, None).map_err(|code| failed(&code))?;
+        drop(OutgoingBody::finish(body, None));
         Ok(Self { pollable: future.subscribe(), future })
     }
 

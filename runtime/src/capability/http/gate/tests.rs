@@ -24,7 +24,7 @@ fn retry_after_is_seconds_or_a_date() {
 fn requests_wait_for_as_long_as_their_own_account_asked() {
     let (gate, now) = (Gate::default(), Instant::now());
     let (a, b) = (endpoint("a"), endpoint("b"));
-    gate.observe(&a, StatusCode::TOO_MANY_REQUESTS, &asked("3"), now);
+    gate.observe(&a, (StatusCode::TOO_MANY_REQUESTS, &asked("3")), now, now);
     assert_eq!(gate.held_until(&b, now), None);
     assert_eq!(gate.held_until(&a, now), Some(now + Duration::from_secs(3)));
     assert_eq!(gate.held_until(&a, now + Duration::from_secs(3)), None);
@@ -34,8 +34,8 @@ fn requests_wait_for_as_long_as_their_own_account_asked() {
 fn a_shorter_pause_does_not_cut_a_longer_one() {
     let (gate, now) = (Gate::default(), Instant::now());
     let a = endpoint("a");
-    gate.observe(&a, StatusCode::TOO_MANY_REQUESTS, &asked("4"), now);
-    gate.observe(&a, StatusCode::TOO_MANY_REQUESTS, &asked("1"), now);
+    gate.observe(&a, (StatusCode::TOO_MANY_REQUESTS, &asked("4")), now, now);
+    gate.observe(&a, (StatusCode::TOO_MANY_REQUESTS, &asked("1")), now, now);
     assert_eq!(gate.held_until(&a, now), Some(now + Duration::from_secs(4)));
 }
 
@@ -43,7 +43,7 @@ fn a_shorter_pause_does_not_cut_a_longer_one() {
 fn a_long_pause_holds_a_request_for_five_seconds_at_most() {
     let (gate, now) = (Gate::default(), Instant::now());
     let a = endpoint("a");
-    gate.observe(&a, StatusCode::SERVICE_UNAVAILABLE, &asked("3600"), now);
+    gate.observe(&a, (StatusCode::SERVICE_UNAVAILABLE, &asked("3600")), now, now);
     assert_eq!(gate.held_until(&a, now), Some(now + MAX_HOLD));
 }
 
@@ -51,16 +51,25 @@ fn a_long_pause_holds_a_request_for_five_seconds_at_most() {
 fn an_account_that_is_well_again_is_open_at_once() {
     let (gate, now) = (Gate::default(), Instant::now());
     let a = endpoint("a");
-    gate.observe(&a, StatusCode::SERVICE_UNAVAILABLE, &asked("3600"), now);
-    gate.observe(&a, StatusCode::NO_CONTENT, &HeaderMap::new(), now);
+    gate.observe(&a, (StatusCode::SERVICE_UNAVAILABLE, &asked("3600")), now, now);
+    gate.observe(&a, (StatusCode::NO_CONTENT, &HeaderMap::new()), now, now);
     assert_eq!(gate.held_until(&a, now), None);
+}
+
+#[test]
+fn an_answer_to_a_request_from_before_it_ends_no_pause() {
+    let (gate, now) = (Gate::default(), Instant::now());
+    let (a, before) = (endpoint("a"), now - Duration::from_millis(1));
+    gate.observe(&a, (StatusCode::TOO_MANY_REQUESTS, &asked("3")), before, now);
+    gate.observe(&a, (StatusCode::OK, &HeaderMap::new()), before, now + Duration::from_millis(1));
+    assert_eq!(gate.held_until(&a, now), Some(now + Duration::from_secs(3)));
 }
 
 #[test]
 fn other_answers_close_nothing() {
     let (gate, now) = (Gate::default(), Instant::now());
     let a = endpoint("a");
-    gate.observe(&a, StatusCode::OK, &asked("60"), now);
-    gate.observe(&a, StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), now);
+    gate.observe(&a, (StatusCode::OK, &asked("60")), now, now);
+    gate.observe(&a, (StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new()), now, now);
     assert_eq!(gate.held_until(&a, now), None);
 }
