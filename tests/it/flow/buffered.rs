@@ -94,16 +94,3 @@ async fn buffered_together_with_exactly_once_is_refused_with_the_way_out() {
     assert!(reason(&ended.snapshot, "ledger").contains("exactly-once = false"), "{ended:?}");
     assert_eq!(deployment.query("SELECT next_offset FROM _wharf_offsets"), ["0"]);
 }
-
-#[tokio::test]
-async fn a_sink_that_buffers_nothing_is_not_asked_to_flush() {
-    let deployment = prepared(&["a", "b", "c", "d"], &["trap-in-flush"]).await;
-    let running = deployment.start(&ledger(", orders = \"orders\"", &format!("{PLAIN}\nbatch = {{ records = 2 }}"))).await;
-    running.when("all is delivered", |s| task(s, "ledger").delivered + task(s, "ledger").in_flight == 4).await;
-    let ended = running.drain().await;
-    assert_eq!(ended.outcome, Outcome::Clean);
-    assert_eq!(row(&ended.snapshot, "ledger").restarts, 0);
-    assert_eq!(entered(&deployment, "ledger"), ["a", "b", "c", "d"]);
-    assert_eq!(deployment.offsets("ledger"), ["0|4"]);
-    assert_eq!(counts(&ended.snapshot, "ledger"), [4, 0, 4, 0, 0]);
-}
