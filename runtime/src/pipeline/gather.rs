@@ -13,7 +13,9 @@ use crate::pipeline::sink::Running;
 use crate::pipeline::{Tally, TaskError};
 use crate::topic_log::TopicPartition;
 
-/// A transaction is closed at so many records or bytes, or after this time.
+/// A transaction is closed at so many records or bytes, or after this time. The first one is small, each that was full doubles the next:
+/// the first rows are seen as soon as those of a sink that gathers nothing.
+const FEWEST: usize = 1_000;
 const RECORDS: usize = 20_000;
 const BYTES: usize = 16 << 20;
 const OPEN: Duration = Duration::from_millis(500);
@@ -36,6 +38,8 @@ pub(super) struct Open {
 #[derive(Debug)]
 pub(super) struct Gathering {
     open: Option<Open>,
+    /// Records at which the open transaction is closed.
+    room: usize,
     /// Batches yet to be delivered one by one.
     careful: u32,
     care: u32,
@@ -43,7 +47,7 @@ pub(super) struct Gathering {
 
 impl Default for Gathering {
     fn default() -> Self {
-        Self { open: None, careful: 0, care: CARE }
+        Self { open: None, room: FEWEST, careful: 0, care: CARE }
     }
 }
 
@@ -73,12 +77,20 @@ impl Gathering {
         })
     }
 
+    fn is_full(&self) -> bool {
+        let full = |open: &Open| open.records >= self.room || open.bytes >= BYTES || open.since.elapsed() >= OPEN;
+        self.open.as_ref().is_some_and(full)
+    }
+
     fn failed(&mut self) {
         self.careful = self.care;
         self.care = self.care.saturating_mul(2).min(MOST_CARE);
     }
 
-    fn succeeded(&mut self) {
+    fn succeeded(&mut self, records: usize) {
+        if records >= self.room {
+            self.room = self.room.saturating_mul(2).min(RECORDS);
+        }
         self.care = (self.care / 2).max(CARE);
     }
 
@@ -122,8 +134,7 @@ impl Running<'_> {
             Attempt::Written(written) if written.buffered => return Err(buffered()),
             Attempt::Written(written) if written.outcomes.is_empty() => {
                 self.take_up(delivery);
-                let open = self.gathering.open.as_ref();
-                if !more || open.is_some_and(Open::is_full) {
+                if !more || self.gathering.is_full() {
                     // Either way this batch is dealt with: it was part of it.
                     self.commit_gathered().await?;
                 }
@@ -174,7 +185,7 @@ impl Running<'_> {
         }
         match self.commit_offsets(&open.next, open.records).await? {
             Committed::Yes => {
-                self.gathering.succeeded();
+                self.gathering.succeeded(open.records);
                 self.pending += open.tally;
                 self.got_on();
                 self.follow_to(open.next).await;
@@ -197,11 +208,5 @@ impl Running<'_> {
         partitions.dedup();
         self.report_in_flight(0);
         self.read_from_stored(partitions).await
-    }
-}
-
-impl Open {
-    fn is_full(&self) -> bool {
-        self.records >= RECORDS || self.bytes >= BYTES || self.since.elapsed() >= OPEN
     }
 }

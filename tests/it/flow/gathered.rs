@@ -61,6 +61,20 @@ async fn batches_that_wait_are_written_in_one_transaction_and_of_a_key_the_last_
     }
 }
 
+#[tokio::test]
+async fn the_first_transaction_is_small_so_that_rows_are_seen_soon() {
+    let Some(db) = Postgres::new("flow_gathered_first").await else { return };
+    for deployment in deployments("flow_gathered_first") {
+        db.execute(&format!("DROP TABLE IF EXISTS stock; {TABLE}")).await;
+        produce(&deployment, (0..2_500).map(|n| row(n, 1))).await;
+        let ended = deployment.until_done(&into(&db).replace("records = 3", "records = 100")).await;
+        assert_eq!((ended.outcome, counts(&ended.snapshot, "stock")), (Outcome::Clean, [2_500, 0, 2_500, 0, 0]));
+        let sizes = db.read("SELECT count(*) FROM stock GROUP BY xmin::text ORDER BY min(id)").await;
+        let sizes: Vec<u32> = sizes.iter().map(|size| size.parse().unwrap()).collect();
+        assert!(sizes[0] <= 1_000 && sizes.len() < 25, "{sizes:?}");
+    }
+}
+
 /// Also where the last batch is full, so that its transaction is open when nothing more comes.
 #[tokio::test]
 async fn a_row_that_the_database_refuses_among_gathered_ones_is_the_only_dead_letter() {

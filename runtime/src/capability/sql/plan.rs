@@ -1,7 +1,9 @@
 //! In which steps rows are written. Within a key order is kept: a row is left out only when later ones of its key set all
 //! that it sets; rows of one wave have different keys, so a wave may be written by the set of fields. Does no I/O.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::RejectedRow;
 use super::cells::{Cell, View, number};

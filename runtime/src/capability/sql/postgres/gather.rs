@@ -2,11 +2,11 @@
 //! second of a merge each call. Only whole rows are gathered, upserts that have every field; others are written at once, after what
 //! was gathered before them. A row that the server refuses fails the transaction: whoever gathers writes it all again, call by call.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use foldhash::{HashMap, HashMapExt};
 use futures_util::SinkExt;
 use tokio_postgres::CopyInSink;
 
