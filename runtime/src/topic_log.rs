@@ -299,8 +299,9 @@ pub trait SourceLog: Send {
     fn positions(&self) -> &[Position];
     /// Appends records (each to its own topic, dead letters among them) and moves positions, in one transaction.
     /// An answer that is not empty means that nothing was written: those records can never be, the caller must replace them.
-    /// Transient faults are retried inside for as long as the log's own timeouts say.
-    async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError>;
+    /// Transient faults are retried inside for as long as the log's own timeouts say. The batch is shared, as it is sent from where it
+    /// lies, also by a call that nobody waits for any more.
+    async fn append(&mut self, records: &Arc<Batch>, positions: &[Position]) -> Result<Vec<Refused>, LogError>;
     /// Waits until this is the owner no longer, and says why; for ever where that is told by `append` alone. Cancel-safe.
     async fn lost(&mut self) -> LogError {
         std::future::pending().await

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::OffsetsError;
-use crate::batch::Batch;
 use crate::config::{Config, SourceConfig};
 use crate::topic_log::places::StoredPositions;
 use crate::topic_log::{Position, SourceOwner, TopicLog};
@@ -52,7 +51,7 @@ impl SourcePlaces {
         self.log.accept_loss(&self.owner.source);
         let mut owner = self.log.source(&self.owner).await?;
         if !positions.is_empty() {
-            owner.append(&Batch::default(), positions).await?;
+            owner.append(&Arc::default(), positions).await?;
         }
         // A worker that stood by meanwhile goes on from there at once.
         owner.release().await?;

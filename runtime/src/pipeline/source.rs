@@ -286,7 +286,8 @@ impl SourceTask {
 
     /// Appends until the log has confirmed; what the log refuses for good becomes a dead letter in the same transaction.
     async fn append(&mut self, outgoing: Outgoing, positions: &[Position], log: &mut dyn SourceLog) -> Result<Tally, TaskError> {
-        let Outgoing { mut records, mut tally } = outgoing;
+        let Outgoing { records, mut tally } = outgoing;
+        let mut records = Arc::new(records);
         let mut backoff = Backoff::of(&self.config.connector, self.owner.task);
         loop {
             let refused = match slow::shown(&self.grants.metrics, slow::LONG, log.append(&records, positions)).await {
@@ -303,8 +304,9 @@ impl SourceTask {
                 return Err(TaskError::Failed(format!("the log refuses a dead letter: {}", letter.reason)));
             }
             let mut dead = Batch::default();
-            records = self.bury(records, ("record.oversize", &refused), &mut dead, &mut tally)?;
-            dead.records().for_each(|letter| records.push(&letter));
+            let mut rest = self.bury(Arc::unwrap_or_clone(records), ("record.oversize", &refused), &mut dead, &mut tally)?;
+            dead.records().for_each(|letter| rest.push(&letter));
+            records = Arc::new(rest);
         }
     }
 

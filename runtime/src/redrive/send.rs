@@ -1,6 +1,7 @@
 //! Sending letters back: records and the memory of them in one transaction, at a rate.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -116,11 +117,12 @@ impl Redrive {
 
     /// One transaction. Records that the log refuses stay behind, and the others go without them.
     async fn append(&mut self, batch: &mut Batch, letters: &mut Vec<(i32, i64)>, sent: &mut Sent) -> Result<(), RedriveError> {
+        let mut batch = Arc::new(std::mem::take(batch));
         while !batch.is_empty() {
             let before = self.memory.clone();
             letters.iter().for_each(|(partition, offset)| self.memory.add(*partition, *offset));
             let positions = self.memory.take_changed()?;
-            let refused = match self.owner.append(batch, &positions).await {
+            let refused = match self.owner.append(&batch, &positions).await {
                 Ok(refused) => refused,
                 Err(LogError::Fenced(_)) => {
                     let text = format!(
@@ -144,9 +146,8 @@ impl Redrive {
                 index += 1;
                 stays(index - 1)
             });
-            *batch = batch.select(stays);
+            batch = Arc::new(batch.select(stays));
         }
-        *batch = Batch::default();
         letters.clear();
         Ok(())
     }

@@ -215,7 +215,7 @@ impl TopicLog for EmbeddedLog {
     }
 
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
-        let job = AppendJob { batch: records.clone(), whole: false };
+        let job = AppendJob { batch: Arc::new(records.clone()), whole: false };
         self.shared.writer()?.run(move |tx| job.run(tx)).await
     }
 

@@ -244,7 +244,7 @@ impl TopicLog for KafkaLog {
     }
 
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
-        let refused = self.shared.appender.append(&self.shared.admin, records).await?;
+        let refused = self.shared.appender.append(&self.shared.admin, &Arc::new(records.clone())).await?;
         self.shared.expiry.look(&self.shared.admin, records);
         Ok(refused)
     }

@@ -109,8 +109,8 @@ impl SourceLog for Mutated<Box<dyn SourceLog>> {
         self.log.positions()
     }
 
-    async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
-        let nothing = Batch::default();
+    async fn append(&mut self, records: &Arc<Batch>, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
+        let nothing = Arc::default();
         match self.mutant {
             Mutant::NoCas => self.log.append(records, positions).await,
             Mutant::CommitFirst => {

@@ -19,7 +19,7 @@ fn position(place: &str) -> Position {
 }
 
 /// One record of a topic that is there, and one of a topic that is not.
-fn torn(orders: &str, missing: &str) -> Batch {
+fn torn(orders: &str, missing: &str) -> Arc<Batch> {
     batch(&[record(orders, None, "first"), record(missing, None, "second")])
 }
 

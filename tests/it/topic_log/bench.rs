@@ -285,10 +285,10 @@ pub fn record<'a>(topic: &'a str, key: Option<&'a str>, value: &'a str) -> Recor
     Record { topic, partition: -1, offset: -1, timestamp: 1_700_000_000_000, key, value, headers: Vec::new(), attempt: 1 }
 }
 
-pub fn batch(records: &[Record<'_>]) -> Batch {
+pub fn batch(records: &[Record<'_>]) -> Arc<Batch> {
     let mut batch = Batch::default();
     records.iter().for_each(|record| batch.push(record));
-    batch
+    Arc::new(batch)
 }
 
 /// Values "0" … "n-1", with these keys in turn.

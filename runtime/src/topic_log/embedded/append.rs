@@ -22,7 +22,7 @@ const CHUNK_MS: i64 = 3_600_000;
 /// Records to append. `whole`: one refused record keeps all others out.
 #[derive(Debug)]
 pub(super) struct AppendJob {
-    pub(super) batch: Batch,
+    pub(super) batch: Arc<Batch>,
     pub(super) whole: bool,
 }
 

@@ -87,9 +87,9 @@ impl SourceLog for Owner {
         &self.positions
     }
 
-    async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
+    async fn append(&mut self, records: &Arc<Batch>, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
         let (identity, epoch) = (self.identity.clone(), self.epoch);
-        let (job, positions) = (AppendJob { batch: records.clone(), whole: true }, positions.to_vec());
+        let (job, positions) = (AppendJob { batch: Arc::clone(records), whole: true }, positions.to_vec());
         let work = move |tx: &Tx<'_>| {
             check_epoch(tx, &identity, epoch)?;
             let refused = job.run(tx)?;

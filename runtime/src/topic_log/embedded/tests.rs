@@ -50,10 +50,10 @@ fn record<'a>(topic: &'a str, key: Option<&'a [u8]>, value: &'a [u8]) -> Record<
     Record { topic, partition: -1, offset: -1, timestamp: -1, key, value: Some(value), headers: Vec::new(), attempt: 1 }
 }
 
-fn batch(topic: &str, values: &[&str]) -> Batch {
+fn batch(topic: &str, values: &[&str]) -> Arc<Batch> {
     let mut batch = Batch::default();
     values.iter().for_each(|v| batch.push(&record(topic, None, v.as_bytes())));
-    batch
+    Arc::new(batch)
 }
 
 /// All values of a topic, by partition and offset.

@@ -45,7 +45,7 @@ impl Appender {
     }
 
     /// Writes what can be written; answers the records that never can.
-    pub(super) async fn append(&self, admin: &Admin, records: &Batch) -> Result<Vec<Refused>, LogError> {
+    pub(super) async fn append(&self, admin: &Admin, records: &Arc<Batch>) -> Result<Vec<Refused>, LogError> {
         let mut never = Vec::new();
         // Records that need no (further) sending.
         let mut settled = BTreeSet::new();
@@ -68,13 +68,12 @@ impl Appender {
         }
     }
 
-    async fn ship(&self, records: &Batch, without: BTreeSet<usize>) -> Result<Vec<Failure>, LogError> {
+    async fn ship(&self, records: &Arc<Batch>, without: BTreeSet<usize>) -> Result<Vec<Failure>, LogError> {
         let producer = self.producer()?;
-        let shipment = Arc::new(Shipment::default());
+        let shipment = Arc::new(Shipment::of(Arc::clone(records)));
         let waiting = Waiting(Arc::clone(&shipment));
-        let records = records.clone();
         let failures = blocking(move || {
-            shipment.load(&producer, &records, &without);
+            shipment.load(&producer, &without);
             let complete = shipment.drain(&producer);
             let stopped = || LogError::Retry("the write was given up".to_owned());
             complete.then(|| shipment.failures()).ok_or_else(stopped)

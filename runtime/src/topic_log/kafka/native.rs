@@ -60,9 +60,15 @@ impl TopicName {
     }
 }
 
-/// Hands a record to a producer. `partition`: -1 leaves it to the partitioner. Errors at once: the queue is full, the record
-/// too large, the topic known not to exist.
-pub(super) fn produce<C: ProducerContext>(
+/// What goes with a record to its delivery report, and holds its bytes until then.
+pub(super) trait Holds {
+    /// Bytes that do not move or change as long as this lives.
+    fn held(&self) -> &[u8];
+}
+
+/// Hands a record to a producer. `partition`: -1 leaves it to the partitioner. A value that lies in what the ticket holds is sent from
+/// there, any other is copied. Errors at once: the queue is full, the record too large, the topic known not to exist.
+pub(super) fn produce<C: ProducerContext<DeliveryOpaque: Holds>>(
     producer: &BaseProducer<C>,
     (topic, partition): (&TopicName, i32),
     record: &Record<'_>,
@@ -75,7 +81,9 @@ pub(super) fn produce<C: ProducerContext>(
             size: bytes.map_or(0, <[u8]>::len),
         },
     };
-    let flags = c_int::try_from(c::RD_KAFKA_MSG_F_COPY).unwrap_or_default();
+    let held = ticket.held().as_ptr_range();
+    let lies_there = record.value.map(<[u8]>::as_ptr_range).is_some_and(|v| held.start <= v.start && v.end <= held.end);
+    let flags = if lies_there { 0 } else { c_int::try_from(c::RD_KAFKA_MSG_F_COPY).unwrap_or_default() };
     let headers = native_headers(&record.headers);
     let opaque = ticket.into_ptr();
     use c::{rd_kafka_vtype_t as t, rd_kafka_vu_s as vu, rd_kafka_vu_s__bindgen_ty_1 as u};
@@ -91,7 +99,9 @@ pub(super) fn produce<C: ProducerContext>(
         vu { vtype: t::RD_KAFKA_VTYPE_HEADERS, u: u { headers } },
     ];
     let count = arguments.len() - usize::from(headers.is_null());
-    // SAFETY: the arguments live through the call, which copies key and value (MSG_F_COPY) and takes the headers only on success.
+    // SAFETY: the arguments live through the call, which always copies the key, and takes the headers only on success. It copies the value
+    // too (MSG_F_COPY), or else that lives as long as the ticket, which comes back with the delivery report: librdkafka reads a value
+    // no more once it has reported it, as it must with values that it is to free itself then.
     let code = unsafe {
         let error = c::rd_kafka_produceva(producer.client().native_ptr(), arguments.as_ptr(), count);
         let code = c::rd_kafka_error_code(error);

@@ -220,7 +220,7 @@ impl SourceLog for Owner {
         &self.positions
     }
 
-    async fn append(&mut self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
+    async fn append(&mut self, records: &Arc<Batch>, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
         // What the beats found out: a source that always has something to append must not wait for a rest to hear it.
         if let Some(error) = self.lost.borrow().clone() {
             return Err(error);

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 
 use super::client::Voice;
-use super::native::{self, TopicName};
+use super::native::{self, Holds, TopicName};
 use crate::batch::{Batch, Record};
 
 /// Between two looks at what is still in flight: librdkafka's own flush waits for 100 ms, a shorter sleep spins.
@@ -32,8 +32,10 @@ pub(super) struct Failure {
 }
 
 /// One call's records on their way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shipment {
+    /// They are sent from where they lie in here, until the last ticket is gone.
+    records: Arc<Batch>,
     in_flight: AtomicUsize,
     failed: Mutex<Vec<Failure>>,
     /// Set by whoever gave up waiting: loops end at their next look.
@@ -73,7 +75,18 @@ impl ProducerContext for Reports {
 /// The producer of this log.
 pub(super) type Shipper = BaseProducer<Reports>;
 
+/// What of a record lies in the batch need not be copied: the ticket holds it until the record has its answer.
+impl Holds for Ticket {
+    fn held(&self) -> &[u8] {
+        &self.0.records.data
+    }
+}
+
 impl Shipment {
+    pub(super) fn of(records: Arc<Batch>) -> Self {
+        Self { records, in_flight: AtomicUsize::new(0), failed: Mutex::default(), given_up: AtomicBool::new(false) }
+    }
+
     fn fail(&self, failure: Failure) {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
     }
@@ -85,11 +98,11 @@ impl Shipment {
         failed
     }
 
-    /// Hands over the records of a batch, but for those in `without`; what is refused at once counts as failed.
-    pub(super) fn load(self: &Arc<Self>, producer: &Shipper, records: &Batch, without: &BTreeSet<usize>) {
+    /// Hands over the records, but for those in `without`; what is refused at once counts as failed.
+    pub(super) fn load(self: &Arc<Self>, producer: &Shipper, without: &BTreeSet<usize>) {
         // Neighbours mostly share their topic.
         let mut topic: Option<(&str, TopicName)> = None;
-        for (index, record) in records.records().enumerate() {
+        for (index, record) in self.records.records().enumerate() {
             if without.contains(&index) {
                 continue;
             }

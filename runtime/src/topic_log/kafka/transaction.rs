@@ -41,7 +41,7 @@ pub(super) struct Transactions {
 
 /// What goes in one transaction.
 pub(super) struct Cargo<'a> {
-    pub(super) records: &'a Batch,
+    pub(super) records: &'a Arc<Batch>,
     pub(super) topic: &'a str,
     pub(super) entries: &'a [Entry],
 }
@@ -94,7 +94,7 @@ impl Transactions {
         }
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let shipment = open.insert(Arc::default());
+            let shipment = open.insert(Arc::new(Shipment::of(Arc::clone(cargo.records))));
             let outcome = self.attempt(cargo, shipment, waited_for)?;
             *open = None;
             match outcome {
@@ -123,7 +123,7 @@ impl Transactions {
         waited_for: &AtomicBool,
     ) -> Result<Option<Vec<Failure>>, LogError> {
         self.producer.begin_transaction().map_err(|e| self.end("beginning a transaction", e))?;
-        shipment.load(&self.producer, cargo.records, &BTreeSet::new());
+        shipment.load(&self.producer, &BTreeSet::new());
         let topic = TopicName::new(cargo.topic).ok_or_else(|| LogError::Fatal(format!("`{}` is no topic", cargo.topic)))?;
         for (index, (key, value)) in cargo.entries.iter().enumerate() {
             let record = entry(cargo.topic, key, value.as_deref());

@@ -179,7 +179,7 @@ impl Writer {
     }
 }
 
-fn batch(topic: &str, records: &[Numbered]) -> Batch {
+fn batch(topic: &str, records: &[Numbered]) -> Arc<Batch> {
     let mut batch = Batch::default();
     for record in records {
         let (key, value) = (record.key(), record.value());
@@ -188,5 +188,5 @@ fn batch(topic: &str, records: &[Numbered]) -> Batch {
         let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
         batch.push(&Record { topic, partition: -1, offset: -1, timestamp: -1, key, value, headers, attempt: 1 });
     }
-    batch
+    Arc::new(batch)
 }

@@ -98,8 +98,8 @@ async fn an_empty_place_forgets_the_slice() {
     let folder = folder();
     let log = with_topic(&folder).await;
     let mut source = take_over(&log, 0, 1).await;
-    source.append(&Batch::default(), &[position("x", b"1"), position("y", b"1")]).await.unwrap();
-    source.append(&Batch::default(), &[position("x", b"")]).await.unwrap();
+    source.append(&Arc::default(), &[position("x", b"1"), position("y", b"1")]).await.unwrap();
+    source.append(&Arc::default(), &[position("x", b"")]).await.unwrap();
     assert_eq!(take_over(&log, 0, 1).await.positions(), [position("y", b"1")]);
 }
 

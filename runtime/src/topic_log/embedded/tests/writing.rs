@@ -72,7 +72,7 @@ async fn a_topic_that_is_not_there_is_said_with_what_to_do() {
     let folder = folder();
     let log = with_topic(&folder).await;
     let mut mixed = batch("t", &["a"]);
-    mixed.push(&record("x", None, b"b"));
+    Arc::make_mut(&mut mixed).push(&record("x", None, b"b"));
     let error = log.append(&mixed).await.unwrap_err();
     assert!(fatal(&error).contains("no topic `x`") && fatal(&error).contains("create = true"), "{error}");
     assert_eq!(values(&log, "t").await, [""; 0], "the record before it is not written either");

@@ -51,7 +51,7 @@ impl Writer {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    pub(super) async fn append(&self, records: &Batch, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
+    pub(super) async fn append(&self, records: &Arc<Batch>, positions: &[Position]) -> Result<Vec<Refused>, LogError> {
         let entries = positions.iter().map(|p| positions::position_entry(&self.identity, &self.stamp, p));
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
         let refused = self.write(records, entries).await?;
@@ -107,19 +107,19 @@ impl Writer {
     }
 
     async fn write_entries(&self, entries: Vec<Entry>) -> Result<(), LogError> {
-        match self.write(&Batch::default(), entries).await?.first() {
+        match self.write(&Arc::default(), entries).await?.first() {
             None => Ok(()),
             Some(refused) => Err(LogError::Fatal(format!("the claim of the source was refused: {}", refused.reason))),
         }
     }
 
-    async fn write(&self, records: &Batch, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
+    async fn write(&self, records: &Arc<Batch>, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
         let written = self.write_now(records, entries).await?;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         Ok(written)
     }
 
-    async fn write_now(&self, records: &Batch, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
+    async fn write_now(&self, records: &Arc<Batch>, entries: Vec<Entry>) -> Result<Vec<Refused>, LogError> {
         let topic = positions::topic(&self.identity.deployment);
         let transactions = match &self.way {
             Way::AtLeastOnce(appender) => return self.write_at_least_once(appender, records, &entries, &topic).await,
@@ -127,7 +127,7 @@ impl Writer {
         };
         let waited_for = Arc::new(AtomicBool::new(true));
         let guard = Waited(Arc::clone(&waited_for));
-        let batch = records.clone();
+        let batch = Arc::clone(records);
         let failures =
             blocking(move || transactions.run(&Cargo { records: &batch, topic: &topic, entries: &entries }, &waited_for)).await;
         drop(guard);
@@ -149,7 +149,7 @@ impl Writer {
     async fn write_at_least_once(
         &self,
         appender: &Appender,
-        records: &Batch,
+        records: &Arc<Batch>,
         entries: &[Entry],
         topic: &str,
     ) -> Result<Vec<Refused>, LogError> {
@@ -162,7 +162,7 @@ impl Writer {
             let (key, value) = (Some(key.as_slice()), value.as_deref());
             batch.push(&Record { topic, partition: 0, offset: -1, timestamp: -1, key, value, headers: Vec::new(), attempt: 1 });
         }
-        match appender.append(&self.shared.admin, &batch).await?.first() {
+        match appender.append(&self.shared.admin, &Arc::new(batch)).await?.first() {
             None => Ok(Vec::new()),
             Some(refused) => Err(LogError::Fatal(format!("a position cannot be written: {}", refused.reason))),
         }
