@@ -13,14 +13,14 @@ use crate::compare::server::{lines, script};
 const TOLD: [(&str, &str); 4] = [
     // An engine that valgrind has room for.
     ("WHARF_VALGRIND", "1"),
-    // libc copies more than 2 KiB byte by byte, as `rep movsb` is counted, where else it would go by the sizes of the machine's caches: a copy too many shows.
-    (
-        "GLIBC_TUNABLES",
-        "glibc.cpu.x86_rep_movsb_threshold=2048:glibc.cpu.x86_rep_stosb_threshold=2048:glibc.cpu.x86_non_temporal_threshold=1073741824",
-    ),
+    ("GLIBC_TUNABLES", TUNABLES),
     ("TOKIO_WORKER_THREADS", "2"),
     ("RUST_LOG", "warn"),
 ];
+/// Of libc. More than 2 KiB are copied by `rep movsb`, which is counted byte by byte, so that a copy too many shows; by default the sizes of the machine's
+/// caches decide. And where a large block lies does not depend on which thread was first: else it grows now in place, now by a copy.
+const TUNABLES: &str = "glibc.cpu.x86_rep_movsb_threshold=2048:glibc.cpu.x86_rep_stosb_threshold=2048:\
+                        glibc.cpu.x86_non_temporal_threshold=1073741824:glibc.malloc.mmap_threshold=65536";
 
 /// What all counts share.
 #[derive(Debug)]
