@@ -1,6 +1,7 @@
 //! Guests as the host runs them: engine, instance and the two runtimes, with the limits of a configuration that names none.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -18,22 +19,32 @@ use wharf_runtime::transform::delta::apply_delta;
 pub struct Host {
     runtime: Runtime,
     guests: Arc<Guests>,
-    /// Compiled components; gone at the end.
-    _cache: TempDir,
+    /// Compiled components, where they are gone at the end.
+    _cache: Option<TempDir>,
 }
 
 impl Host {
     /// # Errors
     /// When the machine does not allow what the engine needs.
     pub fn new() -> Result<Self> {
+        let cache = tempfile::tempdir()?;
+        let mut host = Self::with_cache(cache.path())?;
+        host._cache = Some(cache);
+        Ok(host)
+    }
+
+    /// With compiled components kept in this folder.
+    ///
+    /// # Errors
+    /// When the machine does not allow what the engine needs.
+    pub fn with_cache(cache: &Path) -> Result<Self> {
         // A pipeline's task runs on a thread that also drives the timers; only here `block_on` does so too.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let cache = tempfile::tempdir()?;
         let guests = {
             let _inside = runtime.enter();
-            Arc::new(Guests::new(cache.path())?)
+            Arc::new(Guests::new(cache)?)
         };
-        Ok(Self { runtime, guests, _cache: cache })
+        Ok(Self { runtime, guests, _cache: None })
     }
 
     /// An open transform of the test guests.

@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod guest;
+pub mod instructions;
 pub mod limit;
 pub mod records;
 pub mod start;

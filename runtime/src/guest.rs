@@ -19,6 +19,7 @@ mod http;
 mod instance;
 mod lent;
 mod limits;
+mod settings;
 mod state;
 mod stdio;
 mod v0_1;

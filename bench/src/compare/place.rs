@@ -1,5 +1,6 @@
 //! Where a comparison happens: servers, binaries, folders, and what the table says of the machine.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -77,12 +78,22 @@ fn open_to_all(folder: &Path) -> Result<()> {
 }
 
 /// Builds the binary in release, into the target folder that this one was built in.
-fn build() -> Result<PathBuf> {
+///
+/// # Errors
+/// When cargo fails.
+pub fn build() -> Result<PathBuf> {
     let this = std::env::current_exe()?;
     let target = this.ancestors().nth(2).context("the target folder")?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--release", "--locked", "-p", "wharf"]).current_dir(script(""));
     command.env("CARGO_TARGET_DIR", target);
+    // What `cargo run` tells this program of its package has crates built anew that look at it, and all that depends on them.
+    let told = std::env::vars_os().map(|(name, _)| name);
+    let of_the_package =
+        |name: &OsString| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start));
+    told.filter(of_the_package).for_each(|name| {
+        command.env_remove(name);
+    });
     let status = command.status().context("running cargo to build wharf")?;
     if !status.success() {
         bail!("wharf could not be built");

@@ -1,4 +1,4 @@
-//! The engine all guests share: its settings, the epoch ticker that lets limits bite, and the guests' own tokio runtime
+//! The engine all guests share: the epoch ticker that lets limits bite, and the guests' own tokio runtime
 //! (so that a spinning guest cannot starve timers and I/O of the host).
 
 use std::path::{Path, PathBuf};
@@ -8,17 +8,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, ProfilingStrategy};
+use wasmtime::Engine;
 
 use super::component::ComponentError;
+use super::settings::settings;
 
 /// How often a running guest comes back to the host.
 const EPOCH: Duration = Duration::from_millis(10);
-/// Set: functions of guests are named for `perf` in `/tmp/perf-PID.map`. For development; nothing else changes.
-const PERF_MAP: &str = "WHARF_PERF_MAP";
-/// Most instances at once, and the largest memory one may be granted.
-const MAX_INSTANCES: u32 = 512;
-const MAX_MEMORY: usize = 1 << 32;
 
 /// Engine, epoch ticker and runtime for guests. Dropping it ends the ticker; instances must be gone by then.
 #[derive(Debug)]
@@ -45,7 +41,7 @@ impl Guests {
     /// # Errors
     /// [`ComponentError::Engine`] when the machine does not allow what the engine needs.
     pub fn new(cache_dir: &Path) -> Result<Self, ComponentError> {
-        let engine = Engine::new(&settings()).map_err(|e| ComponentError::Engine(format!("{e:#}")))?;
+        let engine = Engine::new(&settings()?).map_err(|e| ComponentError::Engine(format!("{e:#}")))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().max(2)))
             .event_interval(4)
@@ -125,32 +121,4 @@ fn spawn_ticker(engine: Engine, ticker: Arc<Ticker>) -> Result<JoinHandle<()>, C
             }
         })
         .map_err(|e| ComponentError::Engine(format!("cannot start the epoch thread: {e}")))
-}
-
-fn settings() -> Config {
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(MAX_INSTANCES)
-        .total_core_instances(MAX_INSTANCES * 8)
-        .total_memories(MAX_INSTANCES)
-        .total_tables(MAX_INSTANCES * 4)
-        .total_stacks(MAX_INSTANCES)
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(1)
-        .max_tables_per_component(32)
-        .max_component_instance_size(4 << 20)
-        .max_core_instance_size(1 << 20)
-        .table_elements(200_000)
-        .max_unused_warm_slots(8)
-        .max_memory_size(MAX_MEMORY)
-        .linear_memory_keep_resident(1 << 20);
-    let mut config = Config::new();
-    config
-        .cranelift_opt_level(OptLevel::Speed)
-        .epoch_interruption(true)
-        .concurrency_support(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    if std::env::var_os(PERF_MAP).is_some() {
-        config.profiler(ProfilingStrategy::PerfMap);
-    }
-    config
 }
