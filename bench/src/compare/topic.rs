@@ -5,12 +5,12 @@ pub mod ends;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 pub use self::ends::Ends;
 use crate::compare::orders;
@@ -92,6 +92,24 @@ fn fill(kafka: &str, name: &str, rows: u64, partitions: i32, bytes: usize) -> Re
     let there = Ends::new(kafka, name, partitions)?.sum()?;
     if there != rows {
         bail!("{there} records are there in place of {rows}");
+    }
+    read_once(kafka, name, rows, partitions)
+}
+
+/// Reads a topic to its end. In small pieces: the first system that reads it would else also pay for what the broker's virtual machine has to
+/// compile first.
+fn read_once(kafka: &str, name: &str, rows: u64, partitions: i32) -> Result<()> {
+    let mut config = client(kafka);
+    config.set("group.id", "warm-up").set("fetch.message.max.bytes", "65536").set("fetch.queue.backoff.ms", "1");
+    let consumer: BaseConsumer = config.set("queued.max.messages.kbytes", "512").create()?;
+    let mut all = TopicPartitionList::new();
+    for partition in 0..partitions {
+        all.add_partition_offset(name, partition, Offset::Beginning)?;
+    }
+    consumer.assign(&all)?;
+    for read in 0..rows {
+        let record = consumer.poll(ASK).with_context(|| format!("after {read} of {rows} records nothing more came"))?;
+        record.context("reading what was filled")?;
     }
     Ok(())
 }
