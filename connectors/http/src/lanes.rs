@@ -57,21 +57,33 @@ pub fn lanes<'a>(config: &Config, batch: &'a Batch) -> Vec<Lane<'a>> {
 impl<'a> Lane<'a> {
     /// What the next request holds; empty: all of the lane is sent. Records that have no place in a request are rejected.
     pub fn next(&mut self, config: &Config, outcomes: &mut Outcomes) -> &[Element<'a>] {
-        if self.alone > 0 {
-            self.sent = 1;
+        self.sent = if self.alone > 0 {
+            1
         } else {
-            while self.elements.len() < config.elements_per_request()
-                && let Some(record) = self.records.pop_front()
-            {
-                match element(config, &record) {
-                    Ok(found) => self.elements.extend(found),
-                    Err(rejection) => outcomes.push(record.index, rejection),
-                }
-            }
-            self.sent = self.elements.len();
-        }
+            self.read(config, config.elements_per_request(), outcomes);
+            self.elements.len().min(config.elements_per_request())
+        };
         let sent = self.sent;
         self.elements.make_contiguous().get(..sent).unwrap_or_default()
+    }
+
+    /// Makes the next request ready as far as can be, while one is under way.
+    pub fn prepare(&mut self, config: &Config, outcomes: &mut Outcomes) {
+        if self.alone == 0 {
+            self.read(config, self.sent + config.elements_per_request(), outcomes);
+        }
+    }
+
+    /// Until so many elements are there, or no more records.
+    fn read(&mut self, config: &Config, count: usize, outcomes: &mut Outcomes) {
+        while self.elements.len() < count
+            && let Some(record) = self.records.pop_front()
+        {
+            match element(config, &record) {
+                Ok(found) => self.elements.extend(found),
+                Err(rejection) => outcomes.push(record.index, rejection),
+            }
+        }
     }
 
     #[must_use]

@@ -89,6 +89,7 @@ impl Http {
                         under_way.start(number, &self.request(elements));
                     }
                 }
+                lanes.iter_mut().for_each(|lane| lane.prepare(&self.config, outcomes));
             }
             let Some((number, answer)) = under_way.next() else { break };
             let Some(lane) = lanes.get_mut(number) else { continue };
