@@ -24,7 +24,7 @@ const DEFAULTS: [(&str, &str); 3] =
     [("client.id", "wharf"), ("enable.metrics.push", "false"), ("socket.keepalive.enable", "true")];
 /// 20 sinks with a backlog would hold gigabytes by librdkafka's own defaults; a small queue needs the short backoff.
 const CONSUMER_DEFAULTS: [(&str, &str); 3] =
-    [("queued.max.messages.kbytes", "2048"), ("fetch.queue.backoff.ms", "10"), ("fetch.message.max.bytes", "1048576")];
+    [("queued.max.messages.kbytes", "4096"), ("fetch.queue.backoff.ms", "10"), ("fetch.message.max.bytes", "1048576")];
 /// A broker's thread of librdkafka spins while a batch of a partition is on its way and the next one has waited for `linger.ms`: as long
 /// as a slow broker takes. Full batches go at once, and `Shipment::drain` asks for the rest, so that nothing has to wait that long.
 /// Records without a key change their partition in short turns all the same.
