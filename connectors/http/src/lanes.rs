@@ -135,7 +135,7 @@ mod tests {
     fn batch(partitions: &[&str]) -> Batch {
         let mut records = Records::new();
         for (at, partition) in partitions.iter().enumerate() {
-            records.push(NewRecord::new().topic(*partition).value(at.to_string().as_bytes()));
+            records.push(NewRecord::new().topic(partition).value(at.to_string().as_bytes()));
         }
         records.into_batch()
     }

@@ -91,7 +91,7 @@ impl Http {
                 }
                 lanes.iter_mut().for_each(|lane| lane.prepare(&self.config, outcomes));
             }
-            let Some((number, answer)) = under_way.next() else { break };
+            let Some((number, answer)) = under_way.answer() else { break };
             let Some(lane) = lanes.get_mut(number) else { continue };
             let answered = answer.is_ok();
             let sent = self.sorted(answer)?;

@@ -104,7 +104,7 @@ impl Request {
     pub fn send(&self) -> Result<Response> {
         let mut one = InFlight::new();
         one.start((), self);
-        let answer = one.next().map(|((), answer)| answer);
+        let answer = one.answer().map(|((), answer)| answer);
         answer.unwrap_or_else(|| Err(Error::fatal("a request that was sent is not under way")))
     }
 

@@ -60,7 +60,7 @@ async fn receive(State(target): State<Shared>, body: String) -> Response {
         target.shy.remove(at);
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    if target.moved.iter().any(|moved| *moved == body) {
+    if target.moved.contains(&body) {
         return (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "http://elsewhere/")]).into_response();
     }
     if let Some((_, busy)) = target.busy_from.take_if(|(text, _)| *text == body) {

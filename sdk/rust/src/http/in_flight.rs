@@ -52,7 +52,7 @@ impl<T> InFlight<T> {
     }
 
     /// The next answer, waited for, as [`Request::send`] gives it; `None` where nothing is under way. Whoever drops the rest gives it up.
-    pub fn next(&mut self) -> Option<(T, Result<Response>)> {
+    pub fn answer(&mut self) -> Option<(T, Result<Response>)> {
         if self.0.is_empty() {
             return None;
         }
