@@ -57,6 +57,11 @@ impl Gathering {
         self.open.as_ref().map_or(0, |open| open.records)
     }
 
+    /// Whether records of this partition are written and not committed.
+    pub(super) fn holds(&self, partition: &TopicPartition) -> bool {
+        self.open.as_ref().is_some_and(|open| open.next.contains_key(partition))
+    }
+
     pub(super) const fn is_open(&self) -> bool {
         self.open.is_some()
     }

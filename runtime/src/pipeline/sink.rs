@@ -137,9 +137,10 @@ impl Running<'_> {
             backoff.reset();
             self.task.grants.metrics.recovered();
             self.task.grants.metrics.ends(self.lane.ends());
+            let behind = matches!(&event, SinkEvent::OutOfRange(partition, _) if self.gathering.holds(partition));
             let again = !matches!(event, SinkEvent::Records(_)) && !self.commit_gathered().await?;
-            if again && matches!(event, SinkEvent::OutOfRange(..)) {
-                // It lies behind what is read again: the log says so anew.
+            if again && behind {
+                // Its place lies behind what is read again: the log says so anew. Of any other partition it says it only once.
                 continue;
             }
             if !matches!(event, SinkEvent::Records(_)) {

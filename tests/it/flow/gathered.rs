@@ -1,6 +1,7 @@
 //! Several batches in one database transaction: it is one where all goes well, and what one batch does wrong costs the others nothing.
 
 use wharf_runtime::supervisor::Outcome;
+use wharf_runtime::topic_log::partitioner::partition_of_key;
 
 use super::deployment::texts;
 use super::*;
@@ -31,9 +32,13 @@ const TABLE: &str = "CREATE TABLE stock (id int PRIMARY KEY, pieces int CHECK (p
 const TRANSACTIONS: &str = "SELECT count(DISTINCT xmin::text) FROM stock";
 
 async fn produce(deployment: &Deployment, records: impl IntoIterator<Item = (String, Option<String>)>) {
+    produce_in(deployment, 1, records).await;
+}
+
+async fn produce_in(deployment: &Deployment, partitions: i32, records: impl IntoIterator<Item = (String, Option<String>)>) {
     let records: Vec<_> = records.into_iter().collect();
     let records: Vec<_> = records.iter().map(|(key, value)| (Some(key.as_str()), value.as_deref().map(str::as_bytes))).collect();
-    deployment.produce("orders", 1, &records).await;
+    deployment.produce("orders", partitions, &records).await;
 }
 
 fn row(id: i32, pieces: i32) -> (String, Option<String>) {
@@ -113,6 +118,31 @@ async fn a_batch_with_a_rejected_record_does_not_pass_over_gathered_ones_that_ar
         let mut codes: Vec<_> = dead.iter().map(deployment::Row::code).collect();
         codes.sort_unstable();
         assert_eq!(codes, ["sql.check", "transform.cast"]);
+    }
+}
+
+/// What another partition is told while a transaction is open is told once.
+#[tokio::test]
+async fn a_partition_that_stops_while_gathered_rows_of_another_are_rolled_back_is_told_of() {
+    let Some(db) = Postgres::new("flow_gathered_stopped").await else { return };
+    for deployment in deployments("flow_gathered_stopped") {
+        db.execute(&format!("DROP TABLE IF EXISTS stock; DROP TABLE IF EXISTS _wharf_offsets; {TABLE}")).await;
+        let of = |partition: i32, count: usize| {
+            let is = move |id: &i32| partition_of_key(format!("{{\"id\":{id}}}").as_bytes(), 2) == partition;
+            (0..).filter(is).take(count).collect::<Vec<i32>>()
+        };
+        produce_in(&deployment, 2, of(0, 3).into_iter().chain(of(1, 3)).map(|id| row(id, 1))).await;
+        let body = format!("{}tasks = 1\n", into(&db));
+        let ended = deployment.until_done(&body).await;
+        assert_eq!((ended.outcome, counts(&ended.snapshot, "stock")), (Outcome::Clean, [6, 0, 6, 0, 0]));
+        db.execute("UPDATE _wharf_offsets SET next_offset = 900 WHERE partition = 1").await;
+        // One full batch, which the merge refuses.
+        produce_in(&deployment, 2, of(0, 3).into_iter().zip([2, 13, 2]).map(|(id, pieces)| row(id, pieces))).await;
+        let ended = deployment.until_done(&body).await;
+        assert_eq!(ended.outcome, Outcome::AllFailed, "{ended:#?}");
+        let why = reason(&ended.snapshot, "stock");
+        assert!(why.contains("offset 900"), "{why}");
+        assert_eq!(counts(&ended.snapshot, "stock"), [3, 0, 2, 0, 1]);
     }
 }
 

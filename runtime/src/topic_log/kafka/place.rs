@@ -174,6 +174,8 @@ impl Lane {
                 "{at}: group `{group}` stands at offset {offset}, but the log ends at {high}: records were lost there, or the topic \
                  was created anew"
             )),
+            // Asked again: what is told as past the end stays so, over restarts too.
+            Err(error @ LogError::Retry(_)) => return Err(error),
             Ok(None) | Err(_) => {
                 Lost::PastTheEnd(format!("{at}: group `{group}` stands at offset {offset}, which the log does not have"))
             }
