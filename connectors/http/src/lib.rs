@@ -58,9 +58,8 @@ impl Sink for Http {
         let Some(message) = waits else { return Ok(outcomes) };
         // Where nothing at all is decided, the whole call comes again.
         if done == 0 && outcomes.is_empty() {
-            let error = Error::retry(message);
-            let longest = lanes.iter().filter_map(|lane| lane.after).max();
-            return Err(longest.map_or(error.clone(), |after| error.after(after)));
+            let after = lanes.iter().filter_map(|lane| lane.after).max();
+            return Err(Error::Retry { message, after });
         }
         let rest: usize = lanes.iter().map(|lane| lane.rest().count()).sum();
         log::warn!(records = rest, host = self.config.host(); "{message}");
@@ -115,15 +114,15 @@ impl Http {
             }
         }
         // Credentials are not the records' fault: tried twice more, then the sink stops.
-        match refused {
-            Some(_) => self.refused += 1,
-            None if well => self.refused = 0,
-            None => {}
+        if let Some(status) = refused {
+            self.refused += 1;
+            if self.refused > TRIES {
+                return Err(Error::fatal(self.credentials(status)));
+            }
+        } else if well {
+            self.refused = 0;
         }
-        match refused {
-            Some(status) if self.refused > TRIES => Err(Error::fatal(self.credentials(status))),
-            _ => Ok((done, wait)),
-        }
+        Ok((done, wait))
     }
 
     fn sorted(&self, answer: Result<Response>) -> Result<Sent> {

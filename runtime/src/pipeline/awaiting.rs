@@ -27,9 +27,15 @@ impl Awaiting {
         }
     }
 
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.spans.is_empty() && !self.unflushed
+    }
+
+    /// Something waits for its commit alone.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        !self.spans.is_empty() && !self.unflushed
     }
 
     #[must_use]

@@ -43,21 +43,16 @@ impl Running<'_> {
 
     /// Commits what is delivered, unless some of it lies in the guest.
     pub(super) async fn commit_confirmed(&mut self) -> Result<(), TaskError> {
-        if self.awaiting.is_empty() || self.awaiting.is_unflushed() { Ok(()) } else { self.commit_buffered().await }
+        if self.awaiting.is_confirmed() { self.commit_buffered().await } else { Ok(()) }
     }
 
     /// The task has failed: what it had delivered before is not to come again, if the log takes it at once.
     pub(super) async fn commit_at_last(&mut self) {
-        if self.awaiting.is_empty() || self.awaiting.is_unflushed() {
+        if !self.awaiting.is_confirmed() {
             return;
         }
         let mut offsets = self.awaiting.durable();
-        let mut committed = self.lane.commit(&offsets).await;
-        if let Err(LogError::NotOwner(lost)) = &committed {
-            offsets.retain(|(partition, _)| !lost.contains(partition));
-            committed = self.lane.commit(&offsets).await;
-        }
-        match committed {
+        match self.try_commit(&mut offsets).await {
             Ok(()) => self.settle_pending(),
             Err(error) => {
                 tracing::warn!(connector = self.task.grants.connector, %error, "the last records delivered come again: their offsets are not committed");
@@ -74,19 +69,28 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Until the log has them; those of partitions that went are left out.
+    /// Until the log has them.
     pub(super) async fn commit(&mut self, mut offsets: Vec<(TopicPartition, i64)>) -> Result<(), TaskError> {
         let mut backoff = self.new_backoff();
-        while !offsets.is_empty() {
-            match self.lane.commit(&offsets).await {
-                Ok(()) => {
-                    self.task.grants.metrics.confirmed(offsets.iter().map(|(partition, next)| (partition, next)));
-                    return Ok(());
-                }
+        loop {
+            match self.try_commit(&mut offsets).await {
                 Err(LogError::Retry(message)) => {
                     if !self.pause(&mut backoff, &format!("committing offsets: {message}"), None).await? {
                         return Err(TaskError::Restart(format!("offsets could not be committed: {message}")));
                     }
+                }
+                committed => return Ok(committed?),
+            }
+        }
+    }
+
+    /// Without a second try, but for what is left of them: those of partitions that went are taken out.
+    async fn try_commit(&mut self, offsets: &mut Vec<(TopicPartition, i64)>) -> Result<(), LogError> {
+        while !offsets.is_empty() {
+            match self.lane.commit(offsets).await {
+                Ok(()) => {
+                    self.task.grants.metrics.confirmed(offsets.iter().map(|(partition, next)| (partition, next)));
+                    return Ok(());
                 }
                 Err(LogError::NotOwner(lost)) => {
                     let partitions = lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -97,7 +101,7 @@ impl Running<'_> {
                     );
                     offsets.retain(|(partition, _)| !lost.contains(partition));
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Ok(())

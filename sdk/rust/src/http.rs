@@ -17,6 +17,7 @@ mod wasi;
 
 pub use body::Body;
 pub use in_flight::InFlight;
+use in_flight::Waiting;
 pub use url::encode;
 
 /// Longest body that [`Response::bytes`] and [`Response::json`] read.
@@ -102,10 +103,8 @@ impl Request {
     /// # Errors
     /// [`Error::Retry`] where no answer came, [`Error::Fatal`] for a host that is not allowed or a URL that is none.
     pub fn send(&self) -> Result<Response> {
-        let mut one = InFlight::new();
-        one.start((), self);
-        let answer = one.answer().map(|((), answer)| answer);
-        answer.unwrap_or_else(|| Err(Error::fatal("a request that was sent is not under way")))
+        let ((), answer) = Waiting::start((), self).answer();
+        answer
     }
 
     /// Method and URL without its query, which may hold personal data.

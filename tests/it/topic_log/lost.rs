@@ -54,6 +54,17 @@ pub async fn a_place_past_the_end_is_out_of_range(bench: Bench) {
     assert_eq!(texts(&read_rows(&mut *lane, 2).await), numbers(1..3));
 }
 
+/// A lane of a topic of one partition with three records, placed past the end. As a database does that keeps the offsets itself: the
+/// group has none.
+async fn placed_past_the_end(bench: &Bench) -> (Box<dyn SinkLog>, String) {
+    let topic = bench.topic("orders", 1).await;
+    write_numbers(&**bench, &topic, 0..3).await;
+    let mut lane = bench.lane(&bench.sink_of(&topic)).await;
+    assigned(&mut *lane, 1).await;
+    lane.begin(&[(at(&topic, 0), 10)]).await.unwrap();
+    (lane, topic)
+}
+
 /// The next thing that is told of a lane's one partition has to be that it stands past the end.
 async fn past_the_end(lane: &mut dyn SinkLog, topic: &str) -> String {
     match event(lane, LIMITS).await {
@@ -67,13 +78,8 @@ async fn past_the_end(lane: &mut dyn SinkLog, topic: &str) -> String {
 }
 
 pub async fn a_partition_past_the_end_stays_stopped_when_the_log_has_grown_past_it_until_it_is_moved(bench: Bench) {
-    let topic = bench.topic("orders", 1).await;
-    write_numbers(&*bench, &topic, 0..3).await;
+    let (mut lane, topic) = placed_past_the_end(&bench).await;
     let (spec, group) = (bench.sink_of(&topic), format!("wharf.{}.warehouse", bench.tag));
-    let mut lane = bench.lane(&spec).await;
-    assigned(&mut *lane, 1).await;
-    // As a database says that keeps the offsets itself: the group has none.
-    lane.begin(&[(at(&topic, 0), 10)]).await.unwrap();
     past_the_end(&mut *lane, &topic).await;
     write_numbers(&*bench, &topic, 3..30).await;
     let topic_id = bench.topics().await.unwrap().into_iter().find(|t| t.name == topic).unwrap().id;
@@ -100,12 +106,8 @@ pub async fn a_partition_past_the_end_stays_stopped_when_the_log_has_grown_past_
 }
 
 pub async fn that_a_partition_stopped_commits_nothing_before_its_sink_says_so(bench: Bench) {
-    let topic = bench.topic("orders", 1).await;
-    write_numbers(&*bench, &topic, 0..3).await;
+    let (mut lane, topic) = placed_past_the_end(&bench).await;
     let (spec, group) = (bench.sink_of(&topic), format!("wharf.{}.warehouse", bench.tag));
-    let mut lane = bench.lane(&spec).await;
-    assigned(&mut *lane, 1).await;
-    lane.begin(&[(at(&topic, 0), 10)]).await.unwrap();
     let told = event(&mut *lane, LIMITS).await;
     assert!(matches!(told, SinkEvent::OutOfRange(_, Lost::PastTheEnd(_))), "{told:?}");
     away(&bench, lane, &group).await;
@@ -114,12 +116,8 @@ pub async fn that_a_partition_stopped_commits_nothing_before_its_sink_says_so(be
 }
 
 pub async fn a_commit_of_what_was_read_before_it_leaves_a_partition_past_the_end_stopped(bench: Bench) {
-    let topic = bench.topic("orders", 1).await;
-    write_numbers(&*bench, &topic, 0..3).await;
+    let (mut lane, topic) = placed_past_the_end(&bench).await;
     let (spec, group) = (bench.sink_of(&topic), format!("wharf.{}.warehouse", bench.tag));
-    let mut lane = bench.lane(&spec).await;
-    assigned(&mut *lane, 1).await;
-    lane.begin(&[(at(&topic, 0), 10)]).await.unwrap();
     past_the_end(&mut *lane, &topic).await;
     lane.commit(&[(at(&topic, 0), 10)]).await.unwrap();
     write_numbers(&*bench, &topic, 3..30).await;

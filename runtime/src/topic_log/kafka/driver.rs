@@ -18,7 +18,7 @@ use crate::topic_log::LogError;
 const POLL: Duration = Duration::from_millis(500);
 /// While something is under way.
 const BUSY: Duration = Duration::from_millis(100);
-/// Until the group has answered first: a poll that runs its callbacks still waits to its end.
+/// Until the group has answered first.
 const JOINING: Duration = Duration::from_millis(10);
 /// After an errand that failed, or found less than all.
 const PAUSE: Duration = Duration::from_secs(1);

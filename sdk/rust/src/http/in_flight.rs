@@ -14,12 +14,28 @@ type Pending = Response;
 #[derive(Debug)]
 pub struct InFlight<T>(Vec<Waiting<T>>);
 
+/// One of them.
 #[derive(Debug)]
-struct Waiting<T> {
+pub(super) struct Waiting<T> {
     tag: T,
     place: String,
     /// An error: it could not even start.
     pending: Result<Pending>,
+}
+
+impl<T> Waiting<T> {
+    pub(super) fn start(tag: T, request: &Request) -> Self {
+        Self { tag, place: request.place(), pending: start(request) }
+    }
+
+    /// Its answer, waited for.
+    pub(super) fn answer(self) -> (T, Result<Response>) {
+        let Self { tag, place, pending } = self;
+        match pending.and_then(answer) {
+            Ok(answer) => (tag, Ok(Response { place, ..answer })),
+            Err(error) => (tag, Err(error.context(place))),
+        }
+    }
 }
 
 impl<T> Default for InFlight<T> {
@@ -48,7 +64,7 @@ impl<T> InFlight<T> {
     /// Hands a request to the host and goes on; where it cannot start, that is its answer. Waits only where a body is longer than the
     /// host takes at once (1 MiB).
     pub fn start(&mut self, tag: T, request: &Request) {
-        self.0.push(Waiting { tag, place: request.place(), pending: start(request) });
+        self.0.push(Waiting::start(tag, request));
     }
 
     /// The next answer, waited for, as [`Request::send`] gives it; `None` where nothing is under way. Whoever drops the rest gives it up.
@@ -56,11 +72,7 @@ impl<T> InFlight<T> {
         if self.0.is_empty() {
             return None;
         }
-        let Waiting { tag, place, pending } = self.0.remove(self.ready());
-        match pending.and_then(answer) {
-            Ok(answer) => Some((tag, Ok(Response { place, ..answer }))),
-            Err(error) => Some((tag, Err(error.context(place)))),
-        }
+        Some(self.0.remove(self.ready()).answer())
     }
 
     /// The place of the first that has its answer.
