@@ -56,10 +56,11 @@ impl Sink for Http {
         let mut lanes = lanes(&self.config, records);
         let (done, waits) = self.send(&mut lanes, &mut outcomes)?;
         let Some(message) = waits else { return Ok(outcomes) };
-        // Where nothing at all is decided, the whole call comes again.
-        if done == 0 && outcomes.is_empty() {
-            let after = lanes.iter().filter_map(|lane| lane.after).max();
-            return Err(Error::Retry { message, after });
+        // Where nothing at all is decided, and all has to wait for as long, the whole call comes again.
+        let mut waits = lanes.iter().map(|lane| lane.after);
+        let first = waits.next().flatten();
+        if done == 0 && outcomes.is_empty() && waits.all(|after| after == first) {
+            return Err(Error::Retry { message, after: first });
         }
         let rest: usize = lanes.iter().map(|lane| lane.rest().count()).sum();
         log::warn!(records = rest, host = self.config.host(); "{message}");

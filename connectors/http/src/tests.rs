@@ -151,6 +151,20 @@ fn each_partition_waits_for_as_long_as_it_was_asked_to() {
 }
 
 #[test]
+fn where_nothing_is_decided_too_a_partition_waits_no_longer_than_it_was_asked_to() {
+    let answer = |body: &str| match body.trim() {
+        "\"a1\"" => Response::new(500, ""),
+        _ => Response::new(429, "").with_header("Retry-After", "9"),
+    };
+    let (mut sink, _) = sink(r#", "max-batch": 1"#, answer);
+    let outcomes = sink.write(&apart(&["a1", "b1"])).unwrap();
+    let asked = Duration::from_secs(9);
+    assert_eq!((outcomes.get(0), outcomes.get(1)), (Some(&Verdict::Retry(None)), Some(&Verdict::Retry(Some(asked)))));
+    let error = sink.write(&apart(&["b1", "c1"])).unwrap_err();
+    assert_eq!(error, Error::retry("api.example.com answers 429").after(asked));
+}
+
+#[test]
 fn a_call_that_asks_the_receiver_nothing_does_not_clear_its_credentials() {
     let (mut sink, _) = sink(r#", "tombstones": "skip""#, |_| Response::new(401, ""));
     let nothing = testing::batch("t", [(None, None)]);

@@ -1,18 +1,16 @@
 //! THE straight line from a business system to topics: poll, transform, append records and position in one transaction,
-//! acknowledge. A position moves only with its records (invariant 1).
+//! acknowledge. A position moves only with its records (invariant 1). What goes out is made in `source/outgoing.rs`, and when a
+//! source waits stands in `source/waiting.rs`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
 use crate::batch::Batch;
 use crate::capability::inbox::Inbox;
 use crate::config::SourceConfig;
-use crate::dead_letter::Stage;
 use crate::fault_point::{self, Phase};
 use crate::guest::{Component, Context, Grants, GuestError, SourceGuest};
-use crate::outcome::Rejection;
 use crate::pipeline::chain::Chain;
 use crate::pipeline::dead::Dead;
 use crate::pipeline::destinations::Destinations;
@@ -21,14 +19,13 @@ use crate::pipeline::transaction::Transaction;
 use crate::pipeline::{Ended, Stop, Tally, TaskError};
 use crate::retry::Backoff;
 use crate::telemetry::TaskState;
-use crate::topic_log::{LogError, Position, Refused, SourceLog, SourceOwner, TopicLog};
-use crate::transform::Applied;
+use crate::topic_log::{LogError, Position, SourceLog, SourceOwner, TopicLog};
+
+mod outgoing;
+mod waiting;
 
 /// Largest place of a position, bytes (`wit/v0.1/types.wit`).
 const MAX_PLACE: usize = 256 << 10;
-
-/// Longest pause of a source that asks for one while requests wait for it.
-const LEFT_WAITING: Duration = Duration::from_millis(100);
 
 /// One task of a source.
 #[derive(Debug)]
@@ -190,100 +187,6 @@ impl SourceTask {
         }
     }
 
-    /// Raw rejects become dead letters, the rest goes through the transforms.
-    async fn prepare(&mut self, transaction: Transaction, topics: &dyn TopicLog) -> Result<Outgoing, TaskError> {
-        let Transaction { records, rejects, .. } = transaction;
-        let read = records.len();
-        let mut dead = Batch::default();
-        let mut is_raw = vec![false; read];
-        let raw: Vec<_> = if rejects.is_empty() { Vec::new() } else { records.records().collect() };
-        for (index, rejection) in &rejects {
-            let index = *index as usize;
-            if let (Some(record), Some(flag)) = (raw.get(index), is_raw.get_mut(index)) {
-                self.dead.push(&mut dead, record, Stage::TaskPoll, rejection)?;
-                *flag = true;
-            }
-        }
-        let kept = if rejects.is_empty() { records } else { records.select(|i| !is_raw.get(i).copied().unwrap_or(false)) };
-        let count = kept.len();
-        let (kept, applied) = if self.chain.passes(&kept) {
-            (Batch::default(), Applied::unchanged(kept))
-        } else {
-            let applied = self.chain.apply(kept.clone()).await?;
-            (kept, applied)
-        };
-        let originals: Vec<_> = if applied.rejects.is_empty() { Vec::new() } else { kept.records().collect() };
-        for reject in &applied.rejects {
-            if let Some(record) = originals.get(reject.index as usize) {
-                self.dead.push(&mut dead, record, reject.stage, &reject.rejection)?;
-            }
-        }
-        let raw = dead.len() - applied.rejects.len();
-        let rejected = applied.rejects.iter().map(|r| r.index);
-        let mut tally = Tally::of(count, &applied.origin, rejected);
-        tally += Tally { read: raw as u64, dead_lettered: raw as u64, ..Tally::default() };
-        let outgoing = self.without_oversize(applied.records, &mut dead, &mut tally)?;
-        let mut outgoing = self.without_unknown_topics(outgoing, topics, &mut dead, &mut tally).await?;
-        dead.records().for_each(|letter| outgoing.push(&letter));
-        Ok(Outgoing { records: outgoing, tally })
-    }
-
-    /// A record larger than the log takes becomes a dead letter here, with a clear reason.
-    fn without_oversize(&self, records: Batch, dead: &mut Batch, tally: &mut Tally) -> Result<Batch, TaskError> {
-        let limit = self.config.connector.max_record_bytes;
-        if records.data.len() <= limit {
-            return Ok(records);
-        }
-        let large = records.sizes().enumerate().filter(|(_, size)| *size > limit);
-        let refused: Vec<Refused> = large
-            .map(|(index, size)| Refused { index, reason: format!("{size} bytes, `max-record-bytes` is {limit}") })
-            .collect();
-        self.bury(records, ("record.oversize", &refused), dead, tally)
-    }
-
-    /// A record that names a topic which is not there becomes a dead letter: it, and only it, is at fault.
-    async fn without_unknown_topics(
-        &mut self,
-        records: Batch,
-        topics: &dyn TopicLog,
-        dead: &mut Batch,
-        tally: &mut Tally,
-    ) -> Result<Batch, TaskError> {
-        let mut backoff = Backoff::of(&self.config.connector, self.owner.task);
-        let refused = loop {
-            match self.destinations.refused(&records, topics).await {
-                Err(LogError::Retry(message)) => self.wait_for_log(message, &mut backoff).await?,
-                answer => {
-                    self.grants.metrics.recovered();
-                    break answer?;
-                }
-            }
-        };
-        self.bury(records, ("topic.unknown", &refused), dead, tally)
-    }
-
-    /// Turns refused records into dead letters and answers the others.
-    fn bury(
-        &self,
-        records: Batch,
-        (code, refused): (&str, &[Refused]),
-        dead: &mut Batch,
-        tally: &mut Tally,
-    ) -> Result<Batch, TaskError> {
-        if refused.is_empty() {
-            return Ok(records);
-        }
-        let all: Vec<_> = records.records().collect();
-        for Refused { index, reason } in refused {
-            if let Some(record) = all.get(*index) {
-                let rejection = Rejection::new(code, reason.clone());
-                self.dead.push(dead, record, Stage::KafkaProduce, &rejection)?;
-                *tally = tally.refused(1);
-            }
-        }
-        Ok(records.select(|i| refused.iter().all(|r| r.index != i)))
-    }
-
     /// Appends until the log has confirmed; what the log refuses for good becomes a dead letter in the same transaction.
     async fn append(&mut self, outgoing: Outgoing, positions: &[Position], log: &mut dyn SourceLog) -> Result<Tally, TaskError> {
         let Outgoing { records, mut tally } = outgoing;
@@ -308,75 +211,6 @@ impl SourceTask {
             dead.records().for_each(|letter| rest.push(&letter));
             records = Arc::new(rest);
         }
-    }
-
-    /// `--until-done`: an empty poll was the last one. Without an inbox that is one whose source says to come back later.
-    fn nothing_more(&self, idle: Duration) -> bool {
-        let none_now = |feeds: &watch::Receiver<bool>| match &self.grants.inbox {
-            Some(inbox) => *feeds.borrow() && inbox.is_drained(),
-            None => !idle.is_zero(),
-        };
-        self.until_done.as_ref().is_some_and(none_now)
-    }
-
-    /// Waits until the source may have more, a request arrives, or stopping is requested.
-    ///
-    /// # Errors
-    /// Another owner has taken over: it is not to wait for the next record to be known.
-    async fn rest(&mut self, idle: Duration, log: &mut dyn SourceLog) -> Result<(), TaskError> {
-        let arrival = async {
-            match &self.grants.inbox {
-                Some(inbox) if inbox.is_drained() => inbox.arrived().await,
-                // The source left them on purpose: asking again at once would spin.
-                Some(_) => tokio::time::sleep(LEFT_WAITING).await,
-                None => std::future::pending().await,
-            }
-        };
-        // Cancel-safe: all branches only wait.
-        tokio::select! {
-            _ = self.stop.sleep(idle) => Ok(()),
-            () = arrival => Ok(()),
-            error = log.lost() => Err(error.into()),
-        }
-    }
-
-    /// Waits before the same append is tried again: the guest need not read anew.
-    async fn wait_for_log(&mut self, message: String, backoff: &mut Backoff) -> Result<(), TaskError> {
-        let Some(wait) = backoff.next(Instant::now(), None) else {
-            return Err(TaskError::Restart(format!("topic log: {message}")));
-        };
-        self.grants.metrics.retried(1);
-        tracing::warn!(
-            connector = self.grants.connector,
-            reason = message,
-            ?wait,
-            attempt = backoff.attempt(),
-            "the topic log is retried"
-        );
-        self.grants.metrics.state(TaskState::Retrying, Some(backoff.told(&message, wait, SystemTime::now())));
-        if self.stop.sleep(wait).await {
-            return Err(TaskError::Restart(format!("stopped while the topic log was retried: {message}")));
-        }
-        Ok(())
-    }
-
-    /// A failed call: waits if it may pass, otherwise ends the task.
-    async fn wait_or_give_up(&mut self, error: GuestError, backoff: &mut Backoff) -> Result<(), TaskError> {
-        let GuestError::Retry { message, after } = error else {
-            return Err(match error {
-                GuestError::Reject(reason) => TaskError::Failed(format!("the source cannot read on: {reason}")),
-                other => other.into(),
-            });
-        };
-        let Some(wait) = backoff.next(Instant::now(), after) else {
-            return Err(TaskError::Failed(format!("{}: {message}", backoff.given_up())));
-        };
-        settle(self.grants.inbox.as_deref(), false);
-        self.grants.metrics.retried(1);
-        self.grants.metrics.state(TaskState::Retrying, Some(backoff.told(&message, wait, SystemTime::now())));
-        tracing::warn!(connector = self.grants.connector, reason = message, wait = ?wait, attempt = backoff.attempt(), "retrying");
-        self.stop.sleep(wait.max(Duration::from_millis(1))).await;
-        Ok(())
     }
 }
 

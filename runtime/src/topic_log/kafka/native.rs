@@ -14,6 +14,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::util::IntoOpaque;
 
+use super::produce::Ticket;
 use crate::batch::{Batch, Header, Record};
 
 const OK: c::rd_kafka_resp_err_t = c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -61,9 +62,20 @@ impl TopicName {
 }
 
 /// What goes with a record to its delivery report, and holds its bytes until then.
-pub(super) trait Holds {
-    /// Bytes that do not move or change as long as this lives.
+///
+/// # Safety
+/// What [`Holds::held`] answers must neither move nor change as long as this lives, wherever this itself is moved to: a record is read
+/// from there after [`produce`] has returned.
+pub(super) unsafe trait Holds {
+    /// The bytes.
     fn held(&self) -> &[u8];
+}
+
+// SAFETY: the bytes are of a batch behind an `Arc` of which each ticket is a part owner, and a batch that is shared is not changed.
+unsafe impl Holds for Ticket {
+    fn held(&self) -> &[u8] {
+        self.0.data()
+    }
 }
 
 /// Hands a record to a producer. `partition`: -1 leaves it to the partitioner. A value that lies in what the ticket holds is sent from

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 
 use super::client::Voice;
-use super::native::{self, Holds, TopicName};
+use super::native::{self, TopicName};
 use crate::batch::{Batch, Record};
 
 /// Between two looks at what is still in flight: librdkafka's own flush waits for 100 ms, a shorter sleep spins.
@@ -75,16 +75,14 @@ impl ProducerContext for Reports {
 /// The producer of this log.
 pub(super) type Shipper = BaseProducer<Reports>;
 
-/// What of a record lies in the batch need not be copied: the ticket holds it until the record has its answer.
-impl Holds for Ticket {
-    fn held(&self) -> &[u8] {
-        &self.0.records.data
-    }
-}
-
 impl Shipment {
     pub(super) fn of(records: Arc<Batch>) -> Self {
         Self { records, in_flight: AtomicUsize::new(0), failed: Mutex::default(), given_up: AtomicBool::new(false) }
+    }
+
+    /// What the records' values lie in.
+    pub(super) fn data(&self) -> &[u8] {
+        &self.records.data
     }
 
     fn fail(&self, failure: Failure) {
