@@ -1,9 +1,8 @@
 //! The batch that a lane fills: it outlives a call that is dropped, and hands out no more than a call's limits. No I/O.
 
-use rdkafka::message::BorrowedMessage;
 use tokio::time::Instant;
 
-use super::native;
+use super::native::Message;
 use crate::batch::{Batch, Record};
 use crate::topic_log::{BatchLimits, TopicPartition};
 
@@ -22,12 +21,12 @@ fn size(record: &Record<'_>) -> usize {
 }
 
 impl Filling {
-    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) {
+    pub(super) fn push(&mut self, message: &Message<'_>, topic: &str) {
         if self.batch.is_empty() {
             let (records, bytes) = self.room;
             self.batch.reserve(records, bytes);
         }
-        native::copy(message, &mut self.batch);
+        message.copy(topic, &mut self.batch);
         self.since.get_or_insert_with(Instant::now);
     }
 
@@ -42,10 +41,11 @@ impl Filling {
         BatchLimits { records: of(limits.records, self.batch.len()), bytes: of(limits.bytes, self.batch.data.len()), ..limits }
     }
 
-    /// The limits that are reached after so much more.
-    pub(super) const fn and(&self, more: BatchLimits) -> BatchLimits {
-        let (records, bytes) = (self.batch.len(), self.batch.data.len());
-        BatchLimits { records: records.saturating_add(more.records), bytes: bytes.saturating_add(more.bytes), ..more }
+    /// The limits that are reached after so much more, or earlier at those of the batch.
+    pub(super) fn and(&self, more: BatchLimits, limits: BatchLimits) -> BatchLimits {
+        let records = self.batch.len().saturating_add(more.records).min(limits.records);
+        let bytes = self.batch.data.len().saturating_add(more.bytes).min(limits.bytes);
+        BatchLimits { records, bytes, ..limits }
     }
 
     /// The offset after the last record of a partition that is in here.

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
 
 use super::client::Voice;
+use super::native::PartitionQueue;
 use super::topic_ids::TopicIds;
 use crate::topic_log::partitioner::partition_of_key;
 use crate::topic_log::{Assignment, LogError, TopicPartition};
@@ -22,9 +22,8 @@ use crate::topic_log::{Assignment, LogError, TopicPartition};
 mod rebalance;
 mod topics;
 
-/// The consumer of a sink, and one partition's records.
+/// The consumer of a sink.
 pub(super) type SinkConsumer = BaseConsumer<Member>;
-pub(super) type Queue = PartitionQueue<Member>;
 
 /// Context of the consumer.
 pub(super) struct Member {
@@ -52,7 +51,7 @@ pub(super) struct LookedUp {
 /// The same on its way to its lane.
 pub(super) struct New {
     pub(super) found: LookedUp,
-    pub(super) queue: Queue,
+    pub(super) queue: PartitionQueue,
 }
 
 struct Part {
@@ -60,7 +59,7 @@ struct Part {
     generation: u64,
     topic_id: Option<String>,
     /// Until the lane has it.
-    queue: Option<Queue>,
+    queue: Option<PartitionQueue>,
     /// Its topic, created anew, does not have it when it was looked up. The group's leader may never notice.
     absent: bool,
 }

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::Message;
+use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::time::Instant;
 
 use super::Shared;
 use super::client::blocking;
 use super::driver::Alive;
 use super::filling::Filling;
-use super::group::{Group, LookedUp, New, Notice, Queue, SinkConsumer};
-use super::native;
+use super::group::{Group, LookedUp, New, Notice, SinkConsumer};
+use super::native::{self, PartitionQueue};
 use super::place::{no_answer, resolve};
 use crate::batch::Batch;
 use crate::topic_log::mark::Mark;
@@ -30,7 +29,7 @@ pub(super) struct Slot {
     pub(super) at: TopicPartition,
     pub(super) topic_id: String,
     pub(super) generation: u64,
-    queue: Queue,
+    queue: PartitionQueue,
     /// Next offset to hand out, and to take from the queue: they differ by what the batch that is being filled holds.
     pub(super) delivered: i64,
     pub(super) next: i64,
@@ -115,7 +114,7 @@ impl Lane {
         // An earlier queue of the same partition would switch the waking of this one off when it goes.
         self.slots.retain(|slot| slot.at != assignment.partition);
         if let Some(wake) = self.group.wakes.get(self.lane).cloned() {
-            queue.set_nonempty_callback(move || wake.notify_one());
+            queue.wakes(wake);
         }
         self.heard = None;
         self.slots.push(Slot {
@@ -185,23 +184,24 @@ impl Lane {
     fn fill_from_each(&mut self, limits: BatchLimits, share: BatchLimits) -> usize {
         let mut fuller = 0;
         for slot in self.slots.iter_mut().filter(|slot| slot.flows()) {
-            let most = self.filling.and(share);
-            while !self.filling.is_full(limits) && !self.filling.is_full(most) {
-                match slot.queue.poll(Duration::ZERO) {
+            let most = self.filling.and(share, limits);
+            while !self.filling.is_full(most) {
+                match slot.queue.next() {
                     None => break,
                     Some(Ok(message)) => {
                         slot.at_end = false;
                         // A partition that is assigned anew while it flows (`Group::restart`) begins again behind what was taken.
                         if message.offset() >= slot.next {
                             slot.next = message.offset() + 1;
-                            self.filling.push(&message);
+                            self.filling.push(&message, &slot.at.topic);
                         }
                     }
-                    Some(Err(KafkaError::PartitionEOF(_))) => {
+                    Some(Err(Code::PartitionEOF)) => {
                         slot.at_end = true;
-                        slot.high = slot.known_end(&self.consumer);
+                        let end = native::known_end(self.consumer.client(), &slot.at.topic, slot.at.partition);
+                        slot.high = end.unwrap_or(slot.high);
                     }
-                    Some(Err(KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange))) => {
+                    Some(Err(Code::AutoOffsetReset | Code::OffsetOutOfRange)) => {
                         slot.state = Phase::Stopped;
                         self.stops.push_back((slot.at.clone(), self.filling.next_of(&slot.at)));
                         break;

@@ -1,5 +1,6 @@
-//! The few calls of librdkafka that the safe wrapper lacks: headers byte for byte (its own panic on a name that is not UTF-8),
-//! topic ids, forgetting offsets of a group, and the end of a partition as last fetched. All unsafe code of this log stands here; no policy does.
+//! The few calls of librdkafka that the safe wrapper lacks: headers byte for byte (its own panic on a name that is not UTF-8), a
+//! partition's queue read without an event for each message (`native/queue.rs`), topic ids, forgetting offsets of a group, and the
+//! end of a partition as last fetched. All unsafe code of this log stands here; no policy does.
 #![expect(unsafe_code, reason = "librdkafka's C interface, where the safe wrapper has no access to it")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -10,45 +11,19 @@ use rdkafka::TopicPartitionList;
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::util::IntoOpaque;
 
 use super::produce::Ticket;
-use crate::batch::{Batch, Header, Record};
+use crate::batch::{Header, Record};
+
+mod message;
+mod queue;
+
+pub(super) use message::{Message, copy};
+pub(super) use queue::PartitionQueue;
 
 const OK: c::rd_kafka_resp_err_t = c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
-
-/// Appends a message that was read to a batch.
-pub(super) fn copy(message: &BorrowedMessage<'_>, batch: &mut Batch) {
-    batch.push(&Record {
-        topic: message.topic(),
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp: message.timestamp().to_millis().unwrap_or(-1),
-        key: message.key(),
-        value: message.payload(),
-        headers: headers(message),
-        attempt: 1,
-    });
-}
-
-fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<Header<'m>> {
-    let mut found = Vec::new();
-    let mut headers = ptr::null_mut();
-    // SAFETY: the message lives as long as 'm, and owns its headers and their bytes.
-    unsafe {
-        if c::rd_kafka_message_headers(message.ptr(), &raw mut headers) != OK {
-            return found;
-        }
-        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-        while c::rd_kafka_header_get_all(headers, found.len(), &raw mut name, &raw mut value, &raw mut size) == OK {
-            let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
-            found.push((CStr::from_ptr(name).to_bytes(), value));
-        }
-    }
-    found
-}
 
 /// A topic's name as librdkafka takes it.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, Weak};
 
+use super::super::native::PartitionQueue;
 use super::{Group, LookedUp, New, Notice, Part, SinkConsumer, State};
 use crate::topic_log::TopicPartition;
 
@@ -83,7 +84,7 @@ impl Group {
     }
 
     pub(super) fn adopt(&self, state: &mut State, consumer: &Arc<SinkConsumer>, at: &TopicPartition) {
-        let Some(queue) = consumer.split_partition_queue(&at.topic, at.partition) else { return };
+        let Some(queue) = PartitionQueue::split(consumer, at) else { return };
         state.generation += 1;
         // A place of an earlier assignment, perhaps of another topic of the name.
         state.restarts.retain(|(other, _)| other != at);
