@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memchr2;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -54,11 +53,11 @@ fn bytes<'a>(config: &Config, record: &Record<'a>) -> Result<Option<Cow<'a, [u8]
 /// The value itself, with its id where one is asked for.
 fn value<'a>(config: &Config, record: &Record<'a>, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, Rejection> {
     let Some(field) = &config.id_field else {
-        let json = match scan::fields(bytes, |_| {}) {
+        let json = match scan::object(bytes) {
             Some(()) => bytes.trim_ascii(),
             None => record.json::<&RawValue>()?.get().as_bytes(),
         };
-        if config.body == Body::JsonLines && memchr2(b'\n', b'\r', json).is_some() {
+        if config.body == Body::JsonLines && !scan::is_one_line(json) {
             return text(&record.json::<Value>()?).map(Into::into);
         }
         return Ok(json.into());

@@ -30,7 +30,8 @@ pub fn lanes<'a>(config: &Config, batch: &'a Batch) -> Vec<Lane<'a>> {
     let mut last = 0;
     for record in batch {
         let is = |records: &VecDeque<Record<'_>>| {
-            records.front().is_some_and(|first| first.partition == record.partition && first.topic == record.topic)
+            let same = |first: &Record<'_>| std::ptr::eq(first.topic, record.topic) || first.topic == record.topic;
+            records.front().is_some_and(|first| first.partition == record.partition && same(first))
         };
         // Records of a partition mostly stand together.
         if !partitions.get(last).is_some_and(is) {

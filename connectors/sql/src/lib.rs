@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use wharf_sdk::sql::{ColumnDef, Connection};
-use wharf_sdk::{Batch, Context, Error, Outcomes, Partition, Record, Rejection, Result, Sink, export_sink};
+use wharf_sdk::{Batch, Context, Error, Outcomes, Partition, Rejection, Result, Sink, export_sink};
 
 use config::{Config, Schema};
 use mapping::{Rows, Table};
@@ -62,7 +62,7 @@ impl Sql {
         let mut run: Option<(&str, i32, &mut i64)> = None;
         for record in records {
             match &mut run {
-                Some((topic, partition, last)) if *topic == record.topic && *partition == record.partition => {
+                Some((topic, partition, last)) if std::ptr::eq(*topic, record.topic) && *partition == record.partition => {
                     repeated |= record.offset <= **last;
                     **last = record.offset;
                 }
@@ -81,9 +81,14 @@ impl Sql {
     fn write_all(&mut self, records: &Batch) -> Result<Outcomes> {
         let mut outcomes = Outcomes::accepted();
         let mut waiting: BTreeMap<String, Rows<'_>> = BTreeMap::new();
-        for record in records {
-            if let Err(rejection) = self.add(&record, &mut waiting)? {
-                outcomes.push(record.index, rejection);
+        // A batch has each topic's name once: names that lie elsewhere are another's, or are looked up once more.
+        let mut records = records.into_iter().peekable();
+        while let Some(topic) = records.peek().map(|record| record.topic) {
+            let (table, rows) = self.target(topic, &mut waiting)?;
+            while let Some(record) = records.next_if(|record| std::ptr::eq(record.topic, topic)) {
+                if let Err(rejection) = rows.add(table, &record) {
+                    outcomes.push(record.index, rejection);
+                }
             }
         }
         // Before anything is written, as not every call is a transaction as a whole.
@@ -100,25 +105,27 @@ impl Sql {
         Ok(outcomes)
     }
 
-    fn add<'a>(&mut self, record: &Record<'a>, waiting: &mut BTreeMap<String, Rows<'a>>) -> Result<Result<(), Rejection>> {
-        if !self.topics.contains_key(record.topic) {
-            let table = self.table_of(record.topic)?;
-            self.topics.insert(record.topic.to_owned(), table);
+    /// The table of a topic, and the rows that wait for it.
+    fn target<'t, 'a>(
+        &'t mut self,
+        topic: &str,
+        waiting: &'t mut BTreeMap<String, Rows<'a>>,
+    ) -> Result<(&'t mut Table, &'t mut Rows<'a>)> {
+        if !self.topics.contains_key(topic) {
+            let table = self.table_of(topic)?;
+            self.topics.insert(topic.to_owned(), table);
         }
-        let name = self.topics.get(record.topic).map_or("", String::as_str);
-        let table = match self.tables.get_mut(name) {
-            Some(table) => table,
-            None => {
-                let existing = self.connection.columns(name)?;
-                let table = Table::new(name.to_owned(), existing, &self.config)?;
-                self.tables.entry(name.to_owned()).or_insert(table)
-            }
-        };
-        let rows = match waiting.get_mut(name) {
-            Some(rows) => rows,
-            None => waiting.entry(name.to_owned()).or_default(),
-        };
-        Ok(rows.add(table, record))
+        let name = self.topics.get(topic).map_or("", String::as_str);
+        if !self.tables.contains_key(name) {
+            let existing = self.connection.columns(name)?;
+            let table = Table::new(name.to_owned(), existing, &self.config)?;
+            self.tables.insert(name.to_owned(), table);
+        }
+        let rows = waiting.entry(name.to_owned()).or_default();
+        match self.tables.get_mut(name) {
+            Some(table) => Ok((table, rows)),
+            None => Err(Error::fatal(format!("table `{name}` is not known"))),
+        }
     }
 
     fn table_of(&self, topic: &str) -> Result<String> {

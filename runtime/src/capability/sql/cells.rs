@@ -119,7 +119,7 @@ impl<'a> Field<'a> {
     fn is_plain_text(&self) -> bool {
         let Cells::Variable { ends, data } = &self.cells else { return false };
         let cut = |text: &str| ends.iter().all(|end| text.is_char_boundary(*end));
-        memchr::memchr(0, data).is_none() && std::str::from_utf8(data).is_ok_and(|text| text.is_ascii() || cut(text))
+        memchr::memchr(0, data).is_none() && simdutf8::basic::from_utf8(data).is_ok_and(|text| text.is_ascii() || cut(text))
     }
 
     /// What any database would say of this value; none of it is in the text.

@@ -1,6 +1,8 @@
 //! The fields of a JSON object in one pass over its bytes: what most records are, and fast. It takes only what it has checked whole
 //! (RFC 8259) and answers `None` for everything else, an odd text as well as a broken one: serde then reads it, or says what is wrong.
 
+use std::ops::Range;
+
 /// Deepest nesting that is taken here.
 const DEEPEST: u32 = 64;
 /// Bytes that are looked at in one step.
@@ -21,13 +23,27 @@ pub struct Field<'a> {
 /// `None`: not taken, which says nothing about the text. `into` may then hold some of the fields.
 #[must_use]
 pub fn fields<'a>(json: &'a [u8], into: impl FnMut(Field<'a>)) -> Option<()> {
-    fields_of_text(std::str::from_utf8(json).ok()?, into)
+    fields_of_text(simdutf8::basic::from_utf8(json).ok()?, into)
 }
 
 /// The same for what is known to be UTF-8.
 #[must_use]
 pub fn fields_of_text<'a>(text: &'a str, mut into: impl FnMut(Field<'a>)) -> Option<()> {
-    let json = text.as_bytes();
+    walk(text.as_bytes(), |name, json, escaped| {
+        into(Field { name: text.get(name)?, json: text.get(json)?, escaped });
+        Some(())
+    })
+}
+
+/// Whether `json` is an object that [`fields`] takes. `None` says nothing about the text.
+#[must_use]
+pub fn object(json: &[u8]) -> Option<()> {
+    simdutf8::basic::from_utf8(json).ok()?;
+    walk(json, |_, _, _| Some(()))
+}
+
+/// Where name and value of each field stand, and whether the value is a string with escapes.
+fn walk(json: &[u8], mut into: impl FnMut(Range<usize>, Range<usize>, bool) -> Option<()>) -> Option<()> {
     let mut at = open(json, space(json, 0), b'{')?;
     at = space(json, at);
     if json.get(at) == Some(&b'}') {
@@ -41,7 +57,7 @@ pub fn fields_of_text<'a>(text: &'a str, mut into: impl FnMut(Field<'a>)) -> Opt
         let value = space(json, open(json, at, b':')?);
         let escaped;
         (at, escaped) = self::value(json, value)?;
-        into(Field { name: text.get(name..end)?, json: text.get(value..at)?, escaped });
+        into(name..end, value..at, escaped)?;
         at = space(json, at);
         match json.get(at)? {
             b',' => at = space(json, at + 1),
@@ -65,15 +81,14 @@ fn space(json: &[u8], mut at: usize) -> usize {
 
 /// The first byte from `at` on that does not stand for itself in a JSON string: a quote, a backslash or a control character.
 fn plain(json: &[u8], mut at: usize) -> usize {
-    let rest = |at: usize| json.get(at..).unwrap_or_default();
-    while let Some(step) = rest(at).first_chunk::<STEP>() {
+    let (steps, tail) = json.get(at..).unwrap_or_default().as_chunks::<STEP>();
+    for step in steps {
         let found = special_of(step);
         if found != 0 {
             return at + found.trailing_zeros() as usize;
         }
         at += STEP;
     }
-    let tail = rest(at);
     at + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
 }
 
@@ -81,12 +96,18 @@ const fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
+/// One load, as the compiler sees it.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn vector(step: &[u8; STEP]) -> core::arch::wasm32::v128 {
+    let half = |bytes: Option<&[u8; STEP / 2]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    core::arch::wasm32::u64x2(half(step.first_chunk()), half(step.last_chunk()))
+}
+
 /// Bit n: byte n is special.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 fn special_of(step: &[u8; STEP]) -> u32 {
-    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_or};
-    let half = |bytes: Option<&[u8; STEP / 2]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let bytes = u64x2(half(step.first_chunk()), half(step.last_chunk()));
+    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, v128_or};
+    let bytes = vector(step);
     let quote = u8x16_eq(bytes, u8x16_splat(b'"'));
     let backslash = u8x16_eq(bytes, u8x16_splat(b'\\'));
     u32::from(u8x16_bitmask(v128_or(v128_or(quote, backslash), u8x16_lt(bytes, u8x16_splat(0x20)))))
@@ -95,6 +116,36 @@ fn special_of(step: &[u8; STEP]) -> u32 {
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 fn special_of(step: &[u8; STEP]) -> u32 {
     step.iter().enumerate().fold(0, |bits, (at, byte)| bits | u32::from(is_special(*byte)) << at)
+}
+
+/// Whether no line ends in `text`: it has neither line feed nor carriage return.
+#[must_use]
+pub fn is_one_line(text: &[u8]) -> bool {
+    let (steps, tail) = text.as_chunks::<STEP>();
+    !has_end(steps) && !tail.iter().any(|byte| is_end(*byte))
+}
+
+const fn is_end(byte: u8) -> bool {
+    byte == b'\n' || byte == b'\r'
+}
+
+/// All of it is looked at, as hardly any text has a second line; four at a time, as each turn of a loop in a guest looks at the clock.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn has_end(steps: &[[u8; STEP]]) -> bool {
+    use core::arch::wasm32::{u8x16_eq, u8x16_splat, v128, v128_any_true, v128_or};
+    let (feed, back) = (u8x16_splat(b'\n'), u8x16_splat(b'\r'));
+    let also = |found: v128, step: &[u8; STEP]| {
+        let bytes = vector(step);
+        v128_or(found, v128_or(u8x16_eq(bytes, feed), u8x16_eq(bytes, back)))
+    };
+    let (fours, rest) = steps.as_chunks::<4>();
+    let found = fours.iter().fold(u8x16_splat(0), |found, [a, b, c, d]| also(also(also(also(found, a), b), c), d));
+    v128_any_true(rest.iter().fold(found, also))
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+fn has_end(steps: &[[u8; STEP]]) -> bool {
+    steps.as_flattened().iter().any(|byte| is_end(*byte))
 }
 
 /// The place behind a string whose first character is at `at`, and whether it has escapes.

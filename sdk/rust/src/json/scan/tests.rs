@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
-use super::{Field, fields};
+use super::{Field, fields, is_one_line, object};
 
 fn scanned(json: &[u8]) -> Option<Vec<(String, String)>> {
     let mut found = Vec::new();
+    assert_eq!(object(json), fields(json, |_| {}), "both take the same");
     fields(json, |Field { name, json, escaped }| {
         assert_eq!(escaped, json.starts_with('"') && json.contains('\\'), "{json}");
         found.push((name.to_owned(), json.to_owned()));
@@ -173,6 +174,21 @@ fn every_place_of_a_special_character_is_seen() {
         for bad in ["\u{0}", "\u{1f}", "\\x"] {
             let text = format!("{{\"a\":\"{}{bad}{}\"}}", "x".repeat(length), "y".repeat(20));
             assert_eq!(scanned(text.as_bytes()), None, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn every_place_of_a_line_end_is_seen() {
+    for length in 0..50 {
+        let text = vec![b'x'; length];
+        assert!(is_one_line(&text), "{length}");
+        for at in 0..length {
+            for end in *b"\n\r" {
+                let mut text = text.clone();
+                text[at] = end;
+                assert!(!is_one_line(&text), "{length} {at}");
+            }
         }
     }
 }
