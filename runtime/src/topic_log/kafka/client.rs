@@ -182,13 +182,25 @@ impl Voice {
             tracing::debug!(client = self.client, %error, reason, "Kafka client");
             return;
         }
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = error.to_string();
-        if last.as_ref().is_some_and(|(at, told)| *told == text && at.elapsed() < QUIET) {
-            return;
+        if self.is_new(error.to_string()) {
+            tracing::warn!(client = self.client, %error, reason, "Kafka client");
         }
-        tracing::warn!(client = self.client, %error, reason, "Kafka client");
+    }
+
+    /// A fault that came to no callback.
+    pub(super) fn fault(&self, reason: &str) {
+        if self.is_new(reason.to_owned()) {
+            tracing::warn!(client = self.client, reason, "Kafka client");
+        }
+    }
+
+    fn is_new(&self, text: String) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_some_and(|(at, told)| *told == text && at.elapsed() < QUIET) {
+            return false;
+        }
         *last = Some((Instant::now(), text));
+        true
     }
 }
 

@@ -196,17 +196,19 @@ impl Lane {
                             self.filling.push(&message, &slot.at.topic);
                         }
                     }
-                    Some(Err(Code::PartitionEOF)) => {
+                    Some(Err((Code::PartitionEOF, _))) => {
                         slot.at_end = true;
                         let end = native::known_end(self.consumer.client(), &slot.at.topic, slot.at.partition);
                         slot.high = end.unwrap_or(slot.high);
                     }
-                    Some(Err(Code::AutoOffsetReset | Code::OffsetOutOfRange)) => {
+                    Some(Err((Code::AutoOffsetReset | Code::OffsetOutOfRange, _))) => {
                         slot.state = Phase::Stopped;
                         self.stops.push_back((slot.at.clone(), self.filling.next_of(&slot.at)));
                         break;
                     }
-                    Some(Err(error)) => tracing::warn!(group = self.group.name, partition = %slot.at, %error, "reading"),
+                    Some(Err((error, reason))) => {
+                        tracing::warn!(group = self.group.name, partition = %slot.at, %error, reason, "reading");
+                    }
                 }
             }
             fuller += usize::from(self.filling.is_full(most));

@@ -52,7 +52,10 @@ impl Group {
 impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.group.ids.hear(facility, message);
-        if self.talks || !matches!(level, RDKafkaLogLevel::Debug) {
+        // Of a partition's queue, which is not read by events: its topic is gone, or has fewer partitions.
+        if facility == "ERROR" {
+            self.group.voice.fault(message);
+        } else if self.talks || !matches!(level, RDKafkaLogLevel::Debug) {
             self.group.voice.log(level, facility, message);
         }
     }

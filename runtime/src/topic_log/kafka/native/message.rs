@@ -25,11 +25,14 @@ impl Message<'_> {
         Self { native, queue: PhantomData }
     }
 
-    /// What it tells in place of a record.
-    pub(super) fn error(&self) -> Option<Code> {
-        // SAFETY: it is ours until `drop`.
-        let error = unsafe { (*self.native.as_ptr()).err };
-        (error != OK).then(|| error.into())
+    /// What it tells in place of a record, and librdkafka's words for it.
+    pub(super) fn error(&self) -> Option<(Code, String)> {
+        // SAFETY: it is ours until `drop`; the text is its own, or static.
+        unsafe {
+            let error = (*self.native.as_ptr()).err;
+            let text = || CStr::from_ptr(c::rd_kafka_message_errstr(self.native.as_ptr())).to_string_lossy().into_owned();
+            (error != OK).then(|| (error.into(), text()))
+        }
     }
 
     pub(in crate::topic_log::kafka) fn offset(&self) -> i64 {

@@ -50,12 +50,13 @@ impl PartitionQueue {
         self.wake = Some(wake);
     }
 
-    /// What comes next, where something is there: a record, or what librdkafka has to say in its place.
+    /// What comes next, where something is there: a record, or what librdkafka has to say in its place. That the topic is gone, or the
+    /// partition, is not among it: librdkafka logs that as `ERROR` (`Member::log`).
     ///
     /// Not by `rd_kafka_consume_batch_queue`, though it costs half: it puts the position behind an error, the end of the partition
     /// among them, as if that were a record, and a rebalance goes on at the position. `rd_kafka_consume_callback_queue` moves it by
     /// markers of transactions that are outdated, with the same end.
-    pub(in crate::topic_log::kafka) fn next(&mut self) -> Option<Result<Message<'_>, Code>> {
+    pub(in crate::topic_log::kafka) fn next(&mut self) -> Option<Result<Message<'_>, (Code, String)>> {
         // SAFETY: the queue lives, and what was taken is ours.
         let message = unsafe { Message::of(NonNull::new(c::rd_kafka_consume_queue(self.native.as_ptr(), 0))?) };
         Some(message.error().map_or(Ok(message), Err))

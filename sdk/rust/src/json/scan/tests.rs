@@ -180,7 +180,7 @@ fn every_place_of_a_special_character_is_seen() {
 
 #[test]
 fn every_place_of_a_line_end_is_seen() {
-    for length in 0..50 {
+    for length in 0..150 {
         let text = vec![b'x'; length];
         assert!(is_one_line(&text), "{length}");
         for at in 0..length {
