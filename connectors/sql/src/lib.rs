@@ -1,6 +1,7 @@
 //! The `sql` sink: JSON objects into tables, by named connections. Owns the order of calls; what a record becomes is decided
 //! in `mapping`, what the database does is the host's.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use wharf_sdk::sql::{ColumnDef, Connection};
@@ -116,16 +117,14 @@ impl Sql {
             self.topics.insert(topic.to_owned(), table);
         }
         let name = self.topics.get(topic).map_or("", String::as_str);
-        if !self.tables.contains_key(name) {
-            let existing = self.connection.columns(name)?;
-            let table = Table::new(name.to_owned(), existing, &self.config)?;
-            self.tables.insert(name.to_owned(), table);
-        }
-        let rows = waiting.entry(name.to_owned()).or_default();
-        match self.tables.get_mut(name) {
-            Some(table) => Ok((table, rows)),
-            None => Err(Error::fatal(format!("table `{name}` is not known"))),
-        }
+        let table = match self.tables.entry(name.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let existing = self.connection.columns(name)?;
+                unknown.insert(Table::new(name.to_owned(), existing, &self.config)?)
+            }
+        };
+        Ok((table, waiting.entry(name.to_owned()).or_default()))
     }
 
     fn table_of(&self, topic: &str) -> Result<String> {
