@@ -244,7 +244,7 @@ impl Reading {
 }
 
 fn object(raw: &[u8], names: &[String], line: u64, key: &mut Vec<u8>) -> Result<(), Rejection> {
-    json::check(std::str::from_utf8(raw).map_err(|_| not_utf8(line))?, names, line, key)
+    json::check(simdutf8::basic::from_utf8(raw).map_err(|_| not_utf8(line))?, names, line, key)
 }
 
 /// Decimal digits of the largest number.

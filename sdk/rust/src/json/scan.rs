@@ -38,8 +38,13 @@ pub fn fields_of_text<'a>(text: &'a str, mut into: impl FnMut(Field<'a>)) -> Opt
 /// Whether `json` is an object that [`fields`] takes. `None` says nothing about the text.
 #[must_use]
 pub fn object(json: &[u8]) -> Option<()> {
-    simdutf8::basic::from_utf8(json).ok()?;
-    walk(json, |_, _, _| Some(()))
+    object_of_text(simdutf8::basic::from_utf8(json).ok()?)
+}
+
+/// The same for what is known to be UTF-8.
+#[must_use]
+pub fn object_of_text(text: &str) -> Option<()> {
+    walk(text.as_bytes(), |_, _, _| Some(()))
 }
 
 /// Where name and value of each field stand, and whether the value is a string with escapes.
