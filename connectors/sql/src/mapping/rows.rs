@@ -59,7 +59,10 @@ impl<'a> Rows<'a> {
     pub fn add(&mut self, table: &mut Table, record: &Record<'a>) -> Result<(), Rejection> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let converted = match record.value {
-            Some(value) => scratch.upsert(table, record, value),
+            Some(value) => scratch.read(value).and_then(|()| match self.put_straight(table, &scratch) {
+                true => Ok(()),
+                false => scratch.upsert(table, record),
+            }),
             None => scratch.delete(table, record),
         };
         if converted.is_ok() {
@@ -73,6 +76,28 @@ impl<'a> Rows<'a> {
         self.has_misfits |= converted.as_ref().is_err_and(|rejection| matches!(&*rejection.code, "sql.type" | "sql.column"));
         self.scratch = scratch;
         converted
+    }
+
+    /// Puts fields straight into their columns, where they are called as those of the last record were, each is of its column's kind and
+    /// none is a null in the key. False: not so. The rows are then as they were, and the long way says what is wrong, if anything is.
+    fn put_straight(&mut self, table: &Table, Scratch { fields, cells, .. }: &Scratch<'a>) -> bool {
+        let layout = &cells.layout;
+        let known = |(field, (name, ..)): (&Field<'a>, &(String, usize, Kind))| same(field.name.as_bytes(), name.as_bytes());
+        let all_known = fields.len() <= layout.len() && fields.iter().zip(layout).all(known);
+        if !all_known || !table.target.key.iter().all(|key| has(fields, key)) {
+            return false;
+        }
+        let row = self.records.len();
+        for (done, (field, (_, at, kind))) in fields.iter().zip(layout).enumerate() {
+            let column = self.columns.get_mut(*at).and_then(Option::as_mut);
+            if !column.is_some_and(|column| put(column, row, field, *kind, table)) {
+                for (_, at, _) in layout.iter().take(done) {
+                    self.columns.get_mut(*at).and_then(Option::as_mut).into_iter().for_each(|column| column.truncate(row));
+                }
+                return false;
+            }
+        }
+        true
     }
 
     fn grow(&mut self, table: &mut Table, cells: impl Iterator<Item = (Place, Cow<'a, str>, Cell<'a>)>) {
@@ -136,13 +161,18 @@ impl<'a> Rows<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    fn upsert(&mut self, table: &Table, record: &Record<'a>, value: &'a [u8]) -> Result<(), Rejection> {
+    /// The fields of the value.
+    fn read(&mut self, value: &'a [u8]) -> Result<(), Rejection> {
         self.cells.begin();
         fields::read(value, &mut self.fields)?;
         if self.fields.len() > MOST_FIELDS {
             let why = format!("the value has {} fields; a table has at most {MOST_FIELDS} columns", self.fields.len());
             return Err(Rejection::new("sql.column", why));
         }
+        Ok(())
+    }
+
+    fn upsert(&mut self, table: &Table, record: &Record<'a>) -> Result<(), Rejection> {
         for (position, field) in self.fields.iter().enumerate() {
             self.cells.add(table, position, field)?;
         }
@@ -252,6 +282,25 @@ impl<'a> Cells<'a> {
             }
             Place::Nowhere => false,
         }
+    }
+}
+
+/// Appends a field to its column as this row. False: it does not fit, is a null in the key, or another field of the record was first.
+fn put(column: &mut Column, row: usize, field: &Field<'_>, kind: Kind, table: &Table) -> bool {
+    column.fill_absent(row);
+    if column.len() > row {
+        return false;
+    }
+    match cell::convert(field.json, kind) {
+        Ok(Cell::Null) if table.is_key(&field.name) => false,
+        Ok(cell) => match cell.value() {
+            Some(value) => column.push(value).is_ok(),
+            None => {
+                column.push_null();
+                true
+            }
+        },
+        Err(_) => false,
     }
 }
 

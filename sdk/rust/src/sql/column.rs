@@ -245,6 +245,24 @@ impl Column {
         }
     }
 
+    /// Takes rows back until there are `rows`.
+    pub fn truncate(&mut self, rows: usize) {
+        for bits in [&mut self.validity, &mut self.present].into_iter().flatten() {
+            (rows..self.rows).for_each(|row| bits.clear(row));
+        }
+        self.rows = self.rows.min(rows);
+        match &mut self.values {
+            Values::Booleans(values) => values.truncate(rows),
+            Values::Ints(values) => values.truncate(rows),
+            Values::Floats(values) => values.truncate(rows),
+            Values::Variable { lens, data } => {
+                let taken: usize = lens.iter().skip(rows).map(|len| *len as usize).sum();
+                lens.truncate(rows);
+                data.truncate(data.len() - taken);
+            }
+        }
+    }
+
     #[inline]
     fn put(&mut self, value: Option<Value<'_>>, present: bool) {
         Bitmap::say(&mut self.validity, self.rows, value.is_some());
