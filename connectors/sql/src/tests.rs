@@ -8,6 +8,7 @@ use wharf_sdk::{Context, Error, Outcomes, Result, Sink, Verdict};
 use super::Sql;
 
 mod altered;
+mod straight;
 
 /// What the database was told.
 #[derive(Default)]
