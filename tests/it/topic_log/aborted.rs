@@ -111,6 +111,8 @@ async fn the_owner_of_an_overdue_transaction_is_fenced_and_starts_again_without_
     let orders = bench.topic("orders", 1).await;
     let mut owner = bench.owner(0, 1);
     owner.properties.insert("transaction.timeout.ms".to_owned(), "3000".to_owned());
+    // The owner's own sign of life would abort it too, after a quarter of this; the broker looks every 10 s.
+    owner.properties.insert("session.timeout.ms".to_owned(), "240000".to_owned());
     let mut log = bench.source(&owner).await.unwrap();
     log.append(&batch(&[record(&orders, None, "before")]), &[position("1")]).await.unwrap();
     leave_open(&bench, &mut *log, &orders).await;
