@@ -79,7 +79,7 @@ impl Columns {
             let message = format!("line {line}: {found} fields where {expected} were expected");
             return Err(Rejection::new("csv.width", message));
         }
-        let all = std::str::from_utf8(row.text).map_err(|_| not_utf8(line))?;
+        let all = simdutf8::basic::from_utf8(row.text).map_err(|_| not_utf8(line))?;
         out.value.clear();
         out.parts.clear();
         out.value.push(b'{');

@@ -12,11 +12,12 @@ const MAX_DEPTH: usize = 127;
 /// `json.invalid`, `json.not-object`, `key.missing`.
 pub fn check(json: &str, names: &[String], line: u64, key: &mut Vec<u8>) -> Result<(), Rejection> {
     // A plain object is shallow: what most lines are is read once. Without a key nothing is looked for in it.
-    if names.is_empty() && scan::object_of_text(json).is_some() {
-        key.clear();
-        return Ok(());
-    }
-    if let Some(picked) = pick_text(json, names) {
+    if names.is_empty() {
+        if scan::object_of_text(json).is_some() {
+            key.clear();
+            return Ok(());
+        }
+    } else if let Some(picked) = pick_text(json, names) {
         return put_key(names, &picked, line, key);
     }
     if !is_shallow(json) {

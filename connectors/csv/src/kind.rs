@@ -7,6 +7,7 @@ use jiff::fmt::temporal::DateTimeParser;
 use jiff::{Timestamp, tz::Offset};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use wharf_sdk::json::scan;
 
 static TIMES: DateTimeParser = DateTimeParser::new();
 
@@ -64,6 +65,12 @@ impl Kind {
 
 /// Appends a JSON string.
 pub fn text(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    if scan::is_plain(text.as_bytes()) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return Some(());
+    }
     serde_json::to_writer(out, text).ok()
 }
 

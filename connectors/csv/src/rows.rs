@@ -6,7 +6,10 @@ use std::io;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::{memchr, memchr_iter, memchr2};
 
+use self::straight::Straight;
 use crate::window::Window;
+
+mod straight;
 
 /// Longest record.
 pub const LONGEST: usize = 16 << 20;
@@ -50,6 +53,9 @@ pub struct Rows {
     text: Vec<u8>,
     ends: Vec<usize>,
     count: usize,
+    straight: Straight,
+    /// The last row was taken by `straight`.
+    is_straight: bool,
 }
 
 /// Fields of one row, without quotes.
@@ -75,11 +81,16 @@ impl Rows {
         if let Some(quote) = quote {
             builder.quote(quote);
         }
-        Self { reader: builder.build(), delimiter, quote, text: vec![0; 4_096], ends: vec![0; 64], count: 0 }
+        let straight = Straight::new(delimiter, quote);
+        let (text, ends) = (vec![0; 4_096], vec![0; 64]);
+        Self { reader: builder.build(), delimiter, quote, text, ends, count: 0, straight, is_straight: false }
     }
 
     /// The row that `next` has found last.
     pub fn fields(&self) -> Fields<'_> {
+        if self.is_straight {
+            return self.straight.fields();
+        }
         let ends = self.ends.get(..self.count).unwrap_or_default();
         let length = ends.last().copied().unwrap_or_default();
         Fields { text: self.text.get(..length).unwrap_or_default(), ends }
@@ -92,6 +103,11 @@ impl Rows {
     pub fn next(&mut self, window: &mut Window, last: Option<u64>) -> io::Result<Step> {
         loop {
             let unread = window.unread();
+            if let Some(row) = self.straight.split(unread) {
+                self.is_straight = true;
+                return Ok(Step::Record(Span::of(row)));
+            }
+            self.is_straight = false;
             match self.parse(unread, false) {
                 Parsed::Record(used) => {
                     let ends_with_cr = unread.get(used - 1) == Some(&b'\r');

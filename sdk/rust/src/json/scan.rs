@@ -97,6 +97,12 @@ fn plain(json: &[u8], mut at: usize) -> usize {
     at + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
 }
 
+/// Whether each character of `text` stands for itself in a JSON string: between quotes it is one.
+#[must_use]
+pub fn is_plain(text: &[u8]) -> bool {
+    plain(text, 0) == text.len()
+}
+
 const fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
 }
