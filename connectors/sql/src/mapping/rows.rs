@@ -1,5 +1,5 @@
-//! Rows of one table by columns, built record by record: a record is converted as a whole before any column grows, so that a
-//! rejected one leaves no trace.
+//! Rows of one table by columns, built record by record. A rejected one leaves no trace: it is converted as a whole before any
+//! column grows, or what it put into the columns is taken back.
 
 use std::borrow::Cow;
 
@@ -65,8 +65,8 @@ impl<'a> Rows<'a> {
             }),
             None => scratch.delete(table, record),
         };
+        let converted = converted.and_then(|()| self.grow(table, scratch.cells.list.drain(..)));
         if converted.is_ok() {
-            self.grow(table, scratch.cells.list.drain(..));
             if record.value.is_none() {
                 self.has_deletes = true;
                 self.deletes.set(self.records.len());
@@ -88,19 +88,23 @@ impl<'a> Rows<'a> {
             return false;
         }
         let row = self.records.len();
-        for (done, (field, (_, at, kind))) in fields.iter().zip(layout).enumerate() {
+        for (field, (_, at, kind)) in fields.iter().zip(layout) {
             let column = self.columns.get_mut(*at).and_then(Option::as_mut);
             if !column.is_some_and(|column| put(column, row, field, *kind, table)) {
-                for (_, at, _) in layout.iter().take(done) {
-                    self.columns.get_mut(*at).and_then(Option::as_mut).into_iter().for_each(|column| column.truncate(row));
-                }
+                self.take_back();
                 return false;
             }
         }
         true
     }
 
-    fn grow(&mut self, table: &mut Table, cells: impl Iterator<Item = (Place, Cow<'a, str>, Cell<'a>)>) {
+    /// What the record put into the columns that is not one of the rows yet.
+    fn take_back(&mut self) {
+        let row = self.records.len();
+        self.columns.iter_mut().flatten().for_each(|column| column.truncate(row));
+    }
+
+    fn grow(&mut self, table: &mut Table, cells: impl Iterator<Item = (Place, Cow<'a, str>, Cell<'a>)>) -> Result<(), Rejection> {
         let row = self.records.len();
         for (place, name, cell) in cells {
             let (at, kind) = match place {
@@ -122,12 +126,18 @@ impl<'a> Rows<'a> {
                 column
             });
             column.fill_absent(row);
+            // A cell was made for the kind of its column; were it not, a null in its place would say what nobody said.
             match cell.value() {
-                // A cell was made for the kind of its column.
-                Some(value) if column.push(value).is_ok() => {}
-                _ => column.push_null(),
+                None => column.push_null(),
+                Some(value) => {
+                    if let Err(wrong) = column.push(value) {
+                        self.take_back();
+                        return Err(Rejection::new("sql.type", wrong.to_string()).at(pointer(&name)));
+                    }
+                }
             }
         }
+        Ok(())
     }
 
     #[must_use]

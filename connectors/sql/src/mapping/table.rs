@@ -18,6 +18,8 @@ pub struct Table {
     /// Name, and the key's columns as they are called in the table.
     pub target: sql::Table,
     pub columns: Vec<ColumnDef>,
+    /// What values are converted to, by column: one kind, however a field spells its name.
+    kinds: Vec<Kind>,
     /// What the database said of them last.
     read: Vec<ColumnDef>,
     /// It said so in the call that is under way.
@@ -51,6 +53,7 @@ impl Table {
         let mut table = Self {
             target,
             columns: Vec::new(),
+            kinds: Vec::new(),
             read: existing.clone(),
             is_fresh: true,
             filled: (0, Vec::new()),
@@ -67,8 +70,10 @@ impl Table {
         }
         let exists = !existing.is_empty();
         for column in existing {
-            table.add(column);
+            let kind = column.kind;
+            table.add(column, kind);
         }
+        table.kinds = table.columns.iter().map(|column| table.configured(&column.name).unwrap_or(column.kind)).collect();
         if exists {
             let names = config.key.iter().map(|key| match table.find(key) {
                 Some(index) => Ok(table.columns.get(index).map_or_else(|| key.clone(), |column| column.name.clone())),
@@ -123,9 +128,9 @@ impl Table {
     pub fn place(&self, field: &str, json: Json<'_>, hint: usize) -> Result<Place, Rejection> {
         let hinted = self.columns.get(hint).filter(|column| column.name == field).map(|_| hint);
         if let Some(at) = hinted.or_else(|| self.find(field))
-            && let Some(column) = self.columns.get(at)
+            && let Some(kind) = self.kinds.get(at)
         {
-            return Ok(Place::Column(at, self.configured(field).unwrap_or(column.kind)));
+            return Ok(Place::Column(at, *kind));
         }
         if self.schema == Schema::Strict {
             return Err(Rejection::new("sql.column", format!("table `{}` has no column `{field}`", self.target.name)));
@@ -140,22 +145,25 @@ impl Table {
         })
     }
 
-    fn configured(&self, field: &str) -> Option<Kind> {
-        self.types.get(field).map(|kind| kind.kind())
+    /// The type under `columns` of this name, else of one that is the same in upper and lower case and is not another column's own.
+    fn configured(&self, name: &str) -> Option<Kind> {
+        let folded = || self.types.iter().find(|(typed, _)| typed.eq_ignore_ascii_case(name) && !self.exact.contains_key(*typed));
+        self.types.get(name).or_else(|| folded().map(|(_, kind)| kind)).map(|kind| kind.kind())
     }
 
     /// Adds a column for a field; gives its place.
     pub fn grow(&mut self, field: &str, kind: Kind) -> usize {
         let key = self.target.key.iter().find(|key| key.eq_ignore_ascii_case(field));
         let name = key.map_or(field, String::as_str).to_owned();
-        self.add(ColumnDef { nullable: key.is_none(), name, kind })
+        self.add(ColumnDef { nullable: key.is_none(), name, kind }, kind)
     }
 
-    fn add(&mut self, column: ColumnDef) -> usize {
+    fn add(&mut self, column: ColumnDef, kind: Kind) -> usize {
         let at = self.columns.len();
         self.exact.insert(column.name.clone(), at);
         self.folded.entry(column.name.to_ascii_lowercase()).or_insert(at);
         self.columns.push(column);
+        self.kinds.push(kind);
         at
     }
 }
