@@ -1,8 +1,8 @@
 //! Built-in transforms: runs of configured steps over a batch, in the order written, with the format's decoding before
 //! and encoding after. Owns which records go on, which are filtered and which are refused; does no I/O and starts no guest.
 //!
-//! A value's JSON is parsed when the first step asks for a field, once, and written again only when a step changed it:
-//! records that no step touches keep their bytes.
+//! A value's JSON is parsed when the first step asks for a field, once, and only what steps can reach of it; it is written again
+//! only when a step changed it: records that no step touches keep their bytes, and of plain records so do the other members.
 //! Field steps pass tombstones (and a JSON `null`) as they are; `key` and `route` by field refuse them, as they need a field.
 
 use crate::batch::Batch;
@@ -20,11 +20,13 @@ mod flatten;
 mod keep;
 mod key;
 mod mask;
+mod partial;
 mod predicate;
 pub mod record;
 mod rename;
 mod route;
 mod set;
+mod touched;
 
 pub use mask::hex;
 pub use predicate::select;
@@ -55,6 +57,8 @@ pub struct BuiltIns {
     decode: Option<Format>,
     steps: Vec<Conditional>,
     encode: Option<Format>,
+    /// What the steps can reach of a value; `None`: all of it.
+    touched: Option<touched::Touched>,
 }
 
 #[derive(Debug)]
@@ -83,8 +87,10 @@ impl BuiltIns {
     /// `steps` in the order written, without component steps: those run in a guest, between two runs of built-in ones.
     #[must_use]
     pub fn new(decode: Option<Format>, steps: Vec<TransformConfig>, encode: Option<Format>) -> Self {
+        let whole = |format: Option<Format>| matches!(format, Some(Format::JsonEnvelope | Format::Text));
+        let touched = if whole(decode) || whole(encode) { None } else { touched::Touched::by(&steps) };
         let steps = steps.into_iter().map(|c| Conditional { when: c.when.map(predicate::prepared), step: Step::new(c.step) });
-        Self { decode, steps: steps.collect(), encode }
+        Self { decode, steps: steps.collect(), encode, touched }
     }
 
     /// True when `apply` would hand every batch on as it is.
@@ -108,7 +114,7 @@ impl BuiltIns {
         let mut decoder = self.decode.map(format::Decoder::new);
         let mut scratch = Vec::new();
         for (index, record) in (0..count).zip(input.records()) {
-            let mut working = Working::new(record);
+            let mut working = Working::touching(record, self.touched.as_ref());
             let kept = self.run(&mut working, decoder.as_mut()).and_then(|keep| {
                 if keep {
                     working.write(&mut applied.records, &mut scratch)?;

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::partial;
+use super::touched::Touched;
 use crate::batch::{Batch, Record};
 use crate::dead_letter::Stage;
 use crate::outcome::Rejection;
@@ -46,15 +48,18 @@ pub struct Working<'a> {
     topic: Option<String>,
     key: Option<Cow<'a, [u8]>>,
     body: Body<'a>,
+    /// What steps can reach of the value; `None`: all of it.
+    touched: Option<&'a Touched>,
 }
 
 #[derive(Debug)]
 enum Body<'a> {
     Tombstone,
     Bytes(Cow<'a, [u8]>),
-    /// Parsed; `text` are the bytes that still say the same.
+    /// Parsed, but for what no step reaches (`partial.rs`); `text` are the bytes that still say the same.
     Json {
         value: Value,
+        rest: Vec<&'a str>,
         text: Option<Cow<'a, [u8]>>,
     },
 }
@@ -64,7 +69,13 @@ impl<'a> Working<'a> {
     pub fn new(mut original: Record<'a>) -> Self {
         let body = original.value.map_or(Body::Tombstone, |v| Body::Bytes(Cow::Borrowed(v)));
         let key = original.key.take().map(Cow::Borrowed);
-        Self { original, topic: None, key, body }
+        Self { original, topic: None, key, body, touched: None }
+    }
+
+    /// A record of whose value nothing is asked for but these members.
+    #[must_use]
+    pub fn touching(original: Record<'a>, touched: Option<&'a Touched>) -> Self {
+        Self { touched, ..Self::new(original) }
     }
 
     /// The record as it came in: place, timestamp and headers, which no step changes. Its key is in [`Working::key`].
@@ -110,7 +121,7 @@ impl<'a> Working<'a> {
     }
 
     pub fn set_json(&mut self, value: Value) {
-        self.body = Body::Json { value, text: None };
+        self.body = Body::Json { value, rest: Vec::new(), text: None };
     }
 
     /// The value, parsed; `None`: a tombstone.
@@ -132,7 +143,7 @@ impl<'a> Working<'a> {
     pub fn json_mut(&mut self) -> Result<Option<&mut Value>, Refused> {
         self.parse()?;
         Ok(match &mut self.body {
-            Body::Json { value, text } => {
+            Body::Json { value, text, .. } => {
                 *text = None;
                 Some(value)
             }
@@ -158,9 +169,14 @@ impl<'a> Working<'a> {
 
     fn parse(&mut self) -> Result<(), Refused> {
         let Body::Bytes(bytes) = &mut self.body else { return Ok(()) };
-        let value = parse(bytes).map_err(Refused::value)?;
+        let (value, rest) = match (self.touched, &*bytes) {
+            (Some(touched), Cow::Borrowed(bytes)) => partial::parse(bytes, touched),
+            _ => None,
+        }
+        .map_or_else(|| parse(bytes).map(|value| (value, Vec::new())), Ok)
+        .map_err(Refused::value)?;
         let text = Some(std::mem::take(bytes));
-        self.body = Body::Json { value, text };
+        self.body = Body::Json { value, rest, text };
         Ok(())
     }
 
@@ -172,9 +188,13 @@ impl<'a> Working<'a> {
         let value = match &self.body {
             Body::Tombstone => None,
             Body::Bytes(bytes) | Body::Json { text: Some(bytes), .. } => Some(&**bytes),
-            Body::Json { value, text: None } => {
+            Body::Json { value, rest, text: None } => {
                 scratch.clear();
-                serde_json::to_writer(&mut *scratch, value).map_err(|e| {
+                let written = match rest.as_slice() {
+                    [] => serde_json::to_writer(&mut *scratch, value),
+                    rest => partial::write(value, rest, scratch),
+                };
+                written.map_err(|e| {
                     Refused::value(Rejection::new("json.write", format!("the changed value can't be written: {e}")))
                 })?;
                 Some(scratch.as_slice())

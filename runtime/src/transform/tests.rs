@@ -11,6 +11,7 @@ mod deltas;
 mod fields;
 mod keys_and_routes;
 mod masks;
+mod partial;
 mod predicates;
 mod records;
 
