@@ -17,6 +17,7 @@ mod document;
 mod eating;
 mod grant;
 mod kafka;
+mod librdkafka;
 mod locate;
 mod node;
 mod raw;

@@ -127,6 +127,40 @@ fn a_source_of_bad_rows_stops_before_it_pours_them_away_and_restarts_where_it_st
 }
 
 #[test]
+fn a_value_that_the_component_does_not_take_is_refused_with_its_key() {
+    let toml = format!(
+        "{GOOD}\n[[sink]]\nname = \"out\"\ncomponent = \"http\"\ntopics = [\"stock\"]\n\
+        config = {{ url = \"https://a.example/\", in-flight = 17 }}\nallow.http = [\"a.example\"]\n"
+    );
+    refused(&toml, &["`out`: `in-flight`: 17 is greater than the maximum of 16"]);
+}
+
+#[test]
+fn a_sink_that_cannot_be_exactly_once_is_refused_where_it_is_asked_to_be() {
+    let toml = format!(
+        "{GOOD}\n[[sink]]\nname = \"out\"\ncomponent = \"http\"\ntopics = [\"stock\"]\n\
+        exactly-once = true\nconfig = {{ url = \"https://a.example/\" }}\nallow.http = [\"a.example\"]\n"
+    );
+    refused(&toml, &["cannot be exactly once", "--> wharf.toml:24", "at least once"]);
+}
+
+#[test]
+fn a_property_that_librdkafka_does_not_take_as_it_is_written_is_refused_at_its_place() {
+    let with = |section: &str, property: &str| match section {
+        "kafka" => {
+            format!("name = \"n\"\n[kafka]\nbootstrap.servers = \"127.0.0.1:1\"\n{property}\n{}", GOOD.replace("state-dir", "#"))
+        }
+        _ => format!("name = \"n\"\n{GOOD}\n[sink.kafka]\n{property}\n[kafka]\nbootstrap.servers = \"127.0.0.1:1\"\n"),
+    };
+    let unit = "`queued.max.messages.kbytes` cannot have this value";
+    for (section, line) in [("kafka", "--> wharf.toml:4:"), ("sink.kafka", "--> wharf.toml:22:")] {
+        refused(&with(section, "queued.max.messages.kbytes = \"4MiB\""), &[unit, line, "taken as 4"]);
+        let none = "librdkafka has no property `fetch.max.wait.ms`";
+        refused(&with(section, "fetch.max.wait.ms = 100"), &[none, line, "here it is `fetch.wait.max.ms`"]);
+    }
+}
+
+#[test]
 fn a_configuration_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let output = wharf(dir.path(), &["run", "nowhere.toml"]);

@@ -9,6 +9,7 @@ use crate::capability::secret::Secret;
 
 use super::checker::Checker;
 use super::diagnostic::Diagnostic;
+use super::librdkafka::{self, Wrong};
 use super::node::{Entries, Node, properties};
 
 /// Properties that decide about delivery, with the reason why nobody else may set them.
@@ -42,6 +43,17 @@ pub fn kafka(checker: &mut Checker<'_>, entries: &Entries<Spanned<Node>>) -> BTr
         }
         let Some(text) = checker.scalar(&property.value) else { continue };
         let value = checker.secret(&text);
+        match librdkafka::check(&property.name, value.expose()) {
+            Ok(()) => {}
+            Err(Wrong::Name(help)) => {
+                let title = format!("librdkafka has no property `{}`", property.name);
+                checker.push(Diagnostic::error(property.key, title).label("not a property").help(help));
+            }
+            Err(Wrong::Value(why)) => {
+                let title = format!("`{}` cannot have this value", property.name);
+                checker.error(property.value.span(), title, why);
+            }
+        }
         validated.insert(property.name, value);
     }
     validated

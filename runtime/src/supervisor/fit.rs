@@ -61,6 +61,14 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
         found.push(misfit(&format!("/config/{}", ungranted.property), ungranted.message, &ungranted.help));
     }
     let sink = config.sinks.iter().find(|s| s.connector.name == connector.name);
+    if sink.is_some_and(|sink| sink.exactly_once == Some(true)) && !component.wants("sql") {
+        let message = format!("component {reference} writes through no connection, and cannot be exactly once");
+        found.push(misfit(
+            "/exactly-once",
+            message,
+            "remove it: this sink is at least once, with the same idempotency key at each repetition",
+        ));
+    }
     let once = sink.is_some_and(|sink| exactly_once(sink, component));
     if once && connector.allow.sql.len() > 1 {
         let help = "list the one where rows and offsets move together, or set exactly-once = false";
@@ -103,7 +111,12 @@ fn against_schema(connector: &Connector, schema: &Value) -> Vec<Misfit> {
                 let message = format!("{} is none of {}", error.instance(), options.unwrap_or_default());
                 found.push(misfit(pointer, message, inspect.clone()));
             }
-            _ => found.push(misfit(pointer, error.to_string(), inspect.clone())),
+            _ => {
+                let key = error.instance_path().to_string();
+                let key =
+                    key.rsplit('/').next().filter(|key| !key.is_empty()).map(|key| format!("`{key}`: ")).unwrap_or_default();
+                found.push(misfit(pointer, format!("{key}{error}"), inspect.clone()));
+            }
         }
     }
     found
