@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use wharf_runtime::config::{Config, Diagnostic, Findings, LogConfig, locate};
-use wharf_runtime::supervisor::{Misfit, Plan, StartError};
-use wharf_runtime::topic_log::{LogError, open};
+use wharf_runtime::supervisor::{Misfit, Plan, StartError, missing_topics, sink_partitions};
+use wharf_runtime::topic_log::{LogError, TopicLog, open};
 
 use crate::output::{FAILED, OK, say, unusable};
 use crate::{ConfigFile, bundle};
@@ -91,9 +91,31 @@ async fn ask_log(config: &Config) -> usize {
             let lost = log.lost_positions(&config.name, name).await.unwrap_or_else(|e: LogError| Some(e.to_string()));
             failed += usize::from(lost.is_some_and(|text| !shown(&format!("source `{name}`"), Err(text))));
         }
+        if let Err(error) = warn_of_topics(config, &*log).await {
+            failed += usize::from(!shown("topics", Err(error.to_string())));
+        }
     }
     drop(tokio::task::spawn_blocking(move || drop(log)).await);
     failed
+}
+
+/// What a start would go on with all the same: topics that are not there, and tasks that no partition is left for.
+async fn warn_of_topics(config: &Config, log: &dyn TopicLog) -> Result<(), LogError> {
+    for topic in missing_topics(config, log).await? {
+        eprintln!("warning: topic `{topic}` does not exist and `create` is off: what goes there will be refused");
+    }
+    for sink in config.sinks.iter().filter(|sink| sink.connector.tasks > 1) {
+        let (name, tasks) = (&sink.connector.name, sink.connector.tasks);
+        if let Some(partitions) = sink_partitions(sink, log).await?
+            && partitions < tasks as usize
+        {
+            let idle = tasks as usize - partitions;
+            eprintln!(
+                "warning: sink `{name}`: its topics have {partitions} partitions, of its {tasks} tasks {idle} will have nothing to do"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn shown(what: &str, answer: Result<String, String>) -> bool {

@@ -30,6 +30,7 @@ pub use kept::database_of;
 pub use plan::Plan;
 pub use prepare::Prepared;
 pub use state_dir::StateDir;
+pub use topics::{missing as missing_topics, partitions as sink_partitions};
 
 /// How to run.
 #[derive(Debug)]

@@ -7,7 +7,37 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use support::servers::Server;
 
+use crate::site::Site;
 use crate::{shown, stdout, wharf};
+
+#[test]
+fn check_tells_of_topics_that_are_not_there_and_of_tasks_that_no_partition_is_left_for() {
+    let Some(site) = Site::kafka("check-tells") else { return };
+    site.configure(
+        "[[sink]]\nname = \"out\"\ncomponent = \"sql\"\ntasks = 3\ntopics = [\"{t}\"]\n\
+        config = { connection = \"warehouse\", table = \"stock\", key = [\"sku\"] }\nallow.sql = [\"warehouse\"]\n",
+    );
+    site.feed("a.csv", &["A,1"]);
+    let file = fs::read_to_string(site.path("wharf.toml")).unwrap();
+    fs::write(site.path("wharf.toml"), file.replace("create = true", "create = false")).unwrap();
+    let check = |said: &[&str], not: &[&str]| {
+        let output = wharf(site.dir.path(), &["check", "wharf.toml", "--connect"]);
+        assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        for text in said {
+            assert!(told.contains(text), "it does not say `{text}`\n{}", shown(&output));
+        }
+        for text in not {
+            assert!(!told.contains(text), "it says `{text}`\n{}", shown(&output));
+        }
+    };
+    let letters = format!("topic `dlq.{}.out` does not exist and `create` is off", site.name);
+    let tasks = "sink `out`: its topics have 1 partitions, of its 3 tasks 2 will have nothing to do";
+    check(&[&letters], &[tasks]);
+    fs::write(site.path("wharf.toml"), file).unwrap();
+    site.said(&["run", "wharf.toml", "--until-done"]);
+    check(&[tasks], &[&letters]);
+}
 
 /// Topics of an earlier run on the same cluster would be gone on from.
 async fn forget_earlier_runs(servers: &str) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::config::{AfterBudget, Config, LogConfig, Retry, Route, TransformStep};
+use crate::config::{AfterBudget, Config, LogConfig, Retry, Route, SinkConfig, TransformStep};
 use crate::retry::{Backoff, seed};
 use crate::telemetry::Telemetry;
-use crate::topic_log::{LogError, TopicLog, TopicSpec};
+use crate::topic_log::{LogError, TopicLog, TopicSelection, TopicSpec};
 
 use super::LOOK_AGAIN;
 
@@ -34,21 +34,44 @@ pub(super) async fn create(config: &Config, log: &dyn TopicLog, telemetry: &Tele
     }
 }
 
-/// Where nothing is created: says which topics are not there before a record needs one. Without rights to see a topic it is
-/// not there either, so this only tells.
+/// Where nothing is created: says which topics are not there before a record needs one.
 async fn tell_missing(config: &Config, log: &dyn TopicLog) -> Result<(), LogError> {
-    let specs = specs(config);
-    let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
-    let there: Vec<String> = match log.find_topics(&names).await {
-        Ok(topics) => topics.into_iter().map(|topic| topic.name).collect(),
+    let missing = match missing(config, log).await {
+        Ok(missing) => missing,
         // The log's identity is waited for next.
         Err(LogError::Retry(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
-    for spec in specs.iter().filter(|spec| !there.contains(&spec.name)) {
-        tracing::warn!(topic = spec.name, "this topic does not exist and `create` is off: what goes there will be refused");
+    for topic in missing {
+        tracing::warn!(topic, "this topic does not exist and `create` is off: what goes there will be refused");
     }
     Ok(())
+}
+
+/// Topics that are written to, and are not there though nothing creates them. Without rights to see a topic it is not there
+/// either, so this can only be told.
+///
+/// # Errors
+/// [`LogError`] where the log does not say.
+pub async fn missing(config: &Config, log: &dyn TopicLog) -> Result<Vec<String>, LogError> {
+    if config.create_topics {
+        return Ok(Vec::new());
+    }
+    let specs = specs(config);
+    let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    let there: Vec<String> = log.find_topics(&names).await?.into_iter().map(|topic| topic.name).collect();
+    Ok(specs.into_iter().map(|spec| spec.name).filter(|name| !there.contains(name)).collect())
+}
+
+/// Partitions of all topics of a sink together; `None` where they are not known, as of a pattern or a topic that is not there.
+///
+/// # Errors
+/// [`LogError`] where the log does not say.
+pub async fn partitions(sink: &SinkConfig, log: &dyn TopicLog) -> Result<Option<usize>, LogError> {
+    let TopicSelection::Names(names) = &sink.topics else { return Ok(None) };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found = log.find_topics(&names).await?;
+    Ok((found.len() == names.len()).then(|| found.iter().map(|topic| topic.partitions.len()).sum()))
 }
 
 /// Topics of sources, of constant routes, of dead letters and those listed under `[topic]`.
@@ -174,8 +197,15 @@ dead-letter = "none"
         config.create_topics = false;
         create(&config, &log, &Telemetry::default()).await.unwrap();
         assert_eq!(log.topics().await.unwrap(), []);
+        let listed = ["dlq.d.dwh", "dlq.d.erp", "listed", "none", "orders", "orders.deleted"];
+        assert_eq!(missing(&config, &log).await.unwrap(), listed);
+        assert_eq!(partitions(&config.sinks[0], &log).await.unwrap(), None);
         config.create_topics = true;
         create(&config, &log, &Telemetry::default()).await.unwrap();
         assert_eq!(log.topics().await.unwrap().len(), 6);
+        config.create_topics = false;
+        assert_eq!(missing(&config, &log).await.unwrap(), [] as [&str; 0]);
+        assert_eq!(partitions(&config.sinks[0], &log).await.unwrap(), None, "`elsewhere` is not there");
+        assert_eq!(partitions(&config.sinks[1], &log).await.unwrap(), Some(6));
     }
 }
