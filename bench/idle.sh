@@ -3,7 +3,7 @@
 #   bench/idle.sh [WHARF] [SECONDS]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-wharf=$(realpath "${1:-$here/../target/release/wharf}")
+wharf=$(realpath "${1:-${CARGO_TARGET_DIR:-$here/../target}/release/wharf}")
 work=$(mktemp -d)
 trap 'kill "$worker" 2>/dev/null; wait "$worker" || true; rm -rf "$work"' EXIT
 cp "$here/worker.toml" "$work"

@@ -2,7 +2,7 @@
 //! destination, and writes a table. What a scenario measures stands in its file, how a system is set up under `bench/wharf` and
 //! `bench/peers`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,8 +37,8 @@ pub struct Options {
     /// Runs of each system, in turn
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// A few minutes: 200,000 records, one round
-    #[arg(long)]
+    /// 200,000 records, one round: a few minutes a scenario
+    #[arg(long, conflicts_with_all = ["rows", "rounds"])]
     quick: bool,
     /// Exit 1, with a line for each, when a target is missed
     #[arg(long)]
@@ -93,6 +93,16 @@ pub fn run(options: &Options) -> Result<()> {
     if options.rows() < 1_000 {
         bail!("--rows {}: at least 1000, as fewer are one batch", options.rows());
     }
+    if options.rounds() == 0 {
+        bail!("--rounds 0: at least 1");
+    }
+    // Known after an hour it would be too late.
+    if let Some(folder) = options.page().as_deref().and_then(Path::parent)
+        && !folder.as_os_str().is_empty()
+        && !folder.is_dir()
+    {
+        bail!("--results: there is no folder {}", folder.display());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (results, ended) = runtime.block_on(all(options))?;
     let verdicts = target::verdicts(&results);
@@ -102,6 +112,12 @@ pub fn run(options: &Options) -> Result<()> {
     ended?;
     if let Some(page) = options.page() {
         std::fs::write(&page, &text).with_context(|| page.display().to_string())?;
+    }
+    if results.found.values().all(|found| found.rows.is_empty()) {
+        bail!("--systems {}: no system of these scenarios is called so", options.systems.join(","));
+    }
+    if options.check && !verdicts.iter().any(Verdict::asks) {
+        bail!("--check: no target compares the systems that were measured");
     }
     let missed: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.missed()).collect();
     if options.check && !missed.is_empty() {

@@ -25,9 +25,9 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// Which worker, on which log, how often.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// The binary to measure
-    #[arg(long, default_value = "target/release/wharf")]
-    wharf: PathBuf,
+    /// The binary to measure; by default the one of `cargo build --release`
+    #[arg(long)]
+    wharf: Option<PathBuf>,
     /// `bootstrap.servers` of a Kafka; without it only the embedded log is measured
     #[arg(long, env = "WHARF_TEST_KAFKA")]
     kafka: Option<String>,
@@ -40,7 +40,9 @@ pub struct Options {
 /// When a process does not start, or no row comes.
 #[expect(clippy::print_stdout, reason = "the figures are what this is for")]
 pub fn run(options: &Options) -> Result<()> {
-    let wharf = fs::canonicalize(&options.wharf).with_context(|| format!("{} is not built", options.wharf.display()))?;
+    let built = || std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from).join("release/wharf");
+    let wharf = options.wharf.clone().unwrap_or_else(built);
+    let wharf = fs::canonicalize(&wharf).with_context(|| format!("{} is not built", wharf.display()))?;
     let mut embedded = Place::new(None)?;
     let mut times = Vec::new();
     for _ in 0..=options.runs {

@@ -43,7 +43,7 @@ impl Place {
             (None, Some(temporary)) => temporary.path().to_owned(),
             (None, None) => bail!("no folder"),
         };
-        std::fs::create_dir_all(&folder)?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("the folder for data and logs, {}", folder.display()))?;
         // PostgreSQL runs as a user of its own.
         open_to_all(&folder)?;
         let (folder, cache) = (folder.canonicalize()?, cache());

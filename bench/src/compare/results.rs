@@ -34,7 +34,7 @@ pub struct Results {
 
 impl Measure {
     /// Heading of its column, and digits behind the point.
-    const fn heading(self) -> (&'static str, usize) {
+    pub const fn heading(self) -> (&'static str, usize) {
         match self {
             Self::Rate => ("records/s", 0),
             Self::RateWithStart => ("… with start", 0),
@@ -52,6 +52,16 @@ impl Measure {
             Self::BusyMemory => ("RSS at work, MB", 1),
             Self::BusyLoad => ("% of a core at work", 2),
             Self::Megabytes => ("MB/s", 1),
+        }
+    }
+
+    /// Its heading, where none stands before it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RateWithStart => "records/s with start",
+            Self::CpuAfterFirst => "CPU-s per 1 M after the first record",
+            _ => self.heading().0,
         }
     }
 }
@@ -100,7 +110,8 @@ impl Found {
     }
 
     /// How far two turns of the same system are apart, run by run: the largest, as a share.
-    fn noise(&self, measure: Measure) -> Option<f64> {
+    #[must_use]
+    pub fn noise(&self, measure: Measure) -> Option<f64> {
         let pairs = self.rows.first()?.runs.iter().zip(&self.again);
         let apart = pairs.filter_map(|(one, other)| Some((one.get(&measure)? / other.get(&measure)? - 1.0).abs()));
         apart.filter(|share| share.is_finite()).max_by(f64::total_cmp)
@@ -147,7 +158,8 @@ impl Results {
             "# Results\n\nWritten by `cargo run --release -p wharf-bench -- compare`; what it does stands in [README.md](README.md).\n\n\
              - Machine: {}. Servers, systems and the counting share it.\n\
              - Versions: {wharf}; Apache Kafka and Kafka Connect 4.3.1 on {java}; {redpanda}; {postgres}.\n\
-             - {} records a run where the table says nothing else, {} runs of each system in turn; each figure is a median. The noise floor is the largest difference between two runs of the first system.\n",
+             - {} records a run where the table says nothing else, {} runs of each system in turn; each figure is a median. The noise floor is the largest difference between two runs of the first system.\n\
+             - What is set other than by default: of Wharf in [README.md](README.md), of its peers in [peers/README.md](peers/README.md). The limits are hand-written programs.\n",
             machine(),
             options.rows(),
             options.rounds(),
@@ -171,7 +183,7 @@ impl Results {
             page.push_str(&format!("{}\n", found.markdown()));
         }
         if !verdicts.is_empty() {
-            page.push_str("\n## Targets\n\n| target | found | |\n|---|---|---|\n");
+            page.push_str("\n## Targets\n\nOurs over theirs, round by round, the median. What is bounded by a server that both share has no bound; the limit's own figure stands beside it.\n\n| | target | found | |\n|---|---|---|---|\n");
             for verdict in verdicts {
                 page.push_str(&verdict.row());
             }

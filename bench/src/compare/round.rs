@@ -11,13 +11,15 @@ use crate::compare::system::System;
 /// between its two is noise. Before all rounds it has one that does not count: Kafka's virtual machine compiles what the work takes, on
 /// the same cores, which whoever came first would pay for.
 ///
+/// No rows where no system of the scenario is wanted.
+///
 /// # Errors
 /// What `once` says, with the system's name.
 pub async fn in_turn(options: &Options, systems: &[System], mut once: impl AsyncFnMut(&System) -> Result<Run>) -> Result<Found> {
     let wanted: Vec<&System> = systems.iter().filter(|system| options.wants(system.name)).collect();
     let mut rows: Vec<Row> = wanted.iter().map(|system| Row::of(system.name)).collect();
     let mut again = Vec::new();
-    if let (Some(system), true) = (wanted.first(), options.rounds() > 1) {
+    if let Some(system) = wanted.first() {
         once(system).await.with_context(|| format!("{}, a run that does not count", system.name))?;
     }
     for round in 0..options.rounds() {

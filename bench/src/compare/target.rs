@@ -11,7 +11,9 @@ use crate::compare::scenario::Scenario;
 pub struct Verdict {
     what: String,
     bound: String,
-    found: f64,
+    found: String,
+    /// The bound lies within the noise of what was found.
+    close: bool,
     /// None where nothing was asked.
     met: Option<bool>,
 }
@@ -126,8 +128,11 @@ impl Target {
         let compared = pairs.map(|(ours, theirs)| if matches!(self.bound, Above(_)) { ours - theirs } else { ours / theirs });
         let found = median(compared.collect())?;
         let (bound, met) = self.bound.judge(found);
-        let what = format!("{}: {:?}, {} against {}", self.scenario, self.measure, self.ours, self.theirs);
-        Some(Verdict { what, bound, found, met })
+        let heading = self.measure.name();
+        let what = format!("{}: {heading} of {}, against {}", self.scenario, self.ours, self.theirs);
+        let close =
+            results.found.get(&self.scenario)?.noise(self.measure).is_some_and(|noise| self.bound.is_within(found, noise));
+        Some(Verdict { what, bound, found: self.bound.show(found), close, met })
     }
 }
 
@@ -137,8 +142,23 @@ impl Bound {
         match self {
             AtLeast(least) => (format!("at least {least:.2} x"), Some(found >= least)),
             AtMost(most) => (format!("at most {most:.3} x"), Some(found <= most)),
-            Above(most) => (format!("at most {most:.0} above"), Some(found <= most)),
-            Told(why) => (why.to_owned(), None),
+            Above(most) => (format!("at most {most:.0} ms more"), Some(found <= most)),
+            Told(why) => (format!("none: {why}"), None),
+        }
+    }
+
+    fn show(self, found: f64) -> String {
+        match self {
+            Above(_) => format!("{found:+.0} ms"),
+            _ => format!("{found:.3} x"),
+        }
+    }
+
+    /// Whether a ratio that differs by this share could as well be on the other side.
+    fn is_within(self, found: f64, noise: f64) -> bool {
+        match self {
+            AtLeast(bound) | AtMost(bound) => (found / bound - 1.0).abs() <= noise,
+            Above(_) | Told(_) => false,
         }
     }
 }
@@ -164,13 +184,14 @@ impl Verdict {
             Some(false) => "MISSED",
             None => "",
         };
-        format!("| {}: {} | {:.3} | {verdict} |\n", self.what, self.bound, self.found)
+        let close = if self.close && self.met.is_some() { ", within the noise" } else { "" };
+        format!("| {} | {} | {} | {verdict}{close} |\n", self.what, self.bound, self.found)
     }
 }
 
 impl Display for Verdict {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}, found {:.3}", self.what, self.bound, self.found)
+        write!(f, "{}: {}, found {}", self.what, self.bound, self.found)
     }
 }
 
@@ -184,8 +205,15 @@ mod tests {
         assert_eq!(AtLeast(0.85).judge(0.84).1, Some(false));
         assert_eq!(AtMost(0.1).judge(0.11), ("at most 0.100 x".to_owned(), Some(false)));
         assert_eq!(Above(150.0).judge(-3.0).1, Some(true));
-        assert_eq!(Told("why").judge(9.0), ("why".to_owned(), None));
+        assert_eq!(Told("why").judge(9.0), ("none: why".to_owned(), None));
         // Nothing against nothing is not good.
         assert_eq!(AtMost(1.5).judge(f64::NAN).1, Some(false));
+    }
+
+    #[test]
+    fn a_bound_that_the_noise_reaches_is_told_of() {
+        assert!(AtLeast(0.85).is_within(0.80, 0.06) && AtMost(1.5).is_within(1.45, 0.04));
+        assert!(!AtLeast(0.85).is_within(0.80, 0.05) && !AtMost(1.5).is_within(1.8, 0.04));
+        assert_eq!((Above(150.0).show(-56.4), AtMost(1.5).show(1.8182)), ("-56 ms".to_owned(), "1.818 x".to_owned()));
     }
 }
