@@ -30,14 +30,23 @@ async fn ensure(wire: &mut Wire, scope: &OffsetScope) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether the table is there, and whether it has a key.
+async fn look(wire: &mut Wire) -> Result<(bool, bool), Fault> {
+    let look = wire.prepare(LOOK).await?;
+    let seen = wire.client.query_one(&look, &[]).await?;
+    Ok((seen.try_get(0)?, seen.try_get(1)?))
+}
+
 /// Whether the table is there.
 ///
 /// # Errors
 /// It is, and has no key.
 async fn find(wire: &mut Wire, scope: &OffsetScope) -> Result<bool, Fault> {
-    let look = wire.prepare(LOOK).await?;
-    let seen = wire.client.query_one(&look, &[]).await?;
-    let (there, keyed): (bool, bool) = (seen.try_get(0)?, seen.try_get(1)?);
+    let (mut there, mut keyed) = look(wire).await?;
+    if there && !keyed {
+        // `to_regclass` sees a table that another task has made since the statement began, whose index the statement does not see yet.
+        (there, keyed) = look(wire).await?;
+    }
     if there && !keyed {
         let row = wire.client.query_opt(DOUBLED, &[&scope.group]).await?;
         let doubled = row.map(|row| -> Result<_, Fault> {
