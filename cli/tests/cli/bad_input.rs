@@ -157,6 +157,12 @@ fn a_property_that_librdkafka_does_not_take_as_it_is_written_is_refused_at_its_p
         refused(&with(section, "queued.max.messages.kbytes = \"4MiB\""), &[unit, line, "taken as 4"]);
         let none = "librdkafka has no property `fetch.max.wait.ms`";
         refused(&with(section, "fetch.max.wait.ms = 100"), &[none, line, "here it is `fetch.wait.max.ms`"]);
+        for secret in ["sasl.passphrase = \"hush\"", "sasl.jaas.config = 'password=\"hush\";'", "security.protocol = \" hush\""] {
+            let dir = folder(&with(section, secret));
+            let output = wharf(dir.path(), &["check", "wharf.toml"]);
+            assert_eq!(output.status.code(), Some(2), "{secret}: {}", shown(&output));
+            assert!(!stderr(&output).contains("hush"), "{}", shown(&output));
+        }
     }
 }
 

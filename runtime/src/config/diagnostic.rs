@@ -24,12 +24,14 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do.
     pub help: Option<String>,
+    /// The line is shown up to the end of `span` only: what follows may be a secret, whatever it is called.
+    pub cut: bool,
 }
 
 impl Diagnostic {
     #[must_use]
     pub fn error(span: Range<usize>, title: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, title: title.into(), span: Some(span), label: String::new(), help: None }
+        Self { severity: Severity::Error, title: title.into(), span: Some(span), label: String::new(), help: None, cut: false }
     }
 
     #[must_use]
@@ -47,6 +49,11 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    #[must_use]
+    pub fn cut(self) -> Self {
+        Self { cut: true, ..self }
     }
 
     #[must_use]
@@ -96,7 +103,12 @@ impl Findings {
         let gutter = " ".repeat(place.line.to_string().len());
         writeln!(f, "{gutter}--> {}:{}:{}", self.path.display(), place.line, place.column)?;
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{} | {}", place.line, place.content)?;
+        if diagnostic.cut {
+            let shown: String = place.content.chars().take(place.indent + place.marked).collect();
+            writeln!(f, "{} | {shown}…", place.line)?;
+        } else {
+            writeln!(f, "{} | {}", place.line, place.content)?;
+        }
         let label = if diagnostic.label.is_empty() { String::new() } else { format!(" {}", diagnostic.label) };
         writeln!(f, "{gutter} | {}{}{label}", " ".repeat(place.indent), "^".repeat(place.width))?;
         if let Some(help) = &diagnostic.help {
@@ -123,6 +135,8 @@ struct Place {
     content: String,
     /// Characters before the caret in `content`, where a tab is shown as four blanks.
     indent: usize,
+    /// Characters that are meant, of which none may be in this line.
+    marked: usize,
     width: usize,
 }
 
@@ -142,6 +156,7 @@ impl Place {
             column: lead.chars().count() + 1,
             content: expand(&hide(content)),
             indent: expand(lead).chars().count(),
+            marked: expand(marked).chars().count(),
             width: expand(marked).chars().count().max(1),
         }
     }

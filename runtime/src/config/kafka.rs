@@ -43,16 +43,19 @@ pub fn kafka(checker: &mut Checker<'_>, entries: &Entries<Spanned<Node>>) -> BTr
         }
         let Some(text) = checker.scalar(&property.value) else { continue };
         let value = checker.secret(&text);
+        // A reference that leads nowhere was told of.
+        let is_known = !value.expose().is_empty() || text.get_ref().is_empty();
         match librdkafka::check(&property.name, value.expose()) {
-            Ok(()) => {}
             Err(Wrong::Name(help)) => {
                 let title = format!("librdkafka has no property `{}`", property.name);
-                checker.push(Diagnostic::error(property.key, title).label("not a property").help(help));
+                checker.push(Diagnostic::error(property.key, title).label("not a property").help(help).cut());
             }
-            Err(Wrong::Value(why)) => {
+            Err(Wrong::Value(why)) if is_known => {
                 let title = format!("`{}` cannot have this value", property.name);
-                checker.error(property.value.span(), title, why);
+                let at = property.value.span().start;
+                checker.push(Diagnostic::error(at..at, title).label(why).cut());
             }
+            Ok(()) | Err(Wrong::Value(_)) => {}
         }
         validated.insert(property.name, value);
     }
