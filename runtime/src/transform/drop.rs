@@ -1,5 +1,5 @@
-//! `drop`: removes fields. A field that isn't there is no fault. The value is always written anew, so that a member
-//! which stood twice in the text can't stay behind.
+//! `drop`: removes fields. A field that isn't there is no fault. A member that stood twice in the text can't stay behind: of names
+//! that steps reach only the last is kept when a value is parsed.
 
 use super::record::{Refused, Working};
 use crate::config::FieldPath;

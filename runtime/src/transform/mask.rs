@@ -1,5 +1,5 @@
 //! `mask`: makes personal data unreadable. A field that isn't there and a null stay as they are; whatever is there is
-//! masked, whatever its type. The value is always written anew, so that a member which stood twice can't stay behind.
+//! masked, whatever its type. A member that stood twice can't stay behind: what a mask reaches is always written anew.
 
 use std::fmt;
 use std::fmt::Write as _;
