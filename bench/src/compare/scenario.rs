@@ -67,7 +67,8 @@ impl Scenario {
             }
             Self::Scaling => {
                 "200,000 records of 890 B in all (`--quick`: half of that), upserted exactly once: spread over the topics of so many \
-                 sinks of one process, or in one topic. Values of other sizes: as many as make 200 MB, at most 400,000."
+                 sinks of one process, or in one topic. Values of other sizes: as many as make 200 MB, at most 400,000. Batches: `batch.records` of the sink; \
+                 their rows are gathered in transactions all the same."
             }
             Self::Latency => {
                 "200 records (`--quick`: 50), 20 ms apart, each awaited. To a topic: from the sending until a consumer of committed \

@@ -128,6 +128,7 @@ fn copy(folder: &Path, at: usize, topic: &str) -> Values {
         ("TOPIC", topic.to_owned()),
         ("TABLE", table),
         ("TASKS", "1".to_owned()),
+        ("BATCH", "1000".to_owned()),
     ]
 }
 

@@ -1,4 +1,5 @@
-//! Wharf alone, topic to PostgreSQL: the same records over more connectors, over more tasks of one, and as smaller and larger values.
+//! Wharf alone, topic to PostgreSQL: the same records over more connectors, over more tasks of one, as smaller and larger
+//! values, and in smaller batches.
 
 use anyhow::{Context as _, Result};
 
@@ -29,21 +30,30 @@ struct Shape {
     partitions: i32,
     /// Of a value.
     bytes: usize,
+    /// Most records of a batch.
+    batch: u64,
 }
 
+/// What a sink has by default.
+const BATCH: u64 = 1_000;
+
 const fn sinks(name: &'static str, sinks: u64) -> Shape {
-    Shape { name, sinks, tasks: 1, partitions: PARTITIONS, bytes: BYTES }
+    Shape { name, sinks, tasks: 1, partitions: PARTITIONS, bytes: BYTES, batch: BATCH }
 }
 
 const fn tasks(name: &'static str, tasks: u64) -> Shape {
-    Shape { name, sinks: 1, tasks, partitions: 16, bytes: BYTES }
+    Shape { name, sinks: 1, tasks, partitions: 16, bytes: BYTES, batch: BATCH }
 }
 
 const fn bytes(name: &'static str, bytes: usize) -> Shape {
-    Shape { name, sinks: 1, tasks: 1, partitions: PARTITIONS, bytes }
+    Shape { name, sinks: 1, tasks: 1, partitions: PARTITIONS, bytes, batch: BATCH }
 }
 
-const SHAPES: [Shape; 10] = [
+const fn batches(name: &'static str, batch: u64) -> Shape {
+    Shape { name, sinks: 1, tasks: 1, partitions: PARTITIONS, bytes: BYTES, batch }
+}
+
+const SHAPES: [Shape; 13] = [
     sinks("Wharf, 1 sink", 1),
     sinks("Wharf, 4 sinks", 4),
     sinks("Wharf, 16 sinks", 16),
@@ -54,6 +64,9 @@ const SHAPES: [Shape; 10] = [
     bytes("Wharf, values of 100 B", 100),
     bytes("Wharf, values of 1 KB", 1_000),
     bytes("Wharf, values of 100 KB", 100_000),
+    batches("Wharf, batches of 1", 1),
+    batches("Wharf, batches of 100", 100),
+    batches("Wharf, batches of 1,000", 1_000),
 ];
 
 /// What the table shows of a run.
@@ -113,6 +126,7 @@ async fn once(options: &Options, place: &mut Place, system: &System, shape: &Sha
                 ("TOPIC", topic),
                 ("TABLE", table.clone()),
                 ("TASKS", shape.tasks.to_string()),
+                ("BATCH", shape.batch.to_string()),
             ]
         })
         .collect();
