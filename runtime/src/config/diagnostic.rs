@@ -110,7 +110,7 @@ impl Findings {
             writeln!(f, "{} | {}", place.line, place.content)?;
         }
         let label = if diagnostic.label.is_empty() { String::new() } else { format!(" {}", diagnostic.label) };
-        writeln!(f, "{gutter} | {}{}{label}", " ".repeat(place.indent), "^".repeat(place.width))?;
+        writeln!(f, "{gutter} | {}{}{label}", " ".repeat(place.indent), "^".repeat(place.marked.max(1)))?;
         if let Some(help) = &diagnostic.help {
             writeln!(f, "{gutter} |")?;
             writeln!(f, "{gutter} = help: {help}")?;
@@ -137,7 +137,6 @@ struct Place {
     indent: usize,
     /// Characters that are meant, of which none may be in this line.
     marked: usize,
-    width: usize,
 }
 
 impl Place {
@@ -157,7 +156,6 @@ impl Place {
             content: expand(&hide(content)),
             indent: expand(lead).chars().count(),
             marked: expand(marked).chars().count(),
-            width: expand(marked).chars().count().max(1),
         }
     }
 }

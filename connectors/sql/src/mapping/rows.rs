@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use wharf_sdk::json::pointer;
-use wharf_sdk::sql::{self, Bitmap, Column, Kind};
+use wharf_sdk::sql::{self, Bitmap, Column, Kind, WrongKind};
 use wharf_sdk::{Record, Rejection, Result};
 
 use super::cell::{self, Cell};
@@ -127,14 +127,9 @@ impl<'a> Rows<'a> {
             });
             column.fill_absent(row);
             // A cell was made for the kind of its column; were it not, a null in its place would say what nobody said.
-            match cell.value() {
-                None => column.push_null(),
-                Some(value) => {
-                    if let Err(wrong) = column.push(value) {
-                        self.take_back();
-                        return Err(Rejection::new("sql.type", wrong.to_string()).at(pointer(&name)));
-                    }
-                }
+            if let Err(wrong) = append(column, &cell) {
+                self.take_back();
+                return Err(Rejection::new("sql.type", wrong.to_string()).at(pointer(&name)));
             }
         }
         Ok(())
@@ -303,14 +298,19 @@ fn put(column: &mut Column, row: usize, field: &Field<'_>, kind: Kind, table: &T
     }
     match cell::convert(field.json, kind) {
         Ok(Cell::Null) if table.is_key(&field.name) => false,
-        Ok(cell) => match cell.value() {
-            Some(value) => column.push(value).is_ok(),
-            None => {
-                column.push_null();
-                true
-            }
-        },
+        Ok(cell) => append(column, &cell).is_ok(),
         Err(_) => false,
+    }
+}
+
+/// A cell as the next row of its column.
+fn append(column: &mut Column, cell: &Cell<'_>) -> Result<(), WrongKind> {
+    match cell.value() {
+        Some(value) => column.push(value),
+        None => {
+            column.push_null();
+            Ok(())
+        }
     }
 }
 

@@ -70,8 +70,7 @@ impl Table {
         }
         let exists = !existing.is_empty();
         for column in existing {
-            let kind = column.kind;
-            table.add(column, kind);
+            table.add(column);
         }
         table.kinds = table.columns.iter().map(|column| table.configured(&column.name).unwrap_or(column.kind)).collect();
         if exists {
@@ -155,15 +154,15 @@ impl Table {
     pub fn grow(&mut self, field: &str, kind: Kind) -> usize {
         let key = self.target.key.iter().find(|key| key.eq_ignore_ascii_case(field));
         let name = key.map_or(field, String::as_str).to_owned();
-        self.add(ColumnDef { nullable: key.is_none(), name, kind }, kind)
+        self.add(ColumnDef { nullable: key.is_none(), name, kind })
     }
 
-    fn add(&mut self, column: ColumnDef, kind: Kind) -> usize {
+    fn add(&mut self, column: ColumnDef) -> usize {
         let at = self.columns.len();
         self.exact.insert(column.name.clone(), at);
         self.folded.entry(column.name.to_ascii_lowercase()).or_insert(at);
+        self.kinds.push(column.kind);
         self.columns.push(column);
-        self.kinds.push(kind);
         at
     }
 }
