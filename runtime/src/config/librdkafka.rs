@@ -97,6 +97,7 @@ mod tests {
     fn a_number_with_something_behind_it_is_not_taken_for_its_digits() {
         for (name, value, taken) in [
             ("queued.max.messages.kbytes", "4MiB", "4"),
+            ("queued.max.messages.kbytes", "\t4MiB", "4"),
             ("fetch.wait.max.ms", "100ms", "100"),
             ("fetch.wait.max.ms", "1.5", "1"),
         ] {

@@ -1,23 +1,19 @@
 //! Members that no step reaches stay text: what comes out is what comes out when all of the value is parsed.
 use super::*;
 
-fn field(name: &str) -> FieldPath {
-    path(name)
-}
-
 /// Runs of steps, each with something that can be reached and something that can not.
 fn runs() -> Vec<Vec<TransformConfig>> {
-    let rename = |from: &str, to: &str| always(TransformStep::Rename(vec![(field(from), field(to))]));
-    let put = |name: &str| TransformStep::Set(vec![(field(name), SetFrom::Constant(json!("a\"b")))]);
+    let rename = |from: &str, to: &str| always(TransformStep::Rename(vec![(path(from), path(to))]));
+    let put = |name: &str| TransformStep::Set(vec![(path(name), SetFrom::Constant(json!("a\"b")))]);
     let set = |name: &str| always(put(name));
     let mask = |name: &str| always(TransformStep::Mask { fields: paths(&[name]), how: MaskHow::Last(1) });
     let drop = |name: &str| always(TransformStep::Drop(paths(&[name])));
-    let cast = |name: &str| always(TransformStep::Cast(vec![(field(name), CastTo::Text)]));
-    let exists = |name: &str| Predicate::FieldExists(field(name));
+    let cast = |name: &str| always(TransformStep::Cast(vec![(path(name), CastTo::Text)]));
+    let exists = |name: &str| Predicate::FieldExists(path(name));
     vec![
         vec![rename("a", "x"), mask("b"), set("origin")],
         vec![rename("a", "b"), rename("b", "c")],
-        vec![always(TransformStep::Rename(vec![(field("a"), field("b")), (field("b"), field("a"))]))],
+        vec![always(TransformStep::Rename(vec![(path("a"), path("b")), (path("b"), path("a"))]))],
         vec![rename("n.k", "k")],
         vec![rename("a", "n.a")],
         vec![set("n.z"), drop("a")],
@@ -27,10 +23,10 @@ fn runs() -> Vec<Vec<TransformConfig>> {
         vec![when(exists("c"), put("a")), always(TransformStep::Filter(Predicate::Not(Box::new(exists("zz")))))],
         vec![
             always(TransformStep::Key(paths(&["a", "c"]))),
-            always(TransformStep::Route(Route::Field { field: field("b"), template: "t.{}".to_owned() })),
+            always(TransformStep::Route(Route::Field { field: path("b"), template: "t.{}".to_owned() })),
         ],
         vec![cast("a"), cast("n"), drop("zz")],
-        vec![always(TransformStep::Filter(Predicate::FieldEquals { field: field("c"), value: json!(1) })), set("c")],
+        vec![always(TransformStep::Filter(Predicate::FieldEquals { field: path("c"), value: json!(1) })), set("c")],
     ]
 }
 
@@ -87,7 +83,7 @@ fn what_comes_out_is_what_comes_out_when_all_is_parsed() {
 
 #[test]
 fn what_no_step_reaches_keeps_its_text() {
-    let set = |name: &str| always(TransformStep::Set(vec![(field(name), SetFrom::Constant(json!(1)))]));
+    let set = |name: &str| always(TransformStep::Set(vec![(path(name), SetFrom::Constant(json!(1)))]));
     let before = r#"{ "p" : [ 1 , 2 ] ,  "q":1E5, "a": 0 , "z" : { } }"#;
     assert_eq!(value_through(vec![set("a")], before).unwrap(), r#"{"p" : [ 1 , 2 ] ,  "q":1E5,"a":1,"z" : { }}"#);
     // What has lines or escapes is written anew as a whole: a value stays one line.
