@@ -7,7 +7,7 @@
 //! | cluster id, topics and their ids, ends | `admin.rs` |
 //! | delivery reports and the drain, records too old to stay | `produce.rs`, `refused.rs`, `append.rs`, `expiry.rs` |
 //! | one source task | `owner.rs`, `transaction.rs`, `positions.rs`, `memory.rs` |
-//! | one sink | `group.rs` (membership), `driver.rs` (its thread), `scout.rs` (what it has to ask), `lane.rs`, `place.rs`, `filling.rs` |
+//! | one sink | `group.rs` (membership), `driver.rs` (its thread), `bell.rs` (what wakes it), `scout.rs` (what it has to ask), `lane.rs`, `place.rs`, `filling.rs` |
 //! | `topic cat` | `reader.rs` |
 //! | offsets and positions from outside | `places.rs` |
 //! | clients that lost all brokers, whether Kafka answers | `lifeline.rs`, `look.rs` |
@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 
 use self::admin::Admin;
 use self::append::Appender;
+use self::bell::Bell;
 use self::client::{Overrides, Properties, blocking, misconfigured};
 use self::driver::{Alive, Driver};
 use self::expiry::Expiry;
@@ -42,6 +43,7 @@ use crate::capability::secret::Secret;
 
 mod admin;
 mod append;
+mod bell;
 mod client;
 mod commit;
 mod driver;
@@ -274,8 +276,9 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     let talks = client::listen_to_metadata(&mut config);
     let group = Group::new(name.clone(), spec.tasks, (max_poll_interval, session), client::is_classic(&config));
     let group = Arc::new(group);
-    let consumer: SinkConsumer =
+    let mut consumer: SinkConsumer =
         config.create_with_context(Member { group: Arc::clone(&group), talks }).map_err(|e| misconfigured(&e))?;
+    let bell = Bell::of(&mut consumer);
     let consumer = Arc::new(consumer);
     shared.lifelines.hold(&consumer, &config);
     group.set_consumer(&consumer);
@@ -286,6 +289,7 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     let driver = Driver {
         group: Arc::clone(&group),
         consumer: Arc::clone(&consumer),
+        bell,
         scout: Arc::new(scout),
         alive: Arc::downgrade(&alive),
         refresh,

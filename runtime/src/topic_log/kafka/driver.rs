@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 
+use super::bell::Bell;
 use super::fault::fault;
 use super::group::{Group, SinkConsumer};
 use super::scout::{Found, Scout};
 use crate::topic_log::LogError;
 
-/// What the group has to say ends a poll at once; all else that has to be done is looked for after it.
+/// What the group has to say ends a wait at once; all else that has to be done is looked for after it.
 const POLL: Duration = Duration::from_millis(500);
 /// While something is under way.
 const BUSY: Duration = Duration::from_millis(100);
@@ -29,6 +30,7 @@ pub(super) struct Alive;
 pub(super) struct Driver {
     pub(super) group: Arc<Group>,
     pub(super) consumer: Arc<SinkConsumer>,
+    pub(super) bell: Arc<Bell>,
     pub(super) scout: Arc<Scout>,
     pub(super) alive: Weak<Alive>,
     /// How often patterns and topic ids are looked at.
@@ -62,7 +64,8 @@ impl Driver {
 
     /// One step of the group, of at most so long: rebalance callbacks run in here.
     fn serve(&self, most: Duration) {
-        match self.consumer.poll(if self.group.has_joined() { most } else { JOINING }) {
+        self.bell.wait(&self.consumer, if self.group.has_joined() { most } else { JOINING });
+        match self.consumer.poll(Duration::ZERO) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Ok(message)) => {
                 // Its queue was split off before it was assigned: reading on would leave a gap.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::util::IntoOpaque;
@@ -116,6 +117,17 @@ pub(super) fn push<C: ClientContext>(client: &Client<C>, time: Duration) {
     let millis = c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX);
     // SAFETY: it only waits. That the time was up says nothing.
     unsafe { c::rd_kafka_flush(client.native_ptr(), millis) };
+}
+
+/// How many messages and events wait in the consumer's common queue.
+pub(super) fn waiting<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> usize {
+    // SAFETY: the queue is asked and given back while the client lives.
+    unsafe {
+        let queue = c::rd_kafka_queue_get_consumer(consumer.client().native_ptr());
+        let waiting = c::rd_kafka_queue_length(queue);
+        c::rd_kafka_queue_destroy(queue);
+        waiting
+    }
 }
 
 fn native_headers(headers: &[Header<'_>]) -> *mut c::rd_kafka_headers_t {
