@@ -18,6 +18,10 @@ use headers::Owned;
 
 /// Longest part that is kept of a value above the limit, bytes.
 const KEPT: usize = 64 * 1024;
+/// What a record and each of its headers take beside their bytes: lengths, and the fields of the record's own head (KIP-98), at most.
+const OVERHEAD: usize = 40;
+/// Code of a record that is larger than the log takes.
+pub const OVERSIZE: &str = "record.oversize";
 
 /// Where a record failed; Kafka Connect's names, so that tools for its dead letters work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,11 +85,22 @@ impl DeadLetters {
     /// key, value and headers byte for byte, then the headers named in [`headers`]. `record` is what came in, before any
     /// transform. Headers that an earlier dead letter left on it are replaced, and `wharf.attempt` goes up.
     ///
-    /// Above `max_record_bytes` key and value are cut to their first 64 KiB each (a quarter of the limit where that is
-    /// less) and headers go from where they pass it; `wharf.truncated` names the parts.
+    /// Where the letter would be larger than `max_record_bytes`, or the log refused the record itself for its size, key and value are
+    /// cut to their first 64 KiB each (a quarter of the limit where that is less) and headers go from where they pass it;
+    /// `wharf.truncated` names the parts.
     pub fn push(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) {
+        let most = if rejection.code == OVERSIZE { 0 } else { self.max_record_bytes };
+        self.letter(into, record, (stage, rejection), most);
+    }
+
+    /// As [`push`](Self::push), for a letter that the log refused whole: it is cut whatever it measures.
+    pub fn push_cut(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) {
+        self.letter(into, record, (stage, rejection), 0);
+    }
+
+    fn letter(&self, into: &mut Batch, record: &Record<'_>, (stage, rejection): (Stage, &Rejection), most: usize) {
         let mut own = self.reason(record, stage, rejection);
-        let (key, value, kept) = self.contents(record, &mut own);
+        let (key, value, kept) = self.contents(record, &mut own, most);
         let mut headers: Vec<Header<'_>> = kept;
         headers.extend(own.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))));
         let letter = Record {
@@ -130,18 +145,21 @@ impl DeadLetters {
         own
     }
 
-    /// Key, value and headers to keep; says in `own` what is not kept.
+    /// Key, value and headers to keep; says in `own` what is not kept. `most`: bytes of a whole letter.
     fn contents<'r>(
         &self,
         record: &Record<'r>,
         own: &mut Vec<Owned<'_>>,
+        most: usize,
     ) -> (Option<&'r [u8]>, Option<&'r [u8]>, Vec<Header<'r>>) {
         if !self.keep_value {
             own.push((headers::OMITTED, "key,value,headers".into()));
             return (None, None, Vec::new());
         }
         let theirs: Vec<Header<'r>> = record.headers.iter().filter(|(name, _)| !headers::is_ours(name)).copied().collect();
-        if size(record.key) + size(record.value) + headers::size(&theirs) <= self.max_record_bytes {
+        let said: usize = own.iter().map(|(name, value)| name.len() + value.len() + OVERHEAD).sum();
+        let brought = size(record.key) + size(record.value) + headers::size(&theirs) + OVERHEAD * theirs.len();
+        if OVERHEAD + brought + said <= most {
             return (record.key, record.value, theirs);
         }
         let limit = KEPT.min(self.max_record_bytes / 4);

@@ -119,3 +119,39 @@ fn a_tombstone_stays_one() {
     let batch = letter(&letters(), &Record { value: None, ..RECORD }, &Rejection::new("key.missing", "no key"));
     assert_eq!(batch.records().next().unwrap().value, None);
 }
+
+/// Key, value, headers' names and values, and what goes with each.
+fn measured(letter: &Record<'_>) -> usize {
+    let headers: usize = letter.headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len) + OVERHEAD).sum();
+    size(letter.key) + size(letter.value) + headers + OVERHEAD
+}
+
+#[test]
+fn a_letter_is_never_larger_than_a_record_may_be_with_all_that_is_said_in_it() {
+    let letters = letters();
+    let rejection = Rejection { field: Some("name".to_owned()), ..Rejection::new("sql.type", "m".repeat(5000)) };
+    for bytes in (996_000..=1_000_001).step_by(97) {
+        let value = vec![b'x'; bytes];
+        let record = Record { topic: "orders", value: Some(&value), ..RECORD };
+        let mut into = Batch::default();
+        letters.push(&mut into, &record, Stage::TaskPut, &rejection);
+        let letter = into.records().next().unwrap();
+        assert!(measured(&letter) <= letters.max_record_bytes, "{bytes}: {}", measured(&letter));
+        let cut = letter.headers.iter().any(|(name, _)| *name == headers::TRUNCATED.as_bytes());
+        assert_eq!(cut, letter.value != Some(&value), "{bytes}");
+        let whole = measured(&Record { value: Some(&value), ..letter });
+        assert_eq!(cut, whole > letters.max_record_bytes, "{bytes}: nothing is cut that fits");
+    }
+}
+
+#[test]
+fn what_the_log_refused_for_its_size_is_cut_whatever_it_measures() {
+    let letters = letters();
+    let value = vec![b'x'; 100_000];
+    let record = Record { topic: "orders", value: Some(&value), ..RECORD };
+    let mut into = Batch::default();
+    letters.push(&mut into, &record, Stage::KafkaProduce, &Rejection::new(OVERSIZE, "too large"));
+    letters.push_cut(&mut into, &record, Stage::TaskPut, &Rejection::new("sql.type", "bad"));
+    letters.push(&mut into, &record, Stage::TaskPut, &Rejection::new("sql.type", "bad"));
+    assert_eq!(into.records().map(|letter| size(letter.value)).collect::<Vec<_>>(), [KEPT, KEPT, value.len()]);
+}

@@ -1,5 +1,6 @@
 //! Dead letters of one task: makes them, counts them against the stop window, and says where the task must stop.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -65,8 +66,7 @@ impl Dead {
     /// # Errors
     /// [`TaskError::Failed`] when dead letters are switched off: the first bad record stops the task.
     pub fn push(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) -> Result<(), TaskError> {
-        let hidden = self.hide(&rejection.message).map(|message| Rejection { message, ..rejection.clone() });
-        let rejection = hidden.as_ref().unwrap_or(rejection);
+        let rejection = &*self.without_credentials(rejection);
         let Some(letters) = &self.letters else {
             return Err(TaskError::Failed(format!(
                 "record {} cannot be delivered and dead letters are switched off: {} ({}). Fix the record or set `dead-letter` to a topic",
@@ -86,6 +86,20 @@ impl Dead {
         made.buried.letters += 1;
         *made.codes.entry(rejection.code.clone()).or_default() += 1;
         Ok(())
+    }
+
+    /// Appends the dead letter of a record, which was made before and refused for its size, cut to what any log takes.
+    pub fn cut(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) {
+        if let Some(letters) = &self.letters {
+            letters.push_cut(into, record, stage, &self.without_credentials(rejection));
+        }
+    }
+
+    fn without_credentials<'r>(&self, rejection: &'r Rejection) -> Cow<'r, Rejection> {
+        match self.hide(&rejection.message) {
+            Some(message) => Cow::Owned(Rejection { message, ..rejection.clone() }),
+            None => Cow::Borrowed(rejection),
+        }
     }
 
     /// The letters that were made since the last call are confirmed.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::batch::Batch;
 use crate::capability::inbox::Inbox;
 use crate::config::SourceConfig;
+use crate::dead_letter::OVERSIZE;
 use crate::fault_point::{self, Phase};
 use crate::guest::{Component, Context, Grants, GuestError, SourceGuest};
 use crate::pipeline::chain::Chain;
@@ -207,7 +208,7 @@ impl SourceTask {
                 return Err(TaskError::Failed(format!("the log refuses a dead letter: {}", letter.reason)));
             }
             let mut dead = Batch::default();
-            let mut rest = self.bury(Arc::unwrap_or_clone(records), ("record.oversize", &refused), &mut dead, &mut tally)?;
+            let mut rest = self.bury(Arc::unwrap_or_clone(records), (OVERSIZE, &refused), &mut dead, &mut tally)?;
             dead.records().for_each(|letter| rest.push(&letter));
             records = Arc::new(rest);
         }

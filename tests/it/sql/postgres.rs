@@ -1,7 +1,7 @@
 //! Rules of PostgreSQL alone.
 use wharf_runtime::capability::sql::{Kind, SqlError};
 
-use super::columns::{booleans, floats, ints, only, rows, strings, strings_of, table, texts, variable, whole};
+use super::columns::{booleans, deleting, floats, ints, only, rows, strings, strings_of, table, texts, variable, whole};
 use super::database::{self, Postgres};
 use super::rules::Database;
 
@@ -287,5 +287,73 @@ async fn a_feature_that_a_statement_lacks_is_fatal_and_a_state_that_passes_is_no
         assert!(failed.to_string().contains("of the trigger"), "{failed}");
         assert_eq!(matches!(failed, SqlError::Retry(_)), passes, "{code}: {failed}");
         assert_eq!(matches!(failed, SqlError::Fatal(_)), !passes, "{code}: {failed}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_different_bytes_that_are_one_to_the_database_take_effect_in_their_order() {
+    let Some(db) = Postgres::new("keys_of_different_bytes_that_are_one").await else { return };
+    db.execute("CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)").await;
+    let (uuid, upper) = ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11");
+    let cases = [
+        ("uuid", Kind::Text, upper, uuid),
+        ("numeric", Kind::Decimal, "1.0", "1"),
+        ("numeric(6, 1)", Kind::Decimal, "1.00", "1"),
+        ("char(4)", Kind::Text, "ab  ", "ab"),
+        ("text COLLATE folded", Kind::Text, "AB", "ab"),
+    ];
+    for (n, (column, kind, first, second)) in cases.into_iter().enumerate() {
+        let t = format!("t{n}");
+        db.execute(&format!("CREATE TABLE {t} (id {column} PRIMARY KEY, a int8, b int8)")).await;
+        let mut session = db.connections().session("db").unwrap();
+        let ids = |one, two| strings("id", kind, &[Some(one), Some(two)]);
+        let partial =
+            rows(2, vec![ids(first, second), ints("a", &[Some(1), Some(2)]), only(ints("b", &[Some(1), None]), &[true, false])]);
+        assert_eq!(session.apply(&table(&t, &["id"]), &partial).await.unwrap(), []);
+        assert_eq!(db.read(&format!("SELECT a, b FROM {t}")).await, ["2|1"], "{column}: the later row stands");
+        let deleted = deleting(&[false, true], vec![ids(second, first), ints("a", &[Some(3), None])]);
+        assert_eq!(session.apply(&table(&t, &["id"]), &deleted).await.unwrap(), []);
+        assert_eq!(db.read(&format!("SELECT a FROM {t}")).await, [""; 0], "{column}: the row is deleted");
+        // Gathered over two calls, and in one.
+        session.begin().await.unwrap();
+        session.gather();
+        let whole = |one, two, a: [i64; 2]| rows(2, vec![ids(one, two), ints("a", &[Some(a[0]), Some(a[1])])]);
+        let other = if kind == Kind::Decimal { "7" } else { "b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11" };
+        let other = if column.starts_with("char") { "cd" } else { other };
+        for batch in [whole(other, second, [4, 4]), whole(first, second, [5, 6])] {
+            assert_eq!(session.apply(&table(&t, &["id"]), &batch).await.unwrap(), []);
+        }
+        session.commit().await.unwrap();
+        assert_eq!(db.read(&format!("SELECT a FROM {t} ORDER BY a")).await, ["4", "6"], "{column}: gathered");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_a_type_of_its_own_grammar_a_policy_or_a_trigger_refuses_is_rejected_alone_and_not_shown() {
+    let Some(db) = Postgres::new("a_value_that_a_type_of_its_own_grammar_refuses").await else { return };
+    let trigger = |body: &str| {
+        format!(
+            "CREATE TABLE T (id int8 PRIMARY KEY, v text); CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \
+             $$DECLARE x int; BEGIN {body} RETURN new; END$$; \
+             CREATE TRIGGER tr BEFORE INSERT ON T FOR EACH ROW EXECUTE FUNCTION f()"
+        )
+    };
+    let typed = |kind: &str| format!("CREATE TABLE T (id int8 PRIMARY KEY, v {kind})");
+    let cases = [
+        (typed("tsquery"), "s3cret x y (", "sql.type"),
+        (typed("jsonpath"), "$.s3cret (", "sql.type"),
+        (trigger("IF new.v = 's3cret' THEN SELECT 1 INTO STRICT x WHERE false; END IF;"), "s3cret", "sql.refused"),
+        (trigger("ASSERT new.v <> 's3cret', 'not this one';"), "s3cret", "sql.refused"),
+    ];
+    for (n, (made, bad, code)) in cases.into_iter().enumerate() {
+        let t = format!("t{n}");
+        db.execute(&made.replace(" T (", &format!(" {t} (")).replace("ON T ", &format!("ON {t} "))).await;
+        let good = if made.contains("jsonpath") { "$.a" } else { "a" };
+        let batch = rows(3, vec![ints("id", &[Some(1), Some(2), Some(3)]), texts("v", &[Some(good), Some(bad), Some(good)])]);
+        let mut session = db.connections().session("db").unwrap();
+        let rejected = session.apply(&table(&t, &["id"]), &batch).await.unwrap();
+        assert_eq!(rejected.iter().map(|r| (r.row, r.code.as_str())).collect::<Vec<_>>(), [(1, code)], "{made}: {rejected:?}");
+        assert!(!rejected[0].reason.contains("s3cret"), "{rejected:?}");
+        assert_eq!(db.read(&format!("SELECT id FROM {t} ORDER BY id")).await, ["1", "3"], "{made}");
     }
 }

@@ -1,5 +1,6 @@
 //! In which steps rows are written. Within a key order is kept: a row is left out only when later ones of its key set all
-//! that it sets; rows of one wave have different keys, so a wave may be written by the set of fields. Does no I/O.
+//! that it sets; rows of one wave have different keys, so a wave may be written by the set of fields. Where keys of different bytes
+//! may be one key, no row is left out, and each step comes after the rows before it. Does no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +46,8 @@ pub(super) struct Plan {
     last: Vec<usize>,
     /// Per row the one before it of its key.
     before: Vec<Option<usize>>,
+    /// Whether the database tells keys apart as their bytes do.
+    is_told_apart: bool,
     rejected: BTreeMap<usize, RejectedRow>,
     /// Keys of which a row was refused while others of its rows were left out.
     replayed: BTreeSet<usize>,
@@ -60,8 +63,9 @@ pub(super) enum Key<'a> {
 }
 
 impl Plan {
-    /// `refused`: rows that are not to be written, as [`View::refuse`] answers them.
-    pub(super) fn new(view: &View<'_>, refused: BTreeMap<usize, RejectedRow>) -> Self {
+    /// `refused`: rows that are not to be written, as [`View::refuse`] answers them. `is_told_apart`: keys of different bytes are
+    /// different keys to the database.
+    pub(super) fn new(view: &View<'_>, refused: BTreeMap<usize, RejectedRow>, is_told_apart: bool) -> Self {
         let (actions, action_of) = actions(view);
         let mut plan = Self {
             actions,
@@ -69,6 +73,7 @@ impl Plan {
             key_of: vec![None; view.count],
             last: Vec::new(),
             before: vec![None; view.count],
+            is_told_apart,
             rejected: refused,
             replayed: BTreeSet::new(),
         };
@@ -108,6 +113,9 @@ impl Plan {
 
     /// The waves, each to be done before the next. Deletions come first in each.
     pub(super) fn waves(&self) -> Vec<Vec<Step>> {
+        if !self.is_told_apart {
+            return self.runs();
+        }
         if self.last.is_empty() {
             return vec![self.steps(&self.good_rows())];
         }
@@ -124,6 +132,24 @@ impl Plan {
         }
         waves.iter_mut().for_each(|wave| wave.sort_unstable());
         waves.iter().map(|wave| self.steps(wave)).collect()
+    }
+
+    /// Rows that follow each other and have one action are a wave, up to the next row of a key that is among them.
+    fn runs(&self) -> Vec<Vec<Step>> {
+        let mut runs: Vec<Step> = Vec::new();
+        for row in self.good_rows() {
+            let before = self.before.get(row).copied().flatten();
+            match runs.last_mut() {
+                Some(run)
+                    if run.action == *self.action(row)
+                        && before.is_none_or(|before| run.rows.first().is_none_or(|first| before < *first)) =>
+                {
+                    run.rows.push(row);
+                }
+                _ => runs.push(Step { action: self.action(row).clone(), rows: vec![row] }),
+            }
+        }
+        runs.into_iter().map(|run| vec![run]).collect()
     }
 
     fn steps(&self, rows: &[usize]) -> Vec<Step> {
@@ -171,7 +197,8 @@ impl Plan {
     /// A row was refused in its wave: it is rejected, or all rows of its key are tried again in order.
     pub(super) fn refused(&mut self, row: usize, refusal: Refusal) {
         let key = self.key_of.get(row).copied().flatten();
-        let alone = key.is_none_or(|key| self.back(key).nth(1).is_none());
+        // Where all rows are written in order, those before a refused one stand.
+        let alone = !self.is_told_apart || key.is_none_or(|key| self.back(key).nth(1).is_none());
         match key {
             Some(key) if !alone => {
                 self.replayed.insert(key);

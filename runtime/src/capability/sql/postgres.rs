@@ -5,6 +5,7 @@ mod apply;
 mod copy;
 mod fault;
 mod gather;
+mod identity;
 mod merge;
 mod offsets;
 mod query;

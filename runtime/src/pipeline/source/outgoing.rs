@@ -1,7 +1,7 @@
 //! What a transaction of a source hands to the log: its records after the transforms, and the dead letters of the others.
 
 use crate::batch::Batch;
-use crate::dead_letter::Stage;
+use crate::dead_letter::{OVERSIZE, Stage};
 use crate::outcome::Rejection;
 use crate::pipeline::source::{Outgoing, SourceTask};
 use crate::pipeline::transaction::Transaction;
@@ -59,7 +59,7 @@ impl SourceTask {
         let refused: Vec<Refused> = large
             .map(|(index, size)| Refused { index, reason: format!("{size} bytes, `max-record-bytes` is {limit}") })
             .collect();
-        self.bury(records, ("record.oversize", &refused), dead, tally)
+        self.bury(records, (OVERSIZE, &refused), dead, tally)
     }
 
     /// A record that names a topic which is not there becomes a dead letter: it, and only it, is at fault.

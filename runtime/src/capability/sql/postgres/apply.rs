@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_postgres::Statement;
 
 use super::fault::Fault;
+use super::identity::tells_apart;
 use super::merge::Merge;
 use super::schema::Existing;
 use super::wire::Wire;
@@ -28,7 +29,7 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
         }
     };
     let refused = view.refuse(&Postgres);
-    let mut plan = Plan::new(&view, refused);
+    let mut plan = Plan::new(&view, refused, tells_apart(&view, &columns));
     let good = plan.good_rows();
     if good.is_empty() {
         return Ok(plan.finish());

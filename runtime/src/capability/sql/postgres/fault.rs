@@ -53,8 +53,9 @@ fn class(code: &str) -> Class {
         "23514" | "44000" => Class::Row("sql.check"),
         // Types that cannot be cast into each other.
         "42804" | "42846" => Class::Row("sql.type"),
-        // A trigger's own words, an index entry that is too large, one key twice in a statement.
-        "P0001" | "54000" | "54011" | "21000" => Class::Row("sql.refused"),
+        // A trigger's own words, what its SELECT INTO STRICT or ASSERT finds, an index entry that is too large, one key twice in a
+        // statement.
+        "P0001" | "P0002" | "P0003" | "P0004" | "54000" | "54011" | "21000" => Class::Row("sql.refused"),
         // A read-only transaction is one on a standby, after a failover. 55000 is also a database that takes no connections
         // for now, or a table that is not yet in the state that a statement needs.
         "25006" | "25P02" | "25P03" | "25P04" | "55000" | "55P03" | "55006" | "57014" | "57P01" | "57P02" | "57P03" | "57P04"
@@ -74,6 +75,17 @@ fn class(code: &str) -> Class {
     }
 }
 
+/// By the code, and where one means two things by the function of the server that said it, which no language changes.
+fn class_of(db: &DbError) -> Class {
+    match (db.code().code(), db.routine()) {
+        // A type with a grammar of its own (tsquery, jsonpath, ltree) and not the parser of statements.
+        ("42601", Some(routine)) if routine != "scanner_yyerror" => Class::Row("sql.type"),
+        // Of a policy of the table, and not of a privilege.
+        ("42501", Some("ExecWithCheckOptions")) => Class::Row("sql.check"),
+        (code, _) => class(code),
+    }
+}
+
 impl Fault {
     pub(super) const fn reject(text: String) -> Self {
         Self::Sql(SqlError::Reject(text))
@@ -90,9 +102,7 @@ impl Fault {
     /// Whether the transaction is to be begun again.
     pub(super) fn is_retry(&self) -> bool {
         match self {
-            Self::Db(error) | Self::Connect(error) => {
-                error.as_db_error().is_none_or(|db| class(db.code().code()) == Class::Retry)
-            }
+            Self::Db(error) | Self::Connect(error) => error.as_db_error().is_none_or(|db| class_of(db) == Class::Retry),
             Self::Sql(error) => matches!(error, SqlError::Retry(_)),
             Self::Deadline => true,
             Self::Undo => false,
@@ -111,7 +121,7 @@ impl Fault {
     pub(super) fn refusal(&self) -> Option<Refusal> {
         let Self::Db(error) = self else { return None };
         let db = error.as_db_error()?;
-        let Class::Row(code) = class(db.code().code()) else { return None };
+        let Class::Row(code) = class_of(db) else { return None };
         Some(Refusal { code, reason: words(db), column: db.column().map(str::to_owned) })
     }
 
@@ -160,7 +170,7 @@ fn explain_db(db: &DbError, at: &str) -> SqlError {
         "3F000" => format!("{at}: the schema is missing: create it ({words})"),
         code => format!("{at}: {words} (SQLSTATE {code})"),
     };
-    match class(db.code().code()) {
+    match class_of(db) {
         Class::Row(_) => SqlError::Reject(text),
         Class::Retry => SqlError::Retry(text),
         Class::Fatal => SqlError::Fatal(text),
@@ -240,7 +250,7 @@ fn chain(error: &Error) -> String {
 /// The primary message, without what it quotes of the input: `invalid input syntax for type integer: "x"`.
 fn words(db: &DbError) -> String {
     let message = db.message();
-    if class(db.code().code()) != Class::Row("sql.type") {
+    if class_of(db) != Class::Row("sql.type") {
         return message.to_owned();
     }
     if let Some((start, _)) = message.split_once(": \"") {

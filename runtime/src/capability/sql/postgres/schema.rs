@@ -17,6 +17,11 @@ pub(super) struct Existing {
     pub cast: String,
     /// Name of the type, or of the one that a domain is based on.
     pub base: String,
+    /// Of a length, precision or scale (`pg_attribute.atttypmod`); -1: the type has none.
+    pub modifier: i32,
+    /// Texts that are equal have the same bytes (`pg_collation.collisdeterministic`).
+    pub deterministic: bool,
+    pub is_enum: bool,
     pub nullable: bool,
     /// An insert that leaves it out fails.
     pub required: bool,
@@ -55,9 +60,12 @@ const fn declared(kind: Kind) -> &'static str {
 /// The columns of a table, in order; empty when there is none.
 pub(super) async fn describe(wire: &mut Wire, table: &TableName) -> Result<Vec<Existing>, Fault> {
     let sql = "SELECT a.attname::text, coalesce(b.typname, t.typname)::text, quote_ident(n.nspname) || '.' || quote_ident(t.typname), \
-               a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL \
+               a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, \
+               CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, \
+               coalesce((to_jsonb(c) ->> 'collisdeterministic')::bool, true), coalesce(b.typtype, t.typtype) = 'e' \
                FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
                JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype \
+               LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation \
                WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
     let statement = wire.prepare(sql).await?;
     let rows = wire.client.query(&statement, &[&table.quoted()]).await?;
@@ -68,6 +76,9 @@ pub(super) async fn describe(wire: &mut Wire, table: &TableName) -> Result<Vec<E
             kind: kind(&base),
             cast: row.try_get(2)?,
             base,
+            modifier: row.try_get(5)?,
+            deterministic: row.try_get(6)?,
+            is_enum: row.try_get(7)?,
             nullable: !not_null,
             required: not_null && !filled,
         })

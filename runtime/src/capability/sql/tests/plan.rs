@@ -7,8 +7,12 @@ use crate::capability::sql::cells::View;
 use crate::capability::sql::plan::{Action, Plan};
 
 fn steps(rows: &Rows) -> Vec<Vec<(bool, Vec<usize>)>> {
+    planned(rows, true)
+}
+
+fn planned(rows: &Rows, is_told_apart: bool) -> Vec<Vec<(bool, Vec<usize>)>> {
     let view = View::new(&table("t", &["id"]), rows).unwrap();
-    let plan = Plan::new(&view, BTreeMap::new());
+    let plan = Plan::new(&view, BTreeMap::new(), is_told_apart);
     let step = |step: super::super::plan::Step| (step.action == Action::Delete, step.rows);
     plan.waves().into_iter().map(|wave| wave.into_iter().map(step).collect()).collect()
 }
@@ -39,6 +43,22 @@ fn nothing_before_a_deletion_is_written() {
         vec![ints("id", &[Some(1), Some(1), Some(1), Some(2)]), texts("a", &[Some("x"), None, Some("z"), None])],
     );
     assert_eq!(steps(&batch), [vec![(true, vec![1, 3])], vec![(false, vec![2])]]);
+}
+
+#[test]
+fn where_different_bytes_may_be_one_key_rows_are_written_in_their_order() {
+    let batch = deleting(
+        &[false, false, true, false, false, false],
+        vec![
+            texts("id", &[Some("a"), Some("b"), Some("A"), Some("B"), Some("c"), Some("B")]),
+            only(
+                texts("v", &[Some("x"), Some("x"), None, Some("y"), Some("y"), Some("z")]),
+                &[true, true, false, true, true, true],
+            ),
+        ],
+    );
+    let run = |rows: &[usize]| vec![(false, rows.to_vec())];
+    assert_eq!(planned(&batch, false), [run(&[0, 1]), vec![(true, vec![2])], run(&[3, 4]), run(&[5])]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::columns::{def, floats, ints, rows, strings, table, texts};
+use super::columns::{def, deleting, floats, ints, only, rows, strings, table, texts};
 use super::rules::{self, Database};
 use super::{offsets, tables};
 use crate::capability::secret::Secret;
@@ -226,4 +226,23 @@ async fn probe_describes_a_file_and_makes_none() {
     assert!(matches!(&missing, SqlError::Fatal(text) if text.contains("does not exist")), "{missing}");
     let missing = elsewhere.session("db").unwrap().begin().await.unwrap_err();
     assert!(matches!(&missing, SqlError::Fatal(text) if text.contains("folder")), "{missing}");
+}
+
+#[tokio::test]
+async fn keys_of_different_bytes_that_are_one_to_the_database_take_effect_in_their_order() {
+    for (column, first, second) in
+        [("text COLLATE NOCASE", "AB", "ab"), ("text COLLATE RTRIM", "ab ", "ab"), ("numeric", "1.0", "1")]
+    {
+        let db = File::new();
+        db.execute(&format!("CREATE TABLE t (id {column} PRIMARY KEY, a int, b int)")).await;
+        let mut session = db.connections().session("db").unwrap();
+        let ids = |one, two| texts("id", &[Some(one), Some(two)]);
+        let partial =
+            rows(2, vec![ids(first, second), ints("a", &[Some(1), Some(2)]), only(ints("b", &[Some(1), None]), &[true, false])]);
+        assert_eq!(session.apply(&table("t", &["id"]), &partial).await.unwrap(), []);
+        assert_eq!(db.read("SELECT a, b FROM t").await, ["2|1"], "{column}: the later row stands");
+        let deleted = deleting(&[false, true], vec![ids(second, first), ints("a", &[Some(3), None])]);
+        assert_eq!(session.apply(&table("t", &["id"]), &deleted).await.unwrap(), []);
+        assert_eq!(db.read("SELECT a FROM t").await, [""; 0], "{column}: the row is deleted");
+    }
 }
