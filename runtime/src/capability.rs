@@ -6,3 +6,4 @@ pub mod http;
 pub mod inbox;
 pub mod secret;
 pub mod sql;
+pub mod veil;

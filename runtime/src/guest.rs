@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::capability::http::HttpAccess;
 use crate::capability::inbox::Inbox;
 use crate::capability::sql::Session;
+use crate::capability::veil::Veil;
 use crate::config::{AllowedFolder, GuestLimits};
 use crate::telemetry::ConnectorMetrics;
 
@@ -44,6 +45,13 @@ pub struct Grants {
     pub inbox: Option<Arc<Inbox>>,
     pub limits: GuestLimits,
     pub metrics: Arc<ConnectorMetrics>,
+}
+
+impl Grants {
+    /// Over the credentials that the connector's requests carry.
+    pub(crate) fn veil(&self) -> Veil {
+        self.http.as_ref().map(|http| http.veil().clone()).unwrap_or_default()
+    }
 }
 
 impl std::fmt::Debug for Grants {

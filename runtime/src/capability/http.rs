@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::capture_connection;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::capability::allow::{Endpoint, HostGrants, Reach};
+use crate::capability::veil::Veil;
 use crate::config::{AllowedHost, Auth};
 use crate::fault_point::{self, Phase};
 use credentials::Credentials;
@@ -48,6 +49,7 @@ struct Inner {
     clients: SharedClients,
     grants: HostGrants,
     credentials: Credentials,
+    veil: Veil,
     gate: Gate,
 }
 
@@ -82,7 +84,14 @@ impl HttpAccess {
         let grants = HostGrants::new(allow);
         let credentials = Credentials::new(&grants, auth)?;
         let (connector, clients) = (connector.to_owned(), clients.clone());
-        Ok(Self(Arc::new(Inner { connector, clients, grants, credentials, gate: Gate::default() })))
+        let (veil, gate) = (Veil::of(auth), Gate::default());
+        Ok(Self(Arc::new(Inner { connector, clients, grants, credentials, veil, gate })))
+    }
+
+    /// Over what services may have echoed.
+    #[must_use]
+    pub fn veil(&self) -> &Veil {
+        &self.0.veil
     }
 
     /// Sends one request (its URL absolute) and answers as soon as the answer's head is there. Waits first for as long as

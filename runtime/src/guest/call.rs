@@ -12,6 +12,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use super::engine::Guests;
 use super::state::{AbortOnDrop, State};
 use super::stdio::Stdio;
+use super::v0_1::types;
 use super::{Death, Grants, GuestError};
 
 /// Exports of an instance with their store; `None` once the instance is dead.
@@ -75,6 +76,21 @@ impl<E: Send + 'static> Live<E> {
                 Err(self.died(death, describe(&error)))
             }
         }
+    }
+
+    /// What the guest answered, its error without the credentials that a service may have echoed.
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub(super) fn heard<R>(&self, answer: Result<R, types::Error>) -> Result<R, GuestError> {
+        let veil = self.grants.veil();
+        let hide = |text: String| veil.over(&text).into_owned();
+        answer.map_err(|error| match error.into() {
+            GuestError::Retry { message, after } => GuestError::Retry { message: hide(message), after },
+            GuestError::Reject(reason) => GuestError::Reject(hide(reason)),
+            GuestError::Fatal(reason) => GuestError::Fatal(hide(reason)),
+            died @ GuestError::Died { .. } => died,
+        })
     }
 
     fn died(&self, death: Death, detail: String) -> GuestError {

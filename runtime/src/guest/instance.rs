@@ -13,6 +13,7 @@ use super::stdio::Stdio;
 use super::v0_1::{sink, source, transform, types};
 use super::{Context, Grants, GuestError};
 use crate::batch::Batch;
+use crate::capability::veil::Veil;
 use crate::config::GuestLimits;
 use crate::outcome::{Delta, Outcome, Polled, Verdict, Written};
 use crate::telemetry::ConnectorMetrics;
@@ -51,7 +52,7 @@ macro_rules! start {
             return Err($component.wrong_kind($kind));
         };
         let grants = Arc::new(cut($component, $grants));
-        let stdio = Stdio::new(&grants.connector, grants.task);
+        let stdio = Stdio::new(&grants.connector, grants.task, grants.veil());
         let mut store = store(&$component.guests, &grants, &stdio)?;
         let exports = pre.instantiate_async(&mut store).await.map_err(|e| ComponentError::Instantiate(format!("{e:#}")))?;
         Live::new(Arc::clone(&$component.guests), grants, stdio, Entered { store, exports })
@@ -90,7 +91,8 @@ impl SourceGuest {
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_source_guest().call_open(&mut e.store, &context, &positions).await })
         });
-        Ok(call.await??)
+        let answer = call.await?;
+        self.0.heard(answer)
     }
 
     /// Reads on; waits at most `limits.linger` for the first record.
@@ -106,7 +108,8 @@ impl SourceGuest {
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_source_guest().call_poll(&mut e.store, limits).await })
         });
-        let polled: Polled = call.await??.into();
+        let answer = call.await?;
+        let polled: Polled = self.0.heard(answer)?.into();
         polled.records.check().map_err(|e| self.0.malformed(e))?;
         check_outcomes(&polled.rejects, polled.records.len(), false).map_err(|e| self.0.malformed(e))?;
         Ok(polled)
@@ -119,7 +122,8 @@ impl SourceGuest {
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_source_guest().call_ack(&mut e.store, &positions).await })
         });
-        Ok(call.await??)
+        let answer = call.await?;
+        self.0.heard(answer)
     }
 
     /// Ends the instance; a dead one is left alone.
@@ -151,7 +155,8 @@ impl SinkGuest {
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_sink_guest().call_open(&mut e.store, &context).await })
         });
-        Ok(call.await??)
+        let answer = call.await?;
+        self.0.heard(answer)
     }
 
     /// Tells the whole list of partitions; answers, for each, the offset that the target itself keeps.
@@ -167,7 +172,8 @@ impl SinkGuest {
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_sink_guest().call_assign(&mut e.store, &list).await })
         });
-        let offsets = call.await??;
+        let answer = call.await?;
+        let offsets = self.0.heard(answer)?;
         if offsets.len() != expected {
             return Err(self.0.malformed(format!("assign answered {} offsets for {expected} partitions", offsets.len())));
         }
@@ -185,7 +191,8 @@ impl SinkGuest {
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_sink_guest().call_write(&mut e.store, &records).await })
         });
-        let written: Written = call.await??.into();
+        let answer = call.await?;
+        let written: Written = self.0.heard(answer)?.into();
         check_outcomes(&written.outcomes, count, true).map_err(|e| self.0.malformed(e))?;
         Ok(written)
     }
@@ -195,7 +202,8 @@ impl SinkGuest {
     pub async fn flush(&mut self) -> Result<(), GuestError> {
         let call =
             self.0.call(move |e| Box::pin(async move { e.exports.wharf_connector_sink_guest().call_flush(&mut e.store).await }));
-        Ok(call.await??)
+        let answer = call.await?;
+        self.0.heard(answer)
     }
 
     /// Ends the instance; a dead one is left alone.
@@ -226,7 +234,8 @@ impl TransformGuest {
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_transform_guest().call_open(&mut e.store, &context).await })
         });
-        Ok(call.await??)
+        let answer = call.await?;
+        self.0.heard(answer)
     }
 
     /// Applies it to a batch, which is lent to the call and whole again after it. The delta's columns are checked where it is
@@ -241,7 +250,8 @@ impl TransformGuest {
         let call = self.0.call(move |e| {
             Box::pin(async move { e.exports.wharf_connector_transform_guest().call_apply(&mut e.store, &records).await })
         });
-        let delta: Delta = call.await??.into();
+        let answer = call.await?;
+        let delta: Delta = self.0.heard(answer)?.into();
         check_outcomes(&delta.rejects, count, false).map_err(|e| self.0.malformed(e))?;
         Ok(delta)
     }
@@ -282,7 +292,7 @@ pub(super) async fn describe(guests: &Arc<Guests>, pre: &Pre) -> Result<Descript
         limits: GuestLimits::default(),
         metrics: Arc::new(ConnectorMetrics::default()),
     });
-    let stdio = Stdio::new("describe", 0);
+    let stdio = Stdio::new("describe", 0, Veil::default());
     let mut store = store(guests, &grants, &stdio)?;
     let failed = |e: wasmtime::Error| ComponentError::Instantiate(format!("{e:#}"));
     macro_rules! ask {

@@ -9,6 +9,8 @@ use std::time::Instant;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
+use crate::capability::veil::Veil;
+
 /// Lines kept for the event of a trap.
 const KEPT: usize = 20;
 /// Longest line; the rest of it is dropped.
@@ -24,6 +26,7 @@ pub(super) struct Stdio(Arc<Mutex<Lines>>);
 struct Lines {
     connector: String,
     task: u32,
+    veil: Veil,
     open: Vec<u8>,
     kept: VecDeque<String>,
     second: Instant,
@@ -32,10 +35,11 @@ struct Lines {
 }
 
 impl Stdio {
-    pub(super) fn new(connector: &str, task: u32) -> Self {
+    pub(super) fn new(connector: &str, task: u32, veil: Veil) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             connector: connector.to_owned(),
             task,
+            veil,
             open: Vec::new(),
             kept: VecDeque::new(),
             second: Instant::now(),
@@ -47,8 +51,8 @@ impl Stdio {
     /// The last lines, for the event that tells why the instance ended.
     pub(super) fn tail(&self) -> String {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = String::from_utf8_lossy(&lines.open);
-        let all = lines.kept.iter().map(String::as_str).chain((!open.is_empty()).then_some(open.as_ref()));
+        let open = lines.veil.over(&String::from_utf8_lossy(&lines.open)).into_owned();
+        let all = lines.kept.iter().map(String::as_str).chain((!open.is_empty()).then_some(open.as_str()));
         all.collect::<Vec<_>>().join("\n")
     }
 }
@@ -65,7 +69,7 @@ impl Lines {
     }
 
     fn line(&mut self) {
-        let line = String::from_utf8_lossy(&self.open).into_owned();
+        let line = self.veil.over(&String::from_utf8_lossy(&self.open)).into_owned();
         self.open.clear();
         if self.second.elapsed().as_secs() >= 1 {
             if self.dropped > 0 {

@@ -4,12 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::batch::{Batch, Record};
-use crate::capability::secret::Secret;
-use crate::config::{Auth, Connector};
+use crate::capability::veil::Veil;
+use crate::config::Connector;
 use crate::dead_letter::{DeadLetters, Stage, Window};
 use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
@@ -21,8 +18,8 @@ pub struct Dead {
     /// `None`: dead letters are switched off.
     letters: Option<DeadLetters>,
     window: Window,
-    /// Credentials of this connector, as they go over the wire: a receiver may echo them in the answer that a reason quotes.
-    credentials: Vec<Secret>,
+    /// A receiver may echo credentials in the answer that a reason quotes.
+    veil: Veil,
     /// Letters that were made and are not confirmed yet.
     made: Mutex<Option<Made>>,
 }
@@ -53,12 +50,7 @@ impl Dead {
             keep_value: connector.dead_letter.keep_value,
             max_record_bytes: connector.max_record_bytes,
         });
-        Self {
-            letters,
-            window: Window::new(&connector.dead_letter),
-            credentials: connector.auth.values().flat_map(spoken).collect(),
-            made: Mutex::default(),
-        }
+        Self { letters, window: Window::new(&connector.dead_letter), veil: Veil::of(&connector.auth), made: Mutex::default() }
     }
 
     /// Appends the dead letter of a record to `into`.
@@ -96,9 +88,9 @@ impl Dead {
     }
 
     fn without_credentials<'r>(&self, rejection: &'r Rejection) -> Cow<'r, Rejection> {
-        match self.hide(&rejection.message) {
-            Some(message) => Cow::Owned(Rejection { message, ..rejection.clone() }),
-            None => Cow::Borrowed(rejection),
+        match self.veil.over(&rejection.message) {
+            Cow::Owned(message) => Cow::Owned(Rejection { message, ..rejection.clone() }),
+            Cow::Borrowed(_) => Cow::Borrowed(rejection),
         }
     }
 
@@ -108,13 +100,6 @@ impl Dead {
         if let Some(made) = made {
             metrics.buried(made.buried);
         }
-    }
-
-    /// The text without the credentials it quotes; `None` where it quotes none.
-    fn hide(&self, text: &str) -> Option<String> {
-        let quoted = self.credentials.iter().any(|secret| text.contains(secret.expose()));
-        let hide = |text: String, secret: &Secret| text.replace(secret.expose(), "***");
-        quoted.then(|| self.credentials.iter().fold(text.to_owned(), hide))
     }
 
     /// Before a step's dead letters are written: whether they are more than the window allows. Nothing of the step is confirmed
@@ -160,19 +145,6 @@ fn reason(rejection: &Rejection) -> String {
     format!("{}{field}", rejection.message.get(..cut).unwrap_or_default())
 }
 
-/// What of a credential must not be seen: its secret, and the form in which a header has it.
-fn spoken(auth: &Auth) -> Vec<Secret> {
-    let secrets = match auth {
-        Auth::Basic { user, password } => {
-            let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
-            vec![password.clone(), Secret::new(pair)]
-        }
-        Auth::Bearer(token) => vec![token.clone()],
-        Auth::Header { value, .. } => vec![value.clone()],
-    };
-    secrets.into_iter().filter(|secret| !secret.expose().is_empty()).collect()
-}
-
 /// A record's place for people: topic/partition/offset, as far as it is known.
 #[must_use]
 pub fn place(record: &Record<'_>) -> String {
@@ -185,6 +157,9 @@ pub fn place(record: &Record<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::config::Config;
 

@@ -1,0 +1,97 @@
+//! Texts without the credentials that they quote: a service may echo what it was sent, and a guest, which knows no secret, puts its
+//! answer into errors, rejections and its own output. Owns what of a text is a credential; whoever shows the text asks.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::secret::Secret;
+use crate::config::Auth;
+
+/// So many of a credential's first bytes give it away, wherever a text was cut behind them.
+const START: usize = 8;
+
+/// Credentials of one connector. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Veil(Arc<[Secret]>);
+
+impl Veil {
+    #[must_use]
+    pub fn of(auth: &BTreeMap<String, Auth>) -> Self {
+        let mut secrets: Vec<Secret> = auth.values().flat_map(spoken).collect();
+        // Of two that begin alike the longer one goes first.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        Self(secrets.into())
+    }
+
+    /// The text with `***` for each credential, and for the start of one (8 bytes or more).
+    #[must_use]
+    pub fn over<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.iter().fold(Cow::Borrowed(text), |text, secret| match hide(&text, secret.expose()) {
+            Some(hidden) => Cow::Owned(hidden),
+            None => text,
+        })
+    }
+}
+
+/// `None`: nothing of it is there.
+fn hide(text: &str, secret: &str) -> Option<String> {
+    let start = secret.get(..secret.ceil_char_boundary(START.min(secret.len())))?;
+    let mut rest = text;
+    let mut hidden = String::new();
+    while let Some((before, found)) = rest.split_once(start) {
+        hidden.push_str(before);
+        hidden.push_str("***");
+        let more = secret.get(start.len()..).unwrap_or_default();
+        let same: usize = more.chars().zip(found.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+        rest = found.get(same..).unwrap_or_default();
+    }
+    (!hidden.is_empty()).then(|| hidden + rest)
+}
+
+/// What of a credential must not be seen: its secret, and the form in which a header has it.
+fn spoken(auth: &Auth) -> Vec<Secret> {
+    let secrets = match auth {
+        Auth::Basic { user, password } => {
+            let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+            vec![password.clone(), Secret::new(pair)]
+        }
+        Auth::Bearer(token) => vec![token.clone()],
+        Auth::Header { value, .. } => vec![value.clone()],
+    };
+    secrets.into_iter().filter(|secret| !secret.expose().is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn veil(secrets: &[&str]) -> Veil {
+        let auth = |secret: &&str| (format!("{secret}.example.com"), Auth::Bearer(Secret::new((*secret).to_owned())));
+        Veil::of(&secrets.iter().map(auth).collect())
+    }
+
+    #[test]
+    fn a_credential_is_hidden_wherever_the_text_was_cut() {
+        let secret = "tök-4711-abcdef";
+        let veil = veil(&[secret, "short"]);
+        for end in START..=secret.len() {
+            let Some(part) = secret.get(..end) else { continue };
+            for text in [format!("answers: {part}"), format!("{part}…"), format!("{part}, {part}")] {
+                let shown = veil.over(&text);
+                assert!(!shown.contains("4711") && shown.contains("***"), "{text}: {shown}");
+            }
+        }
+        assert_eq!(veil.over("it is short, and tök-471 too"), "it is ***, and *** too");
+        assert_eq!(veil.over("tök-47 is not enough"), "tök-47 is not enough");
+    }
+
+    #[test]
+    fn of_two_credentials_that_begin_alike_nothing_is_left() {
+        let shown = veil(&["token-of-a-shop", "token-of-a-shop-and-more"]).over("token-of-a-shop-and-more").into_owned();
+        assert_eq!(shown, "***");
+    }
+}
