@@ -357,3 +357,21 @@ async fn a_value_that_a_type_of_its_own_grammar_a_policy_or_a_trigger_refuses_is
         assert_eq!(db.read(&format!("SELECT id FROM {t} ORDER BY id")).await, ["1", "3"], "{made}");
     }
 }
+
+#[tokio::test]
+async fn a_value_that_an_earlier_row_of_the_batch_gives_up_may_be_taken_by_a_later_one() {
+    let Some(db) = Postgres::new("a_value_that_an_earlier_row_gives_up").await else { return };
+    db.execute("CREATE TABLE t (id int8 PRIMARY KEY, email text UNIQUE); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+        .await;
+    let batch = rows(
+        4,
+        vec![
+            ints("id", &[Some(1), Some(2), Some(1), Some(4)]),
+            texts("email", &[Some("on the way"), Some("a"), Some("b"), Some("c")]),
+        ],
+    );
+    let mut session = db.connections().session("db").unwrap();
+    let rejected = session.apply(&table("t", &["id"]), &batch).await.unwrap();
+    assert_eq!(rejected.iter().map(|r| (r.row, r.code.as_str())).collect::<Vec<_>>(), [(3, "sql.unique")], "{rejected:?}");
+    assert_eq!(db.read("SELECT id, email FROM t ORDER BY id").await, ["1|b", "2|a", "3|c"]);
+}

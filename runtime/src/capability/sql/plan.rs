@@ -33,6 +33,17 @@ pub(super) struct Refusal {
     pub column: Option<String>,
 }
 
+/// How far rows may be written in another order than they came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The database tells keys apart as their bytes do: only the order within a key counts.
+    OfKeys,
+    /// Different bytes may be one key: each step comes after the rows before it.
+    OfSteps,
+    /// Each row by itself, as where a unique constraint beside the key has a say.
+    OfRows,
+}
+
 /// The work on one call's rows, and what came of it.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -46,8 +57,7 @@ pub(super) struct Plan {
     last: Vec<usize>,
     /// Per row the one before it of its key.
     before: Vec<Option<usize>>,
-    /// Whether the database tells keys apart as their bytes do.
-    is_told_apart: bool,
+    order: Order,
     rejected: BTreeMap<usize, RejectedRow>,
     /// Keys of which a row was refused while others of its rows were left out.
     replayed: BTreeSet<usize>,
@@ -63,9 +73,8 @@ pub(super) enum Key<'a> {
 }
 
 impl Plan {
-    /// `refused`: rows that are not to be written, as [`View::refuse`] answers them. `is_told_apart`: keys of different bytes are
-    /// different keys to the database.
-    pub(super) fn new(view: &View<'_>, refused: BTreeMap<usize, RejectedRow>, is_told_apart: bool) -> Self {
+    /// `refused`: rows that are not to be written, as [`View::refuse`] answers them.
+    pub(super) fn new(view: &View<'_>, refused: BTreeMap<usize, RejectedRow>, order: Order) -> Self {
         let (actions, action_of) = actions(view);
         let mut plan = Self {
             actions,
@@ -73,7 +82,7 @@ impl Plan {
             key_of: vec![None; view.count],
             last: Vec::new(),
             before: vec![None; view.count],
-            is_told_apart,
+            order,
             rejected: refused,
             replayed: BTreeSet::new(),
         };
@@ -113,7 +122,7 @@ impl Plan {
 
     /// The waves, each to be done before the next. Deletions come first in each.
     pub(super) fn waves(&self) -> Vec<Vec<Step>> {
-        if !self.is_told_apart {
+        if self.order != Order::OfKeys {
             return self.runs();
         }
         if self.last.is_empty() {
@@ -134,19 +143,18 @@ impl Plan {
         waves.iter().map(|wave| self.steps(wave)).collect()
     }
 
-    /// Rows that follow each other and have one action are a wave, up to the next row of a key that is among them.
+    /// Where all is written in order: rows that follow each other and have one action, up to the next of a key that is among them.
     fn runs(&self) -> Vec<Vec<Step>> {
         let mut runs: Vec<Step> = Vec::new();
         for row in self.good_rows() {
             let before = self.before.get(row).copied().flatten();
-            match runs.last_mut() {
-                Some(run)
-                    if run.action == *self.action(row)
-                        && before.is_none_or(|before| run.rows.first().is_none_or(|first| before < *first)) =>
-                {
-                    run.rows.push(row);
-                }
-                _ => runs.push(Step { action: self.action(row).clone(), rows: vec![row] }),
+            let goes_on = |run: &Step| {
+                let is_new = before.is_none_or(|before| run.rows.first().is_none_or(|first| before < *first));
+                self.order == Order::OfSteps && run.action == *self.action(row) && is_new
+            };
+            match runs.last_mut().filter(|run| goes_on(run)) {
+                Some(run) => run.rows.push(row),
+                None => runs.push(Step { action: self.action(row).clone(), rows: vec![row] }),
             }
         }
         runs.into_iter().map(|run| vec![run]).collect()
@@ -198,7 +206,7 @@ impl Plan {
     pub(super) fn refused(&mut self, row: usize, refusal: Refusal) {
         let key = self.key_of.get(row).copied().flatten();
         // Where all rows are written in order, those before a refused one stand.
-        let alone = !self.is_told_apart || key.is_none_or(|key| self.back(key).nth(1).is_none());
+        let alone = self.order != Order::OfKeys || key.is_none_or(|key| self.back(key).nth(1).is_none());
         match key {
             Some(key) if !alone => {
                 self.replayed.insert(key);

@@ -14,7 +14,7 @@ use super::wire::Wire;
 use super::{copy, stage};
 use crate::capability::sql::cells::{Cell, Dialect, View};
 use crate::capability::sql::name::TableName;
-use crate::capability::sql::plan::{Action, Plan, Refusal};
+use crate::capability::sql::plan::{Action, Order, Plan, Refusal};
 use crate::capability::sql::{Kind, RejectedRow, Rows, Table};
 
 pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result<Vec<RejectedRow>, Fault> {
@@ -29,7 +29,8 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
         }
     };
     let refused = view.refuse(&Postgres);
-    let mut plan = Plan::new(&view, refused, tells_apart(&view, &columns));
+    let order = if tells_apart(&view, &columns) { Order::OfKeys } else { Order::OfSteps };
+    let mut plan = Plan::new(&view, refused.clone(), order);
     let good = plan.good_rows();
     if good.is_empty() {
         return Ok(plan.finish());
@@ -37,25 +38,53 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
     let stage = stage::fill(wire, &view, &good).await?;
     let required = existing.iter().filter(|column| column.required).map(|column| column.name.as_str()).collect();
     let merge = Merge { view: &view, columns, table: name.quoted(), stage, required };
+    let several = good.len() > 1;
+    if several {
+        wire.client.batch_execute("SAVEPOINT wharf_call").await?;
+    }
+    let mut found = carry(wire, &merge, &mut plan).await?;
+    if several && found == Found::Duplicates {
+        // Whose value it is at the time depends on the rows before, of other keys too: all are written as they came.
+        wire.client.batch_execute("ROLLBACK TO wharf_call").await?;
+        plan = Plan::new(&view, refused, Order::OfRows);
+        found = carry(wire, &merge, &mut plan).await?;
+    }
+    if several {
+        wire.client.batch_execute("RELEASE wharf_call").await?;
+    }
+    if found != Found::Nothing {
+        check(wire, &name, &existing).await?;
+    }
+    Ok(plan.finish())
+}
+
+/// What the database refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Nothing,
+    Refusals,
+    /// Among them a value that another row has, by a unique constraint beside the key.
+    Duplicates,
+}
+
+/// Writes all rows of a plan, which learns what was refused.
+async fn carry(wire: &mut Wire, merge: &Merge<'_>, plan: &mut Plan) -> Result<Found, Fault> {
     let mut statements: HashMap<Action, Statement> = HashMap::new();
-    let mut is_refused = false;
+    let mut found = Found::Nothing;
     for step in plan.waves().into_iter().flatten() {
         let rows: Vec<usize> = step.rows.into_iter().filter(|row| !plan.is_replayed(*row)).collect();
-        for (row, refusal) in write(wire, &merge, &mut statements, (&step.action, &rows)).await? {
-            is_refused = true;
+        for (row, refusal) in write(wire, merge, &mut statements, (&step.action, &rows)).await? {
+            found = found.max(if refusal.code == "sql.unique" { Found::Duplicates } else { Found::Refusals });
             plan.refused(row, refusal);
         }
     }
     for row in plan.replays() {
         let action = plan.action(row).clone();
-        for (row, refusal) in write(wire, &merge, &mut statements, (&action, &[row])).await? {
+        for (row, refusal) in write(wire, merge, &mut statements, (&action, &[row])).await? {
             plan.reject(row, refusal);
         }
     }
-    if is_refused {
-        check(wire, &name, &existing).await?;
-    }
-    Ok(plan.finish())
+    Ok(found)
 }
 
 /// Rows are not refused by what a table was like some seconds ago, or before a statement waited for its lock.

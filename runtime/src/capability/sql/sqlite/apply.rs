@@ -9,7 +9,7 @@ use super::fault::{Fault, refusal};
 use super::schema::{self, Affinity, Existing};
 use crate::capability::sql::cells::{Cell, Dialect, View};
 use crate::capability::sql::name::{TableName, list, quote};
-use crate::capability::sql::plan::{Action, Plan, Refusal, Shape};
+use crate::capability::sql::plan::{Action, Order, Plan, Refusal, Shape};
 use crate::capability::sql::{Kind, RejectedRow, Rows, Table, text};
 
 /// A value on its way into SQLite.
@@ -66,7 +66,7 @@ pub(super) fn apply(db: &Connection, table: &Table, rows: &Rows) -> Result<Vec<R
     }
     let refused = view.refuse(&Affinities(affinities));
     // Collations and affinities make one key of different bytes, and a statement writes one row whatever the order.
-    let mut plan = Plan::new(&view, refused, false);
+    let mut plan = Plan::new(&view, refused, Order::OfRows);
     let mut writer = Writer { db, view: &view, table: name.quoted(), existing, statements: HashMap::new() };
     for step in plan.waves().into_iter().flatten() {
         for row in step.rows {

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use super::columns::{deleting, ints, only, rows, table, texts};
 use crate::capability::sql::Rows;
 use crate::capability::sql::cells::View;
-use crate::capability::sql::plan::{Action, Plan};
+use crate::capability::sql::plan::{Action, Order, Plan};
 
 fn steps(rows: &Rows) -> Vec<Vec<(bool, Vec<usize>)>> {
-    planned(rows, true)
+    planned(rows, Order::OfKeys)
 }
 
-fn planned(rows: &Rows, is_told_apart: bool) -> Vec<Vec<(bool, Vec<usize>)>> {
+fn planned(rows: &Rows, order: Order) -> Vec<Vec<(bool, Vec<usize>)>> {
     let view = View::new(&table("t", &["id"]), rows).unwrap();
-    let plan = Plan::new(&view, BTreeMap::new(), is_told_apart);
+    let plan = Plan::new(&view, BTreeMap::new(), order);
     let step = |step: super::super::plan::Step| (step.action == Action::Delete, step.rows);
     plan.waves().into_iter().map(|wave| wave.into_iter().map(step).collect()).collect()
 }
@@ -58,7 +58,9 @@ fn where_different_bytes_may_be_one_key_rows_are_written_in_their_order() {
         ],
     );
     let run = |rows: &[usize]| vec![(false, rows.to_vec())];
-    assert_eq!(planned(&batch, false), [run(&[0, 1]), vec![(true, vec![2])], run(&[3, 4]), run(&[5])]);
+    let deleted = vec![(true, vec![2])];
+    assert_eq!(planned(&batch, Order::OfSteps), [run(&[0, 1]), deleted.clone(), run(&[3, 4]), run(&[5])]);
+    assert_eq!(planned(&batch, Order::OfRows), [run(&[0]), run(&[1]), deleted, run(&[3]), run(&[4]), run(&[5])]);
 }
 
 #[test]
