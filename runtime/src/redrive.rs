@@ -3,7 +3,7 @@
 //!
 //! A sink's record goes back to the topic that it came from, under its key, so that it meets its partition and the order there,
 //! with two headers: `wharf.attempt` counts on when it dies again, and `wharf.redrive-for` has every other sink of the
-//! deployments on this log pass it over. Records and the memory of them move in one transaction, as a source's records and
+//! deployments on this log pass it over (not where the topic is compacted, and only this record would be left of the key). Records and the memory of them move in one transaction, as a source's records and
 //! positions do: the redrive of a connector is an owner of positions by the name `<connector>/redrive` (no connector can have
 //! it), with a slice for each partition of the dead-letter topic. So a crash sends nothing twice, and of two redrives at once
 //! the later one fences the first.

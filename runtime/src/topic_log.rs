@@ -279,6 +279,10 @@ pub trait TopicLog: places::Places {
     async fn age_limit(&self, _topic: &str) -> Result<Option<Duration>, LogError> {
         Ok(None)
     }
+    /// Whether a topic keeps the last record of a key alone; false also where this user may not know.
+    async fn is_compacted(&self, _topic: &str) -> Result<bool, LogError> {
+        Ok(false)
+    }
     /// Becomes the owner of a source task: fences a predecessor and reads the positions of the whole source.
     async fn source(&self, owner: &SourceOwner) -> Result<Box<dyn SourceLog>, LogError>;
     /// Joins the sink's group; one lane a task, in task order.

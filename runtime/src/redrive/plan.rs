@@ -138,6 +138,8 @@ pub struct Plan {
     pub send: BTreeSet<(i32, i64)>,
     /// By topic, how many.
     pub topics: BTreeMap<String, usize>,
+    /// Those of the topics that are compacted: what is sent there is for every sink.
+    pub compacted: BTreeSet<String>,
     pub held: BTreeMap<Held, usize>,
     /// Letters of the connector that the filter leaves out.
     pub passed: usize,
@@ -187,6 +189,11 @@ impl Plan {
             }
             *plan.topics.entry(candidate.topic).or_default() += 1;
             plan.send.insert(candidate.letter);
+        }
+        for topic in plan.topics.keys() {
+            if log.is_compacted(topic).await? {
+                plan.compacted.insert(topic.clone());
+            }
         }
         Ok(plan)
     }

@@ -95,7 +95,7 @@ impl Redrive {
             for record in read.iter().flat_map(Batch::records) {
                 let place = (record.partition, record.offset);
                 let Some(letter) = Letter::of(&record).filter(|_| self.plan.send.contains(&place)) else { continue };
-                push(&mut batch, &self.request, &letter);
+                push(&mut batch, (&self.request, &self.plan), &letter);
                 letters.push(place);
                 if batch.len() >= chunk || batch.data.len() >= BYTES {
                     tokio::time::sleep_until(due).await;
@@ -158,12 +158,14 @@ fn pause(per_second: Option<usize>, records: usize) -> Duration {
     Duration::from_micros(u64::try_from(records.saturating_mul(1_000_000) / rate.max(1)).unwrap_or(0))
 }
 
-/// The record as it was, with the number of its deaths and, in its own topic, the sink that it is for.
-fn push(batch: &mut Batch, request: &Request, letter: &Letter<'_>) {
+/// The record as it was, with the number of its deaths and, in its own topic, the sink that it is for. In a topic that is compacted it
+/// takes the place of the record that died, which other sinks may not have read: there it is for all.
+fn push(batch: &mut Batch, (request, plan): (&Request, &Plan), letter: &Letter<'_>) {
     let attempt = letter.attempt.to_string();
     let mut headers: Vec<Header<'_>> = letter.own_headers().collect();
     headers.push((ATTEMPT.as_bytes(), Some(attempt.as_bytes())));
-    if let (Some(group), None) = (request.group(), &request.to) {
+    let is_for_all = request.to.is_some() || plan.compacted.contains(request.target(letter));
+    if let Some(group) = request.group().filter(|_| !is_for_all) {
         headers.push((REDRIVE_FOR.as_bytes(), Some(group.as_bytes())));
     }
     batch.push(&Record {

@@ -245,6 +245,11 @@ impl TopicLog for KafkaLog {
         self.shared.admin.age_limit(topic).await
     }
 
+    async fn is_compacted(&self, topic: &str) -> Result<bool, LogError> {
+        let policy = self.shared.admin.cleanup_policy(topic).await?;
+        Ok(policy.is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")))
+    }
+
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
         let refused = self.shared.appender.append(&self.shared.admin, &Arc::new(records.clone())).await?;
         self.shared.expiry.look(&self.shared.admin, records);

@@ -59,6 +59,10 @@ impl TopicLog for Mutated<Arc<dyn TopicLog>> {
         self.log.age_limit(topic).await
     }
 
+    async fn is_compacted(&self, topic: &str) -> Result<bool, LogError> {
+        self.log.is_compacted(topic).await
+    }
+
     async fn append(&self, records: &Batch) -> Result<Vec<Refused>, LogError> {
         self.log.append(records).await
     }

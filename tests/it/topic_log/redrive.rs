@@ -10,7 +10,13 @@ use super::bench::*;
 
 /// Letters of sink `warehouse` of topic `orders`, one for each key.
 async fn letters(bench: &Bench, keys: &[&str]) -> (String, Request) {
-    let (orders, dead) = (bench.topic("orders", 1).await, bench.topic("dead", 1).await);
+    let orders = bench.topic("orders", 1).await;
+    let request = letters_of(bench, &orders, keys).await;
+    (orders, request)
+}
+
+async fn letters_of(bench: &Bench, orders: &str, keys: &[&str]) -> Request {
+    let dead = bench.topic(&format!("dead-{orders}"), 1).await;
     let mut batch = wharf_runtime::batch::Batch::default();
     for (offset, key) in keys.iter().enumerate() {
         let mut letter = record(&dead, Some(key), "v");
@@ -31,7 +37,7 @@ async fn letters(bench: &Bench, keys: &[&str]) -> (String, Request) {
         bench.tag
     );
     let config = Config::parse(&toml, Path::new("w.toml")).unwrap();
-    (orders, Request::new(&config, "warehouse").unwrap())
+    Request::new(&config, "warehouse").unwrap()
 }
 
 async fn begin(bench: &Bench, request: &Request) -> Redrive {
@@ -74,6 +80,22 @@ async fn a_letter_stays_where_its_topic_would_not_keep_its_record() {
     let mut redrive = begin(&bench, &request).await;
     assert_eq!(redrive.send(&*bench, None, |_| ()).await.unwrap().records, 3);
     assert_eq!((bench.contents(&week.name).await.len(), bench.contents(&century.name).await.len()), (0, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_compacted_topic_a_record_that_is_sent_again_is_for_every_sink() {
+    let Some(bench) = Bench::kafka("in_a_compacted_topic_a_record_that_is_sent_again") else { return };
+    for (name, policy, is_for_one) in [("both", "compact,delete", false), ("state", "compact", false), ("events", "delete", true)]
+    {
+        let config = [("cleanup.policy".to_owned(), policy.to_owned()), ("retention.ms".to_owned(), "-1".to_owned())].into();
+        let orders = TopicSpec { name: bench.name(name), partitions: 1, replication: -1, config };
+        bench.create_topics(std::slice::from_ref(&orders)).await.unwrap();
+        let request = letters_of(&bench, &orders.name, &["a"]).await;
+        assert_eq!(begin(&bench, &request).await.send(&*bench, None, |_| ()).await.unwrap().records, 1);
+        let arrived = bench.contents(&orders.name).await;
+        let marked = |row: &Row| row.headers.iter().any(|(name, _)| name == b"wharf.redrive-for");
+        assert_eq!(arrived.iter().map(marked).collect::<Vec<_>>(), [is_for_one], "{policy}: {arrived:?}");
+    }
 }
 
 pub async fn what_was_sent_is_remembered_letter_by_letter_over_reopening(mut bench: Bench) {
