@@ -37,11 +37,11 @@ pub(super) struct Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     /// The database tells keys apart as their bytes do: only the order within a key counts.
-    OfKeys,
+    WithinKeys,
     /// Different bytes may be one key: each step comes after the rows before it.
-    OfSteps,
+    Steps,
     /// Each row by itself, as where a unique constraint beside the key has a say.
-    OfRows,
+    Rows,
 }
 
 /// The work on one call's rows, and what came of it.
@@ -122,7 +122,7 @@ impl Plan {
 
     /// The waves, each to be done before the next. Deletions come first in each.
     pub(super) fn waves(&self) -> Vec<Vec<Step>> {
-        if self.order != Order::OfKeys {
+        if self.order != Order::WithinKeys {
             return self.runs();
         }
         if self.last.is_empty() {
@@ -150,7 +150,7 @@ impl Plan {
             let before = self.before.get(row).copied().flatten();
             let goes_on = |run: &Step| {
                 let is_new = before.is_none_or(|before| run.rows.first().is_none_or(|first| before < *first));
-                self.order == Order::OfSteps && run.action == *self.action(row) && is_new
+                self.order == Order::Steps && run.action == *self.action(row) && is_new
             };
             match runs.last_mut().filter(|run| goes_on(run)) {
                 Some(run) => run.rows.push(row),
@@ -206,7 +206,7 @@ impl Plan {
     pub(super) fn refused(&mut self, row: usize, refusal: Refusal) {
         let key = self.key_of.get(row).copied().flatten();
         // Where all rows are written in order, those before a refused one stand.
-        let alone = self.order != Order::OfKeys || key.is_none_or(|key| self.back(key).nth(1).is_none());
+        let alone = self.order != Order::WithinKeys || key.is_none_or(|key| self.back(key).nth(1).is_none());
         match key {
             Some(key) if !alone => {
                 self.replayed.insert(key);

@@ -29,7 +29,7 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
         }
     };
     let refused = view.refuse(&Postgres);
-    let order = if tells_apart(&view, &columns) { Order::OfKeys } else { Order::OfSteps };
+    let order = if tells_apart(&view, &columns) { Order::WithinKeys } else { Order::Steps };
     let mut plan = Plan::new(&view, refused.clone(), order);
     let good = plan.good_rows();
     if good.is_empty() {
@@ -46,7 +46,7 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
     if several && found == Found::Duplicates {
         // Whose value it is at the time depends on the rows before, of other keys too: all are written as they came.
         wire.client.batch_execute("ROLLBACK TO wharf_call").await?;
-        plan = Plan::new(&view, refused, Order::OfRows);
+        plan = Plan::new(&view, refused, Order::Rows);
         found = carry(wire, &merge, &mut plan).await?;
     }
     if several {

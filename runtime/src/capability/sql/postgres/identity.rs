@@ -23,8 +23,11 @@ fn keys_are_as_sent(field: &Field<'_>, column: &Existing, count: usize) -> bool 
     // -1: the type has no modifier, so that nothing is rounded or cut.
     let whole = column.modifier < 0;
     match (field.kind, column.base.as_str()) {
-        (Kind::Int64, "int2" | "int4" | "int8" | "oid") | (Kind::Boolean, "bool") | (Kind::Bytes, "bytea") => true,
-        (Kind::Float64, "float8") | (Kind::Date, "date") => true,
+        (Kind::Int64, "int2" | "int4" | "int8" | "oid")
+        | (Kind::Boolean, "bool")
+        | (Kind::Bytes, "bytea")
+        | (Kind::Float64, "float8")
+        | (Kind::Date, "date") => true,
         (Kind::Int64, "numeric") | (Kind::TimestampUs, "timestamptz" | "timestamp") => whole,
         (Kind::Int64 | Kind::Text, "text") => column.deterministic,
         // Blanks at the end go where the length asks for it.

@@ -66,7 +66,7 @@ pub(super) fn apply(db: &Connection, table: &Table, rows: &Rows) -> Result<Vec<R
     }
     let refused = view.refuse(&Affinities(affinities));
     // Collations and affinities make one key of different bytes, and a statement writes one row whatever the order.
-    let mut plan = Plan::new(&view, refused, Order::OfRows);
+    let mut plan = Plan::new(&view, refused, Order::Rows);
     let mut writer = Writer { db, view: &view, table: name.quoted(), existing, statements: HashMap::new() };
     for step in plan.waves().into_iter().flatten() {
         for row in step.rows {

@@ -7,7 +7,7 @@ use crate::capability::sql::cells::View;
 use crate::capability::sql::plan::{Action, Order, Plan};
 
 fn steps(rows: &Rows) -> Vec<Vec<(bool, Vec<usize>)>> {
-    planned(rows, Order::OfKeys)
+    planned(rows, Order::WithinKeys)
 }
 
 fn planned(rows: &Rows, order: Order) -> Vec<Vec<(bool, Vec<usize>)>> {
@@ -59,8 +59,8 @@ fn where_different_bytes_may_be_one_key_rows_are_written_in_their_order() {
     );
     let run = |rows: &[usize]| vec![(false, rows.to_vec())];
     let deleted = vec![(true, vec![2])];
-    assert_eq!(planned(&batch, Order::OfSteps), [run(&[0, 1]), deleted.clone(), run(&[3, 4]), run(&[5])]);
-    assert_eq!(planned(&batch, Order::OfRows), [run(&[0]), run(&[1]), deleted, run(&[3]), run(&[4]), run(&[5])]);
+    assert_eq!(planned(&batch, Order::Steps), [run(&[0, 1]), deleted.clone(), run(&[3, 4]), run(&[5])]);
+    assert_eq!(planned(&batch, Order::Rows), [run(&[0]), run(&[1]), deleted, run(&[3]), run(&[4]), run(&[5])]);
 }
 
 #[test]
