@@ -21,35 +21,32 @@ pub struct Veil(Arc<[Secret]>);
 impl Veil {
     #[must_use]
     pub fn of(auth: &BTreeMap<String, Auth>) -> Self {
-        let mut secrets: Vec<Secret> = auth.values().flat_map(spoken).collect();
-        // Of two that begin alike the longer one goes first.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-        Self(secrets.into())
+        Self(auth.values().flat_map(spoken).collect())
     }
 
     /// The text with `***` for each credential, and for the start of one (8 bytes or more).
     #[must_use]
     pub fn over<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.0.iter().fold(Cow::Borrowed(text), |text, secret| match hide(&text, secret.expose()) {
-            Some(hidden) => Cow::Owned(hidden),
-            None => text,
-        })
+        let mut shown = String::new();
+        let (mut rest, mut hides) = (text, false);
+        while let Some(first) = rest.chars().next() {
+            let hidden = self.0.iter().map(|secret| given_away(rest, secret.expose())).max().unwrap_or(0);
+            if hidden > 0 {
+                hides = true;
+                shown.push_str("***");
+            } else {
+                shown.push(first);
+            }
+            rest = rest.get(hidden.max(first.len_utf8())..).unwrap_or_default();
+        }
+        if hides { Cow::Owned(shown) } else { Cow::Borrowed(text) }
     }
 }
 
-/// `None`: nothing of it is there.
-fn hide(text: &str, secret: &str) -> Option<String> {
-    let start = secret.get(..secret.ceil_char_boundary(START.min(secret.len())))?;
-    let mut rest = text;
-    let mut hidden = String::new();
-    while let Some((before, found)) = rest.split_once(start) {
-        hidden.push_str(before);
-        hidden.push_str("***");
-        let more = secret.get(start.len()..).unwrap_or_default();
-        let same: usize = more.chars().zip(found.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
-        rest = found.get(same..).unwrap_or_default();
-    }
-    (!hidden.is_empty()).then(|| hidden + rest)
+/// How many bytes of the text's start are of the secret's, where they are enough to give it away.
+fn given_away(text: &str, secret: &str) -> usize {
+    let same: usize = text.chars().zip(secret.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+    if same > 0 && same >= START.min(secret.len()) { same } else { 0 }
 }
 
 /// What of a credential must not be seen: its secret, and the form in which a header has it.
@@ -93,5 +90,7 @@ mod tests {
     fn of_two_credentials_that_begin_alike_nothing_is_left() {
         let shown = veil(&["token-of-a-shop", "token-of-a-shop-and-more"]).over("token-of-a-shop-and-more").into_owned();
         assert_eq!(shown, "***");
+        let veil = veil(&["sk_live_AAAAAAAA", "sk_live_BBBBBBBB"]);
+        assert_eq!(veil.over("sk_live_BBBBBBBB, sk_live_AAAAAAAA, sk_live_BBB"), "***, ***, ***");
     }
 }

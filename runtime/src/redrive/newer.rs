@@ -1,7 +1,7 @@
 //! Which letters a newer record of their key has overtaken: sent back now, they would come behind it, and an upsert would go
 //! back in time. Reads the topics from the oldest letter's time on.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::plan::Candidate;
 use super::scan::Scan;
@@ -13,12 +13,13 @@ use crate::topic_log::{LogError, Start, TopicLog};
 pub(super) type Places = HashMap<String, HashSet<(i32, i64)>>;
 
 /// The candidates, by index, that were overtaken. `undelivered`: places of records that lie in dead letters themselves and were
-/// not sent back; `group`: the sink's, where it is one.
+/// not sent back; `group`: the sink's, where it is one. Neither counts in topics that are `compacted`: what is sent there is for all.
 pub(super) async fn overtaken(
     log: &dyn TopicLog,
     candidates: &[Candidate],
     undelivered: &Places,
     group: Option<&str>,
+    compacted: &BTreeSet<String>,
 ) -> Result<HashSet<usize>, LogError> {
     let mut by_topic: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, candidate) in candidates.iter().enumerate().filter(|(_, c)| c.key.is_some()) {
@@ -33,13 +34,13 @@ pub(super) async fn overtaken(
         for (index, candidate) in chosen() {
             keys.entry(candidate.key.as_deref().unwrap_or_default()).or_default().push((index, candidate));
         }
-        let buried = undelivered.get(topic);
+        let (buried, for_all) = (undelivered.get(topic), compacted.contains(topic));
         let Some((mut scan, _)) = Scan::open(log, topic, from).await? else { continue };
         while let Some(batch) = scan.next().await? {
             for record in batch.records() {
                 let Some(same_key) = record.key.and_then(|key| keys.get(key)) else { continue };
                 let dead = buried.is_some_and(|places| places.contains(&(record.partition, record.offset)));
-                if dead || group.is_some_and(|group| !takes(group, &record)) {
+                if !for_all && (dead || group.is_some_and(|group| !takes(group, &record))) {
                     continue;
                 }
                 overtaken.extend(same_key.iter().filter(|(_, c)| is_newer(&record, c)).map(|(index, _)| *index));

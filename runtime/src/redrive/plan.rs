@@ -177,9 +177,14 @@ impl Plan {
             }
         }
         let expire = expired(log, &candidates).await?;
+        for topic in candidates.iter().map(|candidate| candidate.topic.clone()).collect::<BTreeSet<_>>() {
+            if log.is_compacted(&topic).await? {
+                plan.compacted.insert(topic);
+            }
+        }
         let mut late = Default::default();
         if !request.send_overtaken && request.to.is_none() {
-            late = overtaken(log, &candidates, &undelivered, request.group()).await?;
+            late = overtaken(log, &candidates, &undelivered, request.group(), &plan.compacted).await?;
         }
         for (index, candidate) in candidates.into_iter().enumerate() {
             let stays = [(&expire, Held::Expires), (&late, Held::Overtaken)];
@@ -189,11 +194,6 @@ impl Plan {
             }
             *plan.topics.entry(candidate.topic).or_default() += 1;
             plan.send.insert(candidate.letter);
-        }
-        for topic in plan.topics.keys() {
-            if log.is_compacted(topic).await? {
-                plan.compacted.insert(topic.clone());
-            }
         }
         Ok(plan)
     }

@@ -91,7 +91,7 @@ async fn in_a_compacted_topic_a_record_that_is_sent_again_is_for_every_sink() {
         let orders = TopicSpec { name: bench.name(name), partitions: 1, replication: -1, config };
         bench.create_topics(std::slice::from_ref(&orders)).await.unwrap();
         let request = letters_of(&bench, &orders.name, &["a"]).await;
-        assert_eq!(begin(&bench, &request).await.send(&*bench, None, |_| ()).await.unwrap().records, 1);
+        assert_eq!(begin(&bench, &request).await.send(&*bench, None, |_| ()).await.unwrap().records, 1, "{policy}");
         let arrived = bench.contents(&orders.name).await;
         let marked = |row: &Row| row.headers.iter().any(|(name, _)| name == b"wharf.redrive-for");
         assert_eq!(arrived.iter().map(marked).collect::<Vec<_>>(), [is_for_one], "{policy}: {arrived:?}");

@@ -40,7 +40,7 @@ pub(super) enum Order {
     WithinKeys,
     /// Different bytes may be one key: each step comes after the rows before it.
     Steps,
-    /// Each row by itself, as where a unique constraint beside the key has a say.
+    /// Each row by itself.
     Rows,
 }
 
@@ -109,6 +109,11 @@ impl Plan {
     /// The rows of a key from the last one back.
     fn back(&self, key: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(self.last.get(key).copied(), |row| self.before.get(*row).copied().flatten())
+    }
+
+    /// Whether rows are left out, or written in another order than they came in.
+    pub(super) fn reorders(&self) -> bool {
+        self.order == Order::WithinKeys && (self.actions.len() > 1 || self.before.iter().any(Option::is_some))
     }
 
     /// Rows that were not refused beforehand, ascending.

@@ -13,14 +13,16 @@ impl types::Host for State {}
 
 impl logging::Host for State {
     async fn write(&mut self, level: logging::Level, message: String, fields: Vec<(String, String)>) {
-        let message: String = message.chars().take(MESSAGE).collect();
+        let veil = self.grants.veil();
+        let message: String = veil.over(&message).chars().take(MESSAGE).collect();
         let fields = fields.iter().take(FIELDS).map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");
+        let fields = veil.over(&fields);
         let (connector, task) = (self.grants.connector.as_str(), self.grants.task);
         match level {
-            logging::Level::Debug => tracing::debug!(connector, task, fields, "{message}"),
-            logging::Level::Info => tracing::info!(connector, task, fields, "{message}"),
-            logging::Level::Warn => tracing::warn!(connector, task, fields, "{message}"),
-            logging::Level::Error => tracing::error!(connector, task, fields, "{message}"),
+            logging::Level::Debug => tracing::debug!(connector, task, %fields, "{message}"),
+            logging::Level::Info => tracing::info!(connector, task, %fields, "{message}"),
+            logging::Level::Warn => tracing::warn!(connector, task, %fields, "{message}"),
+            logging::Level::Error => tracing::error!(connector, task, %fields, "{message}"),
         }
     }
 }

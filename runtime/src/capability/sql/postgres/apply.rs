@@ -38,19 +38,20 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
     let stage = stage::fill(wire, &view, &good).await?;
     let required = existing.iter().filter(|column| column.required).map(|column| column.name.as_str()).collect();
     let merge = Merge { view: &view, columns, table: name.quoted(), stage, required };
-    let several = good.len() > 1;
+    // Rows that are written as they came are not written again in another order.
+    let several = plan.reorders();
     if several {
-        wire.client.batch_execute("SAVEPOINT wharf_call").await?;
+        wire.client.batch_execute("SAVEPOINT wharf_plan").await?;
     }
     let mut found = carry(wire, &merge, &mut plan).await?;
-    if several && found == Found::Duplicates {
-        // Whose value it is at the time depends on the rows before, of other keys too: all are written as they came.
-        wire.client.batch_execute("ROLLBACK TO wharf_call").await?;
-        plan = Plan::new(&view, refused, Order::Rows);
+    if several && found == Found::OfOthers {
+        // What other rows hold at the time depends on the rows before, of other keys too: all are written as they came.
+        wire.client.batch_execute("ROLLBACK TO wharf_plan").await?;
+        plan = Plan::new(&view, refused, Order::Steps);
         found = carry(wire, &merge, &mut plan).await?;
     }
     if several {
-        wire.client.batch_execute("RELEASE wharf_call").await?;
+        wire.client.batch_execute("RELEASE wharf_plan").await?;
     }
     if found != Found::Nothing {
         check(wire, &name, &existing).await?;
@@ -63,8 +64,17 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
 enum Found {
     Nothing,
     Refusals,
-    /// Among them a value that another row has, by a unique constraint beside the key.
-    Duplicates,
+    /// Among them some for what other rows hold: by a unique constraint beside the key, a foreign key, an exclusion, a trigger.
+    OfOthers,
+}
+
+impl Found {
+    fn of(refusal: &Refusal) -> Self {
+        match refusal.code {
+            "sql.unique" | "sql.foreign-key" | "sql.refused" => Self::OfOthers,
+            _ => Self::Refusals,
+        }
+    }
 }
 
 /// Writes all rows of a plan, which learns what was refused.
@@ -74,13 +84,14 @@ async fn carry(wire: &mut Wire, merge: &Merge<'_>, plan: &mut Plan) -> Result<Fo
     for step in plan.waves().into_iter().flatten() {
         let rows: Vec<usize> = step.rows.into_iter().filter(|row| !plan.is_replayed(*row)).collect();
         for (row, refusal) in write(wire, merge, &mut statements, (&step.action, &rows)).await? {
-            found = found.max(if refusal.code == "sql.unique" { Found::Duplicates } else { Found::Refusals });
+            found = found.max(Found::of(&refusal));
             plan.refused(row, refusal);
         }
     }
     for row in plan.replays() {
         let action = plan.action(row).clone();
         for (row, refusal) in write(wire, merge, &mut statements, (&action, &[row])).await? {
+            found = found.max(Found::of(&refusal));
             plan.reject(row, refusal);
         }
     }

@@ -78,8 +78,8 @@ fn class(code: &str) -> Class {
 /// By the code, and where one means two things by the function of the server that said it, which no language changes.
 fn class_of(db: &DbError) -> Class {
     match (db.code().code(), db.routine()) {
-        // A type with a grammar of its own (tsquery, jsonpath, ltree) and not the parser of statements.
-        ("42601", Some(routine)) if routine != "scanner_yyerror" => Class::Row("sql.type"),
+        // A type with a grammar of its own (tsquery, jsonpath, ltree) and not the parser of statements, nor a function's body.
+        ("42601", Some(routine)) if routine != "scanner_yyerror" && db.where_().is_none() => Class::Row("sql.type"),
         // Of a policy of the table, and not of a privilege.
         ("42501", Some("ExecWithCheckOptions")) => Class::Row("sql.check"),
         (code, _) => class(code),
@@ -257,7 +257,7 @@ fn words(db: &DbError) -> String {
         return start.to_owned();
     }
     match (message.find('"'), message.rfind('"')) {
-        (Some(first), Some(last)) if first < last && db.code().code().starts_with("22") => {
+        (Some(first), Some(last)) if first < last && (db.code().code().starts_with("22") || db.code().code() == "42601") => {
             let (start, end) = (message.get(..first).unwrap_or_default(), message.get(last + 1..).unwrap_or_default());
             format!("{start}…{end}")
         }

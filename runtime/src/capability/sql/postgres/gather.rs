@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
@@ -15,6 +16,7 @@ use super::copy;
 use super::fault::Fault;
 use super::identity::tells_apart;
 use super::merge::Merge;
+use super::schema::Existing;
 use super::stage;
 use super::wire::Wire;
 use crate::capability::sql::cells::{Field, View};
@@ -28,6 +30,8 @@ const SUPERSEDED: usize = 1_000;
 /// What was gathered and is not merged yet.
 pub(super) struct Gathered {
     table: TableName,
+    /// Its columns, as they were when the first of these rows came.
+    existing: Arc<Vec<Existing>>,
     fields: Vec<(String, Kind)>,
     /// Places of the key's fields.
     key: Vec<usize>,
@@ -51,20 +55,24 @@ impl fmt::Debug for Gathered {
 pub(super) async fn gather(wire: &mut Wire, table: &Table, rows: &Rows) -> Result<Option<Vec<RejectedRow>>, Fault> {
     let name = TableName::parse(&table.name)?;
     let view = View::new(table, rows)?;
-    let existing = wire.table(&name).await?;
-    let columns = columns(&name, &view, &existing)?;
     let whole = view.has_no_deletes() && view.fields.iter().all(Field::is_in_every_row);
+    // While rows are copied nothing else can be asked of the server.
+    let existing = match &wire.gathered {
+        Some(gathered) if gathered.takes(&name, &view) => Arc::clone(&gathered.existing),
+        _ => {
+            merge(wire).await?;
+            wire.table(&name).await?
+        }
+    };
+    let columns = columns(&name, &view, &existing)?;
     // Rows that may be one row by different bytes are written in their order, none left out.
     if !whole || !tells_apart(&view, &columns) || !view.refuse(&Postgres).is_empty() {
         merge(wire).await?;
         return Ok(None);
     }
-    if wire.gathered.as_ref().is_some_and(|gathered| !gathered.takes(&name, &view)) {
-        merge(wire).await?;
-    }
     let mut gathered = match wire.gathered.take() {
         Some(gathered) => gathered,
-        None => match begin(wire, name, &view).await? {
+        None => match begin(wire, name, &view, &existing).await? {
             Some(gathered) => gathered,
             None => return Ok(None),
         },
@@ -79,9 +87,13 @@ pub(super) async fn gather(wire: &mut Wire, table: &Table, rows: &Rows) -> Resul
 }
 
 /// `None`: the table asks for columns that the rows do not have.
-async fn begin(wire: &mut Wire, table: TableName, view: &View<'_>) -> Result<Option<Gathered>, Fault> {
-    let existing = wire.table(&table).await?;
-    let columns = columns(&table, view, &existing)?;
+async fn begin(
+    wire: &mut Wire,
+    table: TableName,
+    view: &View<'_>,
+    existing: &Arc<Vec<Existing>>,
+) -> Result<Option<Gathered>, Fault> {
+    let columns = columns(&table, view, existing)?;
     let required: Vec<&str> = existing.iter().filter(|column| column.required).map(|column| column.name.as_str()).collect();
     if !required.iter().all(|required| columns.iter().any(|column| column.name == *required)) {
         return Ok(None);
@@ -91,9 +103,17 @@ async fn begin(wire: &mut Wire, table: TableName, view: &View<'_>) -> Result<Opt
     let statement_of_merge = merge.all_but();
     let fields = view.fields.iter().map(|field| (field.name.to_owned(), field.kind)).collect();
     let copying = Box::pin(wire.client.copy_in::<_, Bytes>(&statement).await?);
-    let (last, superseded) = (HashMap::new(), Vec::new());
-    let mut gathered =
-        Gathered { table, fields, key: view.key.clone(), statement: statement_of_merge, next: 0, last, superseded, copying };
+    let mut gathered = Gathered {
+        table,
+        existing: Arc::clone(existing),
+        fields,
+        key: view.key.clone(),
+        statement: statement_of_merge,
+        next: 0,
+        last: HashMap::new(),
+        superseded: Vec::new(),
+        copying,
+    };
     gathered.copying.as_mut().send(Bytes::from_static(copy::HEADER)).await?;
     Ok(Some(gathered))
 }

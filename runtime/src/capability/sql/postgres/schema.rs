@@ -19,7 +19,7 @@ pub(super) struct Existing {
     pub base: String,
     /// Of a length, precision or scale (`pg_attribute.atttypmod`); -1: the type has none.
     pub modifier: i32,
-    /// Texts that are equal have the same bytes (`pg_collation.collisdeterministic`).
+    /// Texts that are equal have the same bytes (`pg_collation.collisdeterministic`), and none is cut by the cast to a domain.
     pub deterministic: bool,
     pub is_enum: bool,
     pub nullable: bool,
@@ -62,7 +62,7 @@ pub(super) async fn describe(wire: &mut Wire, table: &TableName) -> Result<Vec<E
     let sql = "SELECT a.attname::text, coalesce(b.typname, t.typname)::text, quote_ident(n.nspname) || '.' || quote_ident(t.typname), \
                a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, \
                CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, \
-               coalesce((to_jsonb(c) ->> 'collisdeterministic')::bool, true), coalesce(b.typtype, t.typtype) = 'e' \
+               coalesce((to_jsonb(c) ->> 'collisdeterministic')::bool, true) AND NOT (t.typtype = 'd' AND t.typtypmod >= 0), coalesce(b.typtype, t.typtype) = 'e' \
                FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
                JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype \
                LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation \
