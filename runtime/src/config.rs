@@ -293,7 +293,7 @@ pub enum Format {
 pub struct DeadLetter {
     /// `None`: switched off, the first bad record stops the connector.
     pub topic: Option<String>,
-    /// False: place and reason only (`dead-letter.value = "omit"`).
+    /// False: place, code and field only (`dead-letter.value = "omit"`).
     pub keep_value: bool,
     /// Stop when more than `window_limit` of the last `window_size` records were dead-lettered; size 0: never.
     pub window_size: usize,

@@ -2,6 +2,7 @@
 //! Owns that form; writing it to a topic is the pipeline's.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -78,6 +79,8 @@ pub struct DeadLetters {
     pub keep_value: bool,
     /// Larger records (key, value and headers) are cut; bytes.
     pub max_record_bytes: usize,
+    /// Ids of the topics that are read, by name, as far as they are known.
+    pub topic_ids: BTreeMap<String, String>,
 }
 
 impl DeadLetters {
@@ -126,6 +129,9 @@ impl DeadLetters {
         if record.partition >= 0 && record.offset >= 0 {
             own.push((headers::PARTITION, record.partition.to_string().into()));
             own.push((headers::OFFSET, record.offset.to_string().into()));
+            if let Some(id) = self.topic_ids.get(record.topic) {
+                own.push((headers::TOPIC_ID, Cow::from(id)));
+            }
         }
         own.extend([
             (headers::CONNECTOR, Cow::from(&self.connector)),

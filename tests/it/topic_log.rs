@@ -84,6 +84,7 @@ on_both_logs! {
         positions_are_seen_without_taking_the_source_over;
     redrive:
         of_two_redrives_the_later_one_sends_and_nothing_goes_twice,
+        a_place_in_a_topic_that_was_made_anew_is_none_in_the_one_that_is_there,
         what_was_sent_is_remembered_letter_by_letter_over_reopening,
         a_record_that_was_buried_twice_goes_back_once;
     reader:

@@ -11,6 +11,8 @@ pub type Owned<'a> = (&'static str, Cow<'a, str>);
 pub const TOPIC: &str = "__connect.errors.topic";
 pub const PARTITION: &str = "__connect.errors.partition";
 pub const OFFSET: &str = "__connect.errors.offset";
+/// Id of the topic that the place is in (KIP-516): one that was deleted and made anew has the same name and other records.
+pub const TOPIC_ID: &str = "wharf.topic-id";
 pub const CONNECTOR: &str = "__connect.errors.connector.name";
 pub const TASK: &str = "__connect.errors.task.id";
 pub const STAGE: &str = "__connect.errors.stage";
@@ -45,7 +47,7 @@ const MESSAGE_LIMIT: usize = 4096;
 /// Whether a header comes from an earlier dead letter, ours or Kafka Connect's.
 #[must_use]
 pub fn is_ours(name: &[u8]) -> bool {
-    let ours = [DEPLOYMENT, CODE, FIELD, ATTEMPT, TIME, TRUNCATED, SIZE, SHA256, OMITTED, REDRIVE_FOR];
+    let ours = [TOPIC_ID, DEPLOYMENT, CODE, FIELD, ATTEMPT, TIME, TRUNCATED, SIZE, SHA256, OMITTED, REDRIVE_FOR];
     name.starts_with(b"__connect.errors.") || ours.iter().any(|own| own.as_bytes() == name)
 }
 

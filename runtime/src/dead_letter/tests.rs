@@ -9,6 +9,7 @@ fn letters() -> DeadLetters {
         component: "sql".to_owned(),
         keep_value: true,
         max_record_bytes: 1_000_000,
+        topic_ids: [("erp.orders".to_owned(), "id-1".to_owned())].into(),
     }
 }
 
@@ -54,6 +55,7 @@ fn place_and_reason_stand_under_kafka_connects_names() {
         ("__connect.errors.topic", "erp.orders"),
         ("__connect.errors.partition", "3"),
         ("__connect.errors.offset", "42"),
+        ("wharf.topic-id", "id-1"),
         ("__connect.errors.connector.name", "sink"),
         ("__connect.errors.task.id", "2"),
         ("__connect.errors.stage", "TASK_PUT"),

@@ -8,6 +8,7 @@ use crate::topic_log::{Assignment, LogError, Lost, Start, TopicPartition};
 impl Running<'_> {
     /// New partitions: go on from where the target says, else the database's offsets, else the group's, else by `start`.
     pub(super) async fn assigned(&mut self, list: Vec<Assignment>) -> Result<(), TaskError> {
+        self.task.dead.reads(&list);
         self.owned.extend(list.iter().map(|a| a.partition.clone()));
         let kept_by_target = match self.guest.as_mut() {
             Some(guest) => guest.assign(&self.owned).await?,

@@ -11,6 +11,7 @@ use crate::dead_letter::{DeadLetters, Stage, Window};
 use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
 use crate::telemetry::{Buried, ConnectorMetrics};
+use crate::topic_log::Assignment;
 
 /// Where this task's bad records go.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ struct Made {
 
 /// Of a reason, for a line that names it as an example.
 const REASON: usize = 300;
+/// The reason where no content may be kept.
+const UNSAID: &str = "not kept, as it may quote the record (`dead-letter.value = \"omit\"`): code and field tell what is wrong";
 /// The commonest codes that such a line counts.
 const CODES: usize = 5;
 
@@ -49,8 +52,16 @@ impl Dead {
             component: component.to_owned(),
             keep_value: connector.dead_letter.keep_value,
             max_record_bytes: connector.max_record_bytes,
+            topic_ids: BTreeMap::new(),
         });
         Self { letters, window: Window::new(&connector.dead_letter), veil: Veil::of(&connector.auth), made: Mutex::default() }
+    }
+
+    /// Letters of these partitions' records name their topic by its id too.
+    pub fn reads(&mut self, list: &[Assignment]) {
+        if let Some(letters) = &mut self.letters {
+            letters.topic_ids.extend(list.iter().map(|a| (a.partition.topic.to_string(), a.topic_id.clone())));
+        }
     }
 
     /// Appends the dead letter of a record to `into`.
@@ -58,7 +69,7 @@ impl Dead {
     /// # Errors
     /// [`TaskError::Failed`] when dead letters are switched off: the first bad record stops the task.
     pub fn push(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) -> Result<(), TaskError> {
-        let rejection = &*self.without_credentials(rejection);
+        let rejection = &*self.shown(rejection);
         let Some(letters) = &self.letters else {
             return Err(TaskError::Failed(format!(
                 "record {} cannot be delivered and dead letters are switched off: {} ({}). Fix the record or set `dead-letter` to a topic",
@@ -83,11 +94,15 @@ impl Dead {
     /// Appends the dead letter of a record, which was made before and refused for its size, cut to what any log takes.
     pub fn cut(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) {
         if let Some(letters) = &self.letters {
-            letters.push_cut(into, record, stage, &self.without_credentials(rejection));
+            letters.push_cut(into, record, stage, &self.shown(rejection));
         }
     }
 
-    fn without_credentials<'r>(&self, rejection: &'r Rejection) -> Cow<'r, Rejection> {
+    /// What may be shown of a rejection.
+    fn shown<'r>(&self, rejection: &'r Rejection) -> Cow<'r, Rejection> {
+        if self.letters.as_ref().is_some_and(|letters| !letters.keep_value) {
+            return Cow::Owned(Rejection { message: UNSAID.to_owned(), ..rejection.clone() });
+        }
         match self.veil.over(&rejection.message) {
             Cow::Owned(message) => Cow::Owned(Rejection { message, ..rejection.clone() }),
             Cow::Borrowed(_) => Cow::Borrowed(rejection),

@@ -23,6 +23,8 @@ pub struct Letter<'r> {
     /// Its place there; a source's record has none.
     pub partition: Option<i32>,
     pub offset: Option<i64>,
+    /// Which topic of that name it was; empty where it is not said.
+    pub topic_id: &'r str,
     /// The parts that were cut, or left out on purpose; empty where none was.
     pub truncated: &'r str,
     pub omitted: &'r str,
@@ -57,6 +59,7 @@ impl<'r> Letter<'r> {
             topic: header(names::TOPIC),
             partition: header(names::PARTITION).parse().ok(),
             offset: header(names::OFFSET).parse().ok(),
+            topic_id: header(names::TOPIC_ID),
             truncated: header(names::TRUNCATED),
             omitted: header(names::OMITTED),
         })

@@ -148,16 +148,22 @@ pub struct Plan {
 impl Plan {
     pub(super) async fn new(log: &dyn TopicLog, request: &Request, memory: &Memory) -> Result<Self, RedriveError> {
         let mut plan = Self::default();
-        let there: BTreeSet<String> = log.topics().await?.into_iter().map(|topic| topic.name).collect();
+        let there: BTreeMap<String, String> = log.topics().await?.into_iter().map(|topic| (topic.name, topic.id)).collect();
         let (mut candidates, mut undelivered, mut settled) = (Vec::new(), Places::new(), HashSet::new());
         let Some((mut scan, _)) = Scan::open(log, &request.dead_letters, Start::Earliest).await? else { return Ok(plan) };
         while let Some(batch) = scan.next().await? {
             for record in batch.records() {
                 let Some(letter) = Letter::of(&record).filter(|letter| request.is_of(letter)) else { continue };
                 let done = memory.contains(record.partition, record.offset);
-                let place = letter.partition.zip(letter.offset);
+                // A place in a topic that was made anew since is none in the topic that is there.
+                let is_gone = !letter.topic_id.is_empty() && there.get(letter.topic).is_some_and(|id| id != letter.topic_id);
+                let place = letter.partition.zip(letter.offset).filter(|_| !is_gone);
+                let origin = (letter.partition.zip(letter.offset)).map(|_| (letter.topic_id.to_owned(), letter.origin()));
+                if let (true, Some(origin)) = (done, &origin) {
+                    settled.insert(origin.clone());
+                }
                 match place {
-                    Some(_) if done => drop(settled.insert(letter.origin())),
+                    Some(_) if done => {}
                     Some(place) => drop(undelivered.entry(letter.topic.to_owned()).or_default().insert(place)),
                     None => {}
                 }
@@ -167,12 +173,12 @@ impl Plan {
                 }
                 let mut held = request.held(&letter, done, &there);
                 // A batch that was rolled back, or read again, buries a record twice: it goes back once.
-                if held.is_none() && place.is_some() && !settled.insert(letter.origin()) {
+                if held.is_none() && origin.is_some_and(|origin| !settled.insert(origin)) {
                     held = Some(Held::Repeated);
                 }
                 match held {
                     Some(held) => *plan.held.entry(held).or_default() += 1,
-                    None => candidates.push(request.candidate(&letter)),
+                    None => candidates.push(request.candidate(&letter, place)),
                 }
             }
         }
@@ -216,7 +222,7 @@ async fn expired(log: &dyn TopicLog, candidates: &[Candidate]) -> Result<HashSet
 }
 
 impl Request {
-    fn held(&self, letter: &Letter<'_>, done: bool, there: &BTreeSet<String>) -> Option<Held> {
+    fn held(&self, letter: &Letter<'_>, done: bool, there: &BTreeMap<String, String>) -> Option<Held> {
         let raw = matches!(self.side, Side::Source { as_is } if !as_is || letter.stage != Stage::KafkaProduce.as_str());
         let checks = [
             (done, Held::Already),
@@ -224,7 +230,7 @@ impl Request {
             (!letter.omitted.is_empty(), Held::Omitted),
             (raw, Held::Raw),
             (letter.attempt > self.max_attempts, Held::Attempts),
-            (!there.contains(self.target(letter)), Held::NoTopic),
+            (!there.contains_key(self.target(letter)), Held::NoTopic),
         ];
         checks.into_iter().find(|(holds, _)| *holds).map(|(_, held)| held)
     }
@@ -233,11 +239,11 @@ impl Request {
         self.to.as_deref().unwrap_or(letter.topic)
     }
 
-    fn candidate(&self, letter: &Letter<'_>) -> Candidate {
+    fn candidate(&self, letter: &Letter<'_>, place: Option<(i32, i64)>) -> Candidate {
         Candidate {
             letter: (letter.record.partition, letter.record.offset),
             topic: self.target(letter).to_owned(),
-            place: letter.partition.zip(letter.offset),
+            place,
             key: letter.record.key.map(<[u8]>::to_vec),
             timestamp: letter.record.timestamp,
         }

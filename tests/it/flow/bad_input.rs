@@ -102,6 +102,7 @@ async fn values_and_keys_that_a_table_cannot_take_become_dead_letters_and_a_tomb
     assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
     assert_eq!(deployment.query("SELECT id, name FROM orders ORDER BY id"), ["2|zwei", "3|three"]);
     let dead = deployment.read("dlq.flow.table").await;
+    assert!(dead.iter().all(|row| !row.header("wharf.topic-id").is_empty()), "{dead:?}");
     let expected = ["value.depth", "value.json", "value.json", "value.object", "key.missing", "key.missing", "key.missing"];
     assert_eq!(codes(&dead), expected, "{dead:#?}");
     assert_eq!(dead[0].text(), deep, "byte for byte");

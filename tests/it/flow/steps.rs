@@ -13,6 +13,7 @@ async fn key_mask_and_route_act_in_the_order_they_are_written() {
         "{\"id\":3,\"email\":\"c@example.com\"}\n",
         "{\"kind\":\"open\"}\n",
         "{\"id\":5,\"kind\":\"test\"}\n",
+        "{\"id\":6,\"kind\":\"jane@example.com\"}\n",
     );
     deployment.write("in/a.jsonl", lines);
     let body = r#"
@@ -52,9 +53,11 @@ route = { field = "kind", to = "events.{}" }
     assert_eq!(open, [r#"{"id":2} {"id":2,"kind":"open","email":"***","phone":"******4321"}"#]);
     assert_eq!(deployment.read("events").await, []);
     let dead = deployment.read("dlq.flow.files").await;
-    assert_eq!(dead.iter().map(deployment::Row::code).collect::<Vec<_>>(), ["route.missing", "key.missing"]);
+    assert_eq!(dead.iter().map(deployment::Row::code).collect::<Vec<_>>(), ["route.missing", "key.missing", "route.topic"]);
+    let letters = format!("{dead:?}");
+    assert!(!letters.contains("jane"), "a reason quotes what is to be omitted: {letters}");
     assert!(dead.iter().all(|row| row.value.is_none() && row.header("wharf.omitted").contains("value")));
-    assert_eq!(counts(&ended.snapshot, "files"), [5, 0, 2, 1, 2]);
+    assert_eq!(counts(&ended.snapshot, "files"), [6, 0, 2, 1, 3]);
 }
 
 #[tokio::test]

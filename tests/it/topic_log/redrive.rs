@@ -98,6 +98,36 @@ async fn in_a_compacted_topic_a_record_that_is_sent_again_is_for_every_sink() {
     }
 }
 
+pub async fn a_place_in_a_topic_that_was_made_anew_is_none_in_the_one_that_is_there(bench: Bench) {
+    let (orders, request) = letters(&bench, &[]).await;
+    let id = bench.topics().await.unwrap().into_iter().find(|topic| topic.name == orders).unwrap().id;
+    let mut newer = record(&orders, Some("c"), "new");
+    newer.timestamp += 1;
+    assert_eq!(bench.append(&batch(&[newer])).await.unwrap(), []);
+    let dead = request.dead_letters.clone();
+    let mut letters = wharf_runtime::batch::Batch::default();
+    // Of the old topic the first place, which the new one has too, and one behind all of the new one.
+    for (key, id, offset) in [("a", "old", "0"), ("b", id.as_str(), "0"), ("c", "old", "5"), ("a", "old", "0")] {
+        let mut letter = record(&dead, Some(key), "v");
+        letter.headers = vec![
+            (b"__connect.errors.topic", Some(orders.as_bytes())),
+            (b"__connect.errors.partition", Some(b"0")),
+            (b"__connect.errors.offset", Some(offset.as_bytes())),
+            (b"__connect.errors.connector.name", Some(b"warehouse")),
+            (b"wharf.topic-id", Some(id.as_bytes())),
+            (b"wharf.code", Some(b"sql.check")),
+        ];
+        letters.push(&letter);
+    }
+    assert_eq!(bench.append(&letters).await.unwrap(), []);
+    let mut redrive = begin(&bench, &request).await;
+    assert_eq!(redrive.plan.held, [(Held::Overtaken, 1), (Held::Repeated, 1)].into());
+    assert_eq!(redrive.send(&*bench, None, |_| ()).await.unwrap().records, 2);
+    let keys: Vec<_> = bench.contents(&orders).await.into_iter().map(|row| row.key.unwrap()).collect();
+    assert_eq!(keys, [b"c", b"a", b"b"]);
+    assert_eq!(look(&*bench, &request).await.unwrap().send.len(), 0);
+}
+
 pub async fn what_was_sent_is_remembered_letter_by_letter_over_reopening(mut bench: Bench) {
     let (orders, mut request) = letters(&bench, &["a", "b", "c", "d"]).await;
     request.filter.place = Some(format!("{orders}/0/2"));
