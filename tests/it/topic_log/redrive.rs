@@ -103,7 +103,7 @@ pub async fn a_place_in_a_topic_that_was_made_anew_is_none_in_the_one_that_is_th
     let id = bench.topics().await.unwrap().into_iter().find(|topic| topic.name == orders).unwrap().id;
     let mut newer = record(&orders, Some("c"), "new");
     newer.timestamp += 1;
-    assert_eq!(bench.append(&batch(&[newer])).await.unwrap(), []);
+    assert_eq!(bench.append(&batch(&[record(&orders, Some("b"), "bad"), newer])).await.unwrap(), []);
     let dead = request.dead_letters.clone();
     let mut letters = wharf_runtime::batch::Batch::default();
     // Of the old topic the first place, which the new one has too, and one behind all of the new one.
@@ -124,7 +124,7 @@ pub async fn a_place_in_a_topic_that_was_made_anew_is_none_in_the_one_that_is_th
     assert_eq!(redrive.plan.held, [(Held::Overtaken, 1), (Held::Repeated, 1)].into());
     assert_eq!(redrive.send(&*bench, None, |_| ()).await.unwrap().records, 2);
     let keys: Vec<_> = bench.contents(&orders).await.into_iter().map(|row| row.key.unwrap()).collect();
-    assert_eq!(keys, [b"c", b"a", b"b"]);
+    assert_eq!(keys, [b"b", b"c", b"a", b"b"]);
     assert_eq!(look(&*bench, &request).await.unwrap().send.len(), 0);
 }
 
