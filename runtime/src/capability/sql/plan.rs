@@ -86,7 +86,7 @@ impl Plan {
             rejected: refused,
             replayed: BTreeSet::new(),
         };
-        if !view.key.is_empty() {
+        if !view.key.is_empty() && order != Order::Rows {
             plan.link(view);
         }
         plan

@@ -68,17 +68,8 @@ pub(super) fn apply(db: &Connection, table: &Table, rows: &Rows) -> Result<Vec<R
     // Collations and affinities make one key of different bytes, and a statement writes one row whatever the order.
     let mut plan = Plan::new(&view, refused, Order::Rows);
     let mut writer = Writer { db, view: &view, table: name.quoted(), existing, statements: HashMap::new() };
-    for step in plan.waves().into_iter().flatten() {
-        for row in step.rows {
-            if !plan.is_replayed(row)
-                && let Some(refusal) = writer.write(row, &step.action)?
-            {
-                plan.refused(row, refusal);
-            }
-        }
-    }
-    for row in plan.replays() {
-        if let Some(refusal) = writer.write(row, &plan.action(row).clone())? {
+    for row in plan.good_rows() {
+        if let Some(refusal) = writer.write(row, plan.action(row))? {
             plan.reject(row, refusal);
         }
     }
