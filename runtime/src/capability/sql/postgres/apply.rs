@@ -39,18 +39,18 @@ pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result
     let required = existing.iter().filter(|column| column.required).map(|column| column.name.as_str()).collect();
     let merge = Merge { view: &view, columns, table: name.quoted(), stage, required };
     // Rows that are written as they came are not written again in another order.
-    let several = plan.reorders();
-    if several {
+    let reorders = plan.reorders();
+    if reorders {
         wire.client.batch_execute("SAVEPOINT wharf_plan").await?;
     }
     let mut found = carry(wire, &merge, &mut plan).await?;
-    if several && found == Found::OfOthers {
+    if reorders && found == Found::OfOthers {
         // What other rows hold at the time depends on the rows before, of other keys too: all are written as they came.
         wire.client.batch_execute("ROLLBACK TO wharf_plan").await?;
         plan = Plan::new(&view, refused, Order::Steps);
         found = carry(wire, &merge, &mut plan).await?;
     }
-    if several {
+    if reorders {
         wire.client.batch_execute("RELEASE wharf_plan").await?;
     }
     if found != Found::Nothing {

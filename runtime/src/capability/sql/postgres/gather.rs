@@ -56,6 +56,10 @@ pub(super) async fn gather(wire: &mut Wire, table: &Table, rows: &Rows) -> Resul
     let name = TableName::parse(&table.name)?;
     let view = View::new(table, rows)?;
     let whole = view.has_no_deletes() && view.fields.iter().all(Field::is_in_every_row);
+    if !whole || !view.refuse(&Postgres).is_empty() {
+        merge(wire).await?;
+        return Ok(None);
+    }
     // While rows are copied nothing else can be asked of the server.
     let existing = match &wire.gathered {
         Some(gathered) if gathered.takes(&name, &view) => Arc::clone(&gathered.existing),
@@ -64,9 +68,8 @@ pub(super) async fn gather(wire: &mut Wire, table: &Table, rows: &Rows) -> Resul
             wire.table(&name).await?
         }
     };
-    let columns = columns(&name, &view, &existing)?;
     // Rows that may be one row by different bytes are written in their order, none left out.
-    if !whole || !tells_apart(&view, &columns) || !view.refuse(&Postgres).is_empty() {
+    if !tells_apart(&view, &columns(&name, &view, &existing)?) {
         merge(wire).await?;
         return Ok(None);
     }
