@@ -205,7 +205,7 @@ impl<'a> Iter<'a> {
 }
 
 /// Cuts `len` bytes off the front; a negative length is null.
-fn take<'a>(data: &mut &'a [u8], len: i32) -> Option<&'a [u8]> {
+pub(crate) fn take<'a>(data: &mut &'a [u8], len: i32) -> Option<&'a [u8]> {
     let len = usize::try_from(len).ok()?;
     let (bytes, rest) = data.split_at_checked(len).unwrap_or_default();
     *data = rest;

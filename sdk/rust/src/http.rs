@@ -1,5 +1,40 @@
 //! A small blocking HTTP client over `wasi:http/outgoing-handler`. TLS, credentials, rate limits, redirects and the
 //! retries of connections are the host's; what a status means is the guest's.
+//!
+//! ```
+//! use wharf_sdk::http::{Request, Response};
+//! use wharf_sdk::{Batch, Context, Error, Outcomes, Rejection, Result, Sink, testing};
+//!
+//! struct Poster;
+//!
+//! impl Sink for Poster {
+//!     fn open(_: &Context) -> Result<Self> {
+//!         Ok(Self)
+//!     }
+//!
+//!     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
+//!         let mut outcomes = Outcomes::accepted();
+//!         for record in records {
+//!             let request = Request::post("https://api.example.com/v1/orders")
+//!                 .header("idempotency-key", record.idempotency_key().to_string())
+//!                 .body(record.value.unwrap_or(b"null"));
+//!             // No answer: `?` makes the whole call come again.
+//!             match request.send()?.success() {
+//!                 Ok(_) => {}
+//!                 // This record can never be taken. 429 and 5xx are `Retry`, 401 and 403 are `Fatal`: not the record's fault.
+//!                 Err(Error::Reject(why)) => outcomes.push(record.index, Rejection::new("orders.refused", why)),
+//!                 Err(other) => return Err(other),
+//!             }
+//!         }
+//!         Ok(outcomes)
+//!     }
+//! }
+//!
+//! testing::http(|request| Ok(Response::new(if request.body == b"bad" { 422 } else { 200 }, "")));
+//! let batch = testing::batch("orders", [(None, Some("good")), (None, Some("bad"))]);
+//! assert_eq!(Poster.write(&batch)?.len(), 1);
+//! # Ok::<(), Error>(())
+//! ```
 
 use std::time::{Duration, SystemTime};
 

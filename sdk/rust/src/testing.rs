@@ -1,6 +1,8 @@
 //! What stands in for the host in a connector's own tests, outside Wharf: HTTP answers, a database, requests of the
 //! inbox. Each belongs to the thread of its test. Not part of a component.
 
+mod transformed;
+
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use crate::http::{Request, Response};
 use crate::inbox;
 use crate::sql::{Column, ColumnDef, Rejected, Rows, Table};
 use crate::writer::{NewRecord, Records};
+
+pub use transformed::{Transformed, transform};
 
 /// Answers the requests of this thread.
 type Handler = Box<dyn FnMut(&Request) -> Result<Response>>;

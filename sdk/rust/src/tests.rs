@@ -87,6 +87,41 @@ fn delta_says_only_what_changed() {
     assert_eq!(delta.rejects.len(), 1);
 }
 
+/// Puts out two of each record, the second with everything changed; rejects tombstones.
+struct Doubling;
+
+impl Transform for Doubling {
+    fn open(_: &Context) -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn apply(&mut self, records: &Batch, out: &mut Delta) -> Result<()> {
+        for record in records {
+            if record.value.is_none() {
+                out.reject(&record, Rejection::new("gone", "is a tombstone").at("/x"));
+                continue;
+            }
+            out.keep(&record);
+            out.push(&record, Change::new().key("K").null_value().topic("other").headers(&[("h", Some(b"1")), ("n", None)]));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_test_sees_what_a_transform_makes_of_its_records() {
+    let batch = testing::batch("t", [(Some("a"), Some("1")), (None, None), (None, Some("2"))]);
+    let out = testing::transform(&mut Doubling, &batch).unwrap();
+    assert_eq!(out.origin, [0, 0, 2, 2]);
+    assert_eq!(out.rejected, [(1, Rejection::new("gone", "is a tombstone").at("/x"))]);
+    let seen: Vec<_> = out.records.records().map(|r| (r.topic, r.offset, r.key, r.value)).collect();
+    let changed = |offset| ("other", offset, Some(&b"K"[..]), None);
+    assert_eq!(seen, [("t", 0, Some(&b"a"[..]), Some(&b"1"[..])), changed(0), ("t", 2, None, Some(b"2")), changed(2)]);
+    let headers: Vec<_> = out.records.records().map(|r| r.headers().collect::<Vec<_>>()).collect();
+    let new = vec![(&b"h"[..], Some(&b"1"[..])), (b"n", None)];
+    assert_eq!(headers, [vec![], new.clone(), vec![], new]);
+}
+
 struct Counting(u64);
 
 impl Source for Counting {
