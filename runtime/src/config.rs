@@ -32,6 +32,7 @@ mod tests;
 pub use connector::parse_start;
 pub(crate) use diagnostic::suggest;
 pub use diagnostic::{ConfigErrors, Diagnostic, Findings, Severity};
+pub use grant::host as parse_host;
 pub use locate::locate;
 pub use step::{CastTo, FieldPath, MaskHow, Predicate, Route, SetFrom, TransformConfig, TransformStep};
 
@@ -315,7 +316,7 @@ pub enum AfterBudget {
     Stop,
 }
 
-/// Limits of one instance.
+/// Limits of one instance. The default is that of a connector that sets none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestLimits {
     pub memory: usize,
@@ -327,7 +328,7 @@ pub struct GuestLimits {
 
 impl Default for GuestLimits {
     fn default() -> Self {
-        Self { memory: 256 << 20, call_cpu: Duration::from_secs(5), call_deadline: Duration::from_secs(60) }
+        Self { memory: 256 << 20, call_cpu: Duration::from_secs(10), call_deadline: Duration::from_secs(120) }
     }
 }
 
@@ -337,4 +338,12 @@ pub struct Batching {
     pub records: usize,
     pub bytes: usize,
     pub linger: Duration,
+}
+
+/// The sizes at which the fixed costs have faded.
+impl Batching {
+    /// A transaction of a source that sets none.
+    pub const SOURCE: Self = Self { records: 10_000, bytes: 8 << 20, linger: Duration::from_millis(100) };
+    /// A batch of a sink that sets none.
+    pub const SINK: Self = Self { records: 1000, bytes: 1 << 20, ..Self::SOURCE };
 }

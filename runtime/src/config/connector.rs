@@ -297,10 +297,11 @@ fn duration(checker: &mut Checker<'_>, value: Option<&Spanned<super::unit::Span>
 fn limits(checker: &mut Checker<'_>, raw: Option<&Spanned<raw::Limits>>) -> GuestLimits {
     let none = raw::Limits::default();
     let raw = raw.map_or(&none, Spanned::get_ref);
+    let unset = GuestLimits::default();
     let limits = GuestLimits {
-        memory: size(checker, raw.memory.as_ref().map(|size| (size.span(), size.get_ref().0)), 256 << 20),
-        call_cpu: duration(checker, raw.call_cpu.as_ref(), Duration::from_secs(10)),
-        call_deadline: duration(checker, raw.call_deadline.as_ref(), Duration::from_secs(120)),
+        memory: size(checker, raw.memory.as_ref().map(|size| (size.span(), size.get_ref().0)), unset.memory),
+        call_cpu: duration(checker, raw.call_cpu.as_ref(), unset.call_cpu),
+        call_deadline: duration(checker, raw.call_deadline.as_ref(), unset.call_deadline),
     };
     if let Some(memory) = raw.memory.as_ref().filter(|_| !(1 << 20..=4 << 30).contains(&(limits.memory as u64))) {
         checker.error(memory.span(), "the memory limit is out of bounds", "expected 1MiB to 4GiB");
@@ -311,11 +312,10 @@ fn limits(checker: &mut Checker<'_>, raw: Option<&Spanned<raw::Limits>>) -> Gues
 fn batch(checker: &mut Checker<'_>, raw: Option<&Spanned<raw::Batch>>, side: Side) -> Batching {
     let none = raw::Batch::default();
     let raw = raw.map_or(&none, Spanned::get_ref);
-    // A source's transaction and a sink's batch: the sizes at which the fixed costs have faded.
-    let (records, bytes) = if side == Side::Source { (10_000, 8 << 20) } else { (1000, 1 << 20) };
+    let unset = if side == Side::Source { Batching::SOURCE } else { Batching::SINK };
     Batching {
-        records: checker.count(raw.records.as_ref(), records),
-        bytes: size(checker, raw.bytes.as_ref().map(|size| (size.span(), size.get_ref().0)), bytes),
-        linger: raw.linger.as_ref().map_or(Duration::from_millis(100), |span| span.get_ref().0),
+        records: checker.count(raw.records.as_ref(), unset.records),
+        bytes: size(checker, raw.bytes.as_ref().map(|size| (size.span(), size.get_ref().0)), unset.bytes),
+        linger: raw.linger.as_ref().map_or(unset.linger, |span| span.get_ref().0),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 
@@ -56,13 +57,22 @@ fn folder(checker: &mut Checker<'_>, entry: &Spanned<raw::Either<raw::AllowFiles
         checker.error(entry.span(), title, "expected a folder that exists; a guest is granted folders, not files");
         return None;
     }
-    // The guest sees the folder under the name that the configuration uses for it.
-    let guest = guest.trim_start_matches("./").trim_end_matches('/');
-    let guest = if guest.is_empty() { ".".to_owned() } else { guest.to_owned() };
-    Some(AllowedFolder { host, guest })
+    Some(AllowedFolder::new(host, &guest))
+}
+
+impl AllowedFolder {
+    /// The guest sees the folder under the name that it is granted by.
+    #[must_use]
+    pub fn new(host: PathBuf, written: &str) -> Self {
+        let guest = written.trim_start_matches("./").trim_end_matches('/');
+        Self { host, guest: if guest.is_empty() { "." } else { guest }.to_owned() }
+    }
 }
 
 /// `host[:port]`, `http://host:port`, `https://host[:port]`; an IPv6 address stands in brackets.
+///
+/// # Errors
+/// What was expected.
 pub fn host(written: &str, private: bool) -> Result<AllowedHost, &'static str> {
     const FORM: &str = "expected host[:port], https and 443 unless written http://host:port";
     let (https, rest) = match written.split_once("://") {

@@ -10,8 +10,8 @@ use crate::outcome::{Outcome, Polled, Rejection, Verdict};
 use crate::pipeline::Stop;
 use crate::topic_log::{BatchLimits, Position};
 
-/// Longest wait of one poll for its first record: bounds how long a drain takes to be noticed.
-const WAIT: Duration = Duration::from_millis(500);
+/// Most that one poll is asked for. The longest wait for its first record bounds how long a drain takes to be noticed.
+pub const POLL: BatchLimits = BatchLimits { records: 1000, bytes: 1 << 20, linger: Duration::from_millis(500) };
 
 /// Polls gathered for one transaction.
 #[derive(Debug, Default)]
@@ -99,9 +99,9 @@ impl Transaction {
 
     fn room(&self, bounds: &Batching, since: Option<Instant>) -> BatchLimits {
         BatchLimits {
-            records: bounds.records.saturating_sub(self.records.len()).clamp(1, 1_000),
-            bytes: bounds.bytes.saturating_sub(self.records.data.len()).clamp(1, 1 << 20),
-            linger: since.map_or(WAIT, |since| bounds.linger.saturating_sub(since.elapsed())),
+            records: bounds.records.saturating_sub(self.records.len()).clamp(1, POLL.records),
+            bytes: bounds.bytes.saturating_sub(self.records.data.len()).clamp(1, POLL.bytes),
+            linger: since.map_or(POLL.linger, |since| bounds.linger.saturating_sub(since.elapsed())),
         }
     }
 

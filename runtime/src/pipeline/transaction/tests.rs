@@ -80,7 +80,7 @@ fn the_last_place_of_each_slice_counts() {
 fn a_poll_is_asked_for_no_more_than_there_is_room_for() {
     let bounds = Batching { records: 3, bytes: 10, linger: Duration::from_millis(100) };
     let mut open = Transaction::default();
-    assert_eq!(open.room(&bounds, None), BatchLimits { records: 3, bytes: 10, linger: WAIT });
+    assert_eq!(open.room(&bounds, None), BatchLimits { records: 3, bytes: 10, linger: POLL.linger });
     open.add(polled(&["abcd", "e"]), "orders");
     let room = open.room(&bounds, Some(Instant::now()));
     assert_eq!((room.records, room.bytes), (1, 5));
