@@ -25,7 +25,7 @@ mod state_dir;
 mod topics;
 
 pub use components::{Bundle, Components, Unusable};
-pub use fit::{Misfit, manifest};
+pub use fit::{Misfit, Section, manifest, section};
 pub use kept::database_of;
 pub use plan::Plan;
 pub use prepare::Prepared;

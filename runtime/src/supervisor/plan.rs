@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::components::{Bundle, Components};
-use super::{StartError, fit};
+use super::{Misfit, StartError, fit};
 use crate::capability::http::{ClientOptions, HttpAccess, SharedClients};
 use crate::capability::inbox::Intake;
 use crate::capability::sql::{Connections, SqlError};
@@ -33,6 +33,14 @@ pub(super) struct Loaded {
     pub(super) transforms: BTreeMap<usize, Component>,
 }
 
+impl Loaded {
+    fn misfits(&self, config: &Config, connector: &Connector) -> Vec<Misfit> {
+        let mut found = fit::connector(config, connector, &self.component);
+        found.extend(self.transforms.iter().flat_map(|(index, component)| fit::step(connector, *index, component)));
+        found
+    }
+}
+
 impl Plan {
     /// Loads every component and checks each section against it. Compiled components are kept in `component_cache`.
     /// Must be called inside the main tokio runtime.
@@ -45,12 +53,12 @@ impl Plan {
         let (mut sources, mut sinks, mut misfits) = (Vec::new(), Vec::new(), Vec::new());
         for source in &config.sources {
             let loaded = load(&mut components, &source.connector, ComponentKind::Source).await?;
-            misfits.extend(fit::connector(&config, &source.connector, &loaded.component));
+            misfits.extend(loaded.misfits(&config, &source.connector));
             sources.push(loaded);
         }
         for sink in &config.sinks {
             let loaded = load(&mut components, &sink.connector, ComponentKind::Sink).await?;
-            misfits.extend(fit::connector(&config, &sink.connector, &loaded.component));
+            misfits.extend(loaded.misfits(&config, &sink.connector));
             sinks.push(loaded);
         }
         if !misfits.is_empty() {
