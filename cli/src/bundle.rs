@@ -1,5 +1,8 @@
-//! The components that this binary carries.
+//! The components that this binary carries, and those of files.
 
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
 use wharf_runtime::config::Known;
 use wharf_runtime::supervisor::Bundle;
 
@@ -15,4 +18,22 @@ pub fn known() -> Known {
 /// For commands that only look at a deployment: they work where its secrets are not at hand.
 pub fn known_without_secrets() -> Known {
     Known { without_secrets: true, ..known() }
+}
+
+/// The bytes of a component, by its bundled name or the path of a file.
+///
+/// # Errors
+/// Where there is neither, with the names that there are.
+pub fn bytes(name: &str) -> Result<Vec<u8>> {
+    if let Some(bytes) = wharf_bundle::component(name) {
+        return Ok(bytes.to_vec());
+    }
+    let path = PathBuf::from(name);
+    if !path.exists() {
+        bail!(
+            "there is no bundled component `{name}` and no file of that name; bundled are: {}",
+            wharf_bundle::names().join(", ")
+        );
+    }
+    std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -1,14 +1,14 @@
 //! `wharf inspect`: what a component is, wants and takes, from the component itself.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use wharf_runtime::guest::{Component, Guests};
 use wharf_runtime::supervisor::manifest;
 
+use crate::bundle;
 use crate::check::component_cache;
 use crate::output::{OK, say};
 
@@ -26,12 +26,12 @@ pub async fn inspect(args: Args) -> Result<ExitCode> {
     let guests = Arc::new(Guests::new(&component_cache())?);
     let Some(name) = args.component else {
         for name in wharf_bundle::names() {
-            let component = Component::load(&guests, &bytes(name)?).await?;
+            let component = Component::load(&guests, &bundle::bytes(name)?).await?;
             say!("{name:<12} {:<10} {}", component.kind().to_string(), text(&manifest(&component), "summary"));
         }
         return Ok(ExitCode::from(OK));
     };
-    let component = Component::load(&guests, &bytes(&name)?).await.with_context(|| format!("component `{name}`"))?;
+    let component = Component::load(&guests, &bundle::bytes(&name)?).await.with_context(|| format!("component `{name}`"))?;
     let manifest = manifest(&component);
     if args.json {
         say!("{}", serde_json::to_string_pretty(&manifest)?);
@@ -50,20 +50,6 @@ pub async fn inspect(args: Args) -> Result<ExitCode> {
     say!("wants: {}", if description.wants.is_empty() { "nothing".to_owned() } else { description.wants.join(", ") });
     show_schema(manifest.get("config").unwrap_or(&Value::Null));
     Ok(ExitCode::from(OK))
-}
-
-fn bytes(name: &str) -> Result<Vec<u8>> {
-    if let Some(bytes) = wharf_bundle::component(name) {
-        return Ok(bytes.to_vec());
-    }
-    let path = PathBuf::from(name);
-    if !path.exists() {
-        bail!(
-            "there is no bundled component `{name}` and no file of that name; bundled are: {}",
-            wharf_bundle::names().join(", ")
-        );
-    }
-    std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {

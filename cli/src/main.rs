@@ -21,6 +21,7 @@ mod run;
 mod status;
 mod summary;
 mod topic;
+mod trial;
 
 /// Runs Kafka connectors as sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -43,6 +44,12 @@ enum Command {
     Run(run::Args),
     /// What a component is, wants (capabilities) and takes (configuration schema).
     Inspect(inspect::Args),
+    /// Run a component on fixture records and print what came of each.
+    ///
+    /// Nothing is stored, acknowledged or sent again. What the component may reach is what the flags allow; its own output and
+    /// its log lines go to stderr. Exit code 0 when every call worked and every record was accepted, put out or filtered; 1 when
+    /// one was rejected or is to be tried again, or a call failed; 2 when the component, its configuration or the input cannot work.
+    Try(trial::Args),
     /// State of each task of a running deployment, and why one is stopped.
     Status(status::Args),
     /// Look into topics.
@@ -89,6 +96,7 @@ fn main() -> ExitCode {
             Command::Check(args) => check::check(args).await,
             Command::Run(args) => run::run(args).await,
             Command::Inspect(args) => inspect::inspect(args).await,
+            Command::Try(args) => trial::trial(args).await,
             Command::Status(args) => status::status(args).await,
             Command::Topic(command) => topic::topic(command).await,
             Command::Dlq(command) => dlq::dlq(command).await,

@@ -13,7 +13,7 @@ use crate::{ConfigFile, bundle};
 
 mod show;
 
-pub use show::{json, text, time};
+pub use show::{json, structured, text, time};
 
 /// Wait for new records once the end was reached.
 const WAIT: Duration = Duration::from_secs(1);

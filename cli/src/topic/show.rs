@@ -41,8 +41,8 @@ pub fn json(record: &Record<'_>) -> Value {
     Value::Object(object)
 }
 
-/// JSON where the bytes are JSON.
-fn structured(bytes: &[u8]) -> Value {
+/// JSON where the bytes are JSON, else text or base64.
+pub fn structured(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|_| plain(bytes))
 }
 
