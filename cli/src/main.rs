@@ -14,6 +14,7 @@ mod demo;
 mod dlq;
 mod inspect;
 mod log;
+mod new;
 mod offsets;
 mod output;
 mod progress;
@@ -44,6 +45,11 @@ enum Command {
     Run(run::Args),
     /// What a component is, wants (capabilities) and takes (configuration schema).
     Inspect(inspect::Args),
+    /// Write a connector project that stands alone: a component in Rust, its tests, the SDK, and a pipeline to run it in.
+    ///
+    /// Makes the folder NAME here. It needs Rust with the target wasm32-wasip2, and neither Wharf's sources nor its SDK from
+    /// anywhere: both lie in the folder. The README.md in it says how to go on.
+    New(new::Args),
     /// Run a component on fixture records and print what came of each.
     ///
     /// Nothing is stored, acknowledged or sent again. What the component may reach is what the flags allow; its own output and
@@ -96,6 +102,7 @@ fn main() -> ExitCode {
             Command::Check(args) => check::check(args).await,
             Command::Run(args) => run::run(args).await,
             Command::Inspect(args) => inspect::inspect(args).await,
+            Command::New(args) => new::new(&args),
             Command::Try(args) => trial::trial(args).await,
             Command::Status(args) => status::status(args).await,
             Command::Topic(command) => topic::topic(command).await,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
+mod authoring;
 mod bad_input;
 mod demo;
 mod dlq;
