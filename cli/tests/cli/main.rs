@@ -12,6 +12,7 @@ mod dlq;
 mod kafka;
 mod killed;
 mod offsets;
+mod readmes;
 mod sap;
 mod site;
 

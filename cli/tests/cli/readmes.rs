@@ -1,0 +1,70 @@
+//! What READMEs and docs show as a deployment is one: `wharf check` takes it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{command, shown, stdout};
+
+/// The Markdown files of the project that show configurations: READMEs, and the pages of `docs`.
+fn pages(root: &Path) -> Vec<PathBuf> {
+    let mut pages = vec![root.join("README.md")];
+    for folder in ["connectors", "docs", "examples", "cli/templates"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let page = if path.is_dir() { path.join("README.md") } else { path };
+            if page.extension().is_some_and(|extension| extension == "md") && page.is_file() {
+                pages.push(page);
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// The TOML blocks that are whole deployments: a part of one does not begin with its name.
+fn deployments(page: &str) -> Vec<&str> {
+    let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.filter(|block| block.starts_with("name ") && block.contains("\n[[")).collect()
+}
+
+/// The environment variables that a configuration refers to.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${env:").skip(1).filter_map(|rest| rest.split('}').next())
+}
+
+/// The folders that a configuration reads, as far as they stand in one line: `allow.files = ["wms"]`.
+fn folders(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().filter(|line| line.starts_with("allow.files"));
+    lines.flat_map(|line| line.split('"').skip(1).step_by(2)).map(|grant| grant.split(':').next_back().unwrap_or(grant))
+}
+
+#[test]
+fn check_takes_every_deployment_that_a_page_shows_and_every_connector_shows_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for page in pages(root) {
+        let text = fs::read_to_string(&page).unwrap();
+        let deployments = deployments(&text);
+        let name = page.strip_prefix(root).unwrap().display().to_string();
+        if name.starts_with("connectors") && deployments.is_empty() {
+            wrong.push(format!("{name} shows no deployment: a block ```toml that begins with its name"));
+        }
+        for deployment in deployments {
+            fs::write(dir.path().join("shown.toml"), deployment).unwrap();
+            for folder in folders(deployment) {
+                fs::create_dir_all(dir.path().join(folder)).unwrap();
+            }
+            let mut check = command(dir.path(), &["check", "shown.toml"]);
+            for variable in variables(deployment) {
+                // A database's place where the variable is one, else a password like any other.
+                check.env(variable, if variable.ends_with("_URL") { "postgres://wharf@127.0.0.1/shop" } else { "hush" });
+            }
+            let output = check.output().unwrap();
+            if !output.status.success() || !stdout(&output).contains(" can run") {
+                wrong.push(format!("{name}:\n{deployment}\n{}", shown(&output)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
