@@ -13,7 +13,7 @@ use super::librdkafka::{self, Wrong};
 use super::node::{Entries, Node, properties};
 
 /// Properties that decide about delivery, with the reason why nobody else may set them.
-const RESERVED: [(&str, &str); 8] = [
+const RESERVED: [(&str, &str); 11] = [
     ("group.id", "the group is `wharf.<name>.<sink>`: offsets belong to it"),
     (
         "transactional.id",
@@ -24,12 +24,20 @@ const RESERVED: [(&str, &str); 8] = [
     ("enable.idempotence", "sources always produce idempotently"),
     ("isolation.level", "sinks read committed records only"),
     ("auto.offset.reset", "use `start` of the sink"),
+    ("enable.partition.eof", "a sink knows by it that it has caught up"),
+    ("delivery.report.only.error", "a record counts as written when its delivery report says so"),
+    ("topic.blacklist", "topics are chosen by `topics` of the sink"),
     ("partitioner", "it is murmur2_random everywhere, so that a key stays in its partition"),
 ];
 
 fn reserved(name: &str) -> Option<&'static str> {
     let found = RESERVED.iter().find(|(reserved, _)| *reserved == name).map(|(_, why)| *why);
-    found.or_else(|| name.starts_with("enable.auto.").then_some("Wharf moves offsets itself, after delivery is confirmed"))
+    let of_a_kind = || match name {
+        _ if name.starts_with("enable.auto.") => Some("Wharf moves offsets itself, after delivery is confirmed"),
+        _ if name.starts_with("test.mock.") => Some("with it librdkafka speaks to brokers of its own making"),
+        _ => None,
+    };
+    found.or_else(of_a_kind)
 }
 
 /// Validated properties of one section.

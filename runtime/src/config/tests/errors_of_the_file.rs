@@ -372,6 +372,20 @@ retail.toml: 1 error"#;
 }
 
 #[test]
+fn properties_with_which_nothing_would_arrive_are_reserved() {
+    for property in [
+        "delivery.report.only.error = true",
+        "topic.blacklist = \".*\"",
+        "test.mock.num.brokers = 1",
+        "enable.partition.eof = false",
+    ] {
+        let text = format!("name = \"n\"\n[kafka]\nbootstrap.servers = \"k:9092\"\n{property}\n");
+        let name = property.split(' ').next().unwrap();
+        assert!(errors(&text).contains(&format!("`{name}` is reserved")), "{property}: {}", errors(&text));
+    }
+}
+
+#[test]
 fn reserved_kafka_properties() {
     let text = r#"name = "n"
 [kafka]
