@@ -20,6 +20,15 @@ pub fn known_without_secrets() -> Known {
     Known { without_secrets: true, ..known() }
 }
 
+/// The bundled components that a name may mean, of whatever kind: `NAME` and `NAME-KIND`. Empty where there is none.
+pub fn meant(name: &str) -> Vec<&'static str> {
+    let names = wharf_bundle::names().iter().copied();
+    let kinds = ["source", "sink", "transform"];
+    names
+        .filter(|n| n.strip_prefix(name).is_some_and(|rest| rest.is_empty() || kinds.iter().any(|k| rest == format!("-{k}"))))
+        .collect()
+}
+
 /// The bytes of a component, by its bundled name or the path of a file.
 ///
 /// # Errors

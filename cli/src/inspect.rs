@@ -14,7 +14,8 @@ use crate::output::{OK, say};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Name of a bundled component, or the path of a .wasm file. Left out: lists the bundled ones.
+    /// Name of a bundled component, or the path of a .wasm file. Left out: lists the bundled ones. A name that a source and a sink
+    /// have shows both.
     component: Option<String>,
     /// The manifest as JSON.
     #[arg(long)]
@@ -27,15 +28,29 @@ pub async fn inspect(args: Args) -> Result<ExitCode> {
     let Some(name) = args.component else {
         for name in wharf_bundle::names() {
             let component = Component::load(&guests, &bundle::bytes(name)?).await?;
-            say!("{name:<12} {:<10} {}", component.kind().to_string(), text(&manifest(&component), "summary"));
+            say!("{name:<14} {:<10} {}", component.kind().to_string(), text(&manifest(&component), "summary"));
         }
         return Ok(ExitCode::from(OK));
     };
-    let component = Component::load(&guests, &bundle::bytes(&name)?).await.with_context(|| format!("component `{name}`"))?;
+    let meant = bundle::meant(&name);
+    if meant.is_empty() {
+        show(&guests, &name, args.json).await?;
+    }
+    for (index, name) in meant.iter().enumerate() {
+        if index > 0 && !args.json {
+            say!("");
+        }
+        show(&guests, name, args.json).await?;
+    }
+    Ok(ExitCode::from(OK))
+}
+
+async fn show(guests: &Arc<Guests>, name: &str, json: bool) -> Result<()> {
+    let component = Component::load(guests, &bundle::bytes(name)?).await.with_context(|| format!("component `{name}`"))?;
     let manifest = manifest(&component);
-    if args.json {
+    if json {
         say!("{}", serde_json::to_string_pretty(&manifest)?);
-        return Ok(ExitCode::from(OK));
+        return Ok(());
     }
     let description = component.description();
     say!("{} {} ({})", description.name, description.version, component.kind());
@@ -49,7 +64,7 @@ pub async fn inspect(args: Args) -> Result<ExitCode> {
     say!("");
     say!("wants: {}", if description.wants.is_empty() { "nothing".to_owned() } else { description.wants.join(", ") });
     show_schema(manifest.get("config").unwrap_or(&Value::Null));
-    Ok(ExitCode::from(OK))
+    Ok(())
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {

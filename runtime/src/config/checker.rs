@@ -139,8 +139,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A bundled name, or a path: with a slash, or ending in `.wasm`.
-    pub fn component(&mut self, text: &Text) -> ComponentRef {
+    /// A bundled name, or a path: with a slash, or ending in `.wasm`. Where `NAME-KIND` is bundled, `NAME` means it.
+    pub fn component(&mut self, text: &Text, kind: &str) -> ComponentRef {
         let name = self.text(text);
         if name.starts_with("oci://") {
             self.error(
@@ -155,6 +155,7 @@ impl Checker<'_> {
         }
         if let Some(bundled) = self.bundled
             && !bundled.contains(&name)
+            && !bundled.contains(&format!("{name}-{kind}"))
         {
             let help = suggest(&name, "component", bundled.iter().map(String::as_str));
             let label = "no bundled component has this name; a path has a slash or ends in .wasm";

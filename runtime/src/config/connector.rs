@@ -91,7 +91,11 @@ fn connector(checker: &mut Checker<'_>, raw: &Spanned<raw::Connector>, side: Sid
     let span = raw.span();
     let raw = raw.get_ref();
     let name = checker.required(raw.name.as_ref(), "name", &span).map(|name| checker.name(name, "connector"));
-    let component = checker.required(raw.component.as_ref(), "component", &span).map(|name| checker.component(name));
+    let kind = match side {
+        Side::Source => "source",
+        Side::Sink => "sink",
+    };
+    let component = checker.required(raw.component.as_ref(), "component", &span).map(|name| checker.component(name, kind));
     let allow = grant::allow(checker, raw.allow.as_ref(), &around.connections);
     let auth = grant::auth(checker, &raw.auth, &allow);
     let config = raw.config.as_ref().map(|node| config(checker, node));

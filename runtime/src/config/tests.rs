@@ -2,8 +2,10 @@ use super::*;
 
 fn check(text: &str) -> Result<(Config, Findings), ConfigErrors> {
     let env = |name: &str| (name == "SET").then(|| OsString::from("hush"));
-    let known =
-        Known { components: Some(["csv", "odata", "webhook", "sql", "http"].map(str::to_owned).to_vec()), ..Known::default() };
+    let known = Known {
+        components: Some(["csv", "odata", "webhook", "sql", "http", "odoo-sink"].map(str::to_owned).to_vec()),
+        ..Known::default()
+    };
     Config::check(text, Path::new("retail.toml"), &known, &env)
 }
 

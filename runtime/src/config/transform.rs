@@ -154,7 +154,7 @@ fn route(checker: &mut Checker<'_>, raw: &Spanned<raw::Route>) -> Option<Transfo
 }
 
 fn component(checker: &mut Checker<'_>, name: &Text, raw: &raw::Transform) -> TransformStep {
-    let component = checker.component(name);
+    let component = checker.component(name, "transform");
     let config = raw.config.as_ref().map(|node| checker.json(node.get_ref(), &node.span(), SECRET_IN_CONFIG));
     TransformStep::Component { component, config: config.unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new())) }
 }

@@ -22,7 +22,7 @@ const WORLDS: [(&str, ComponentKind); 3] = [
 ];
 
 /// Which world a component is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ComponentKind {
     Source,
     Sink,

@@ -32,7 +32,16 @@ pub enum Unusable {
 pub struct Components {
     guests: Arc<Guests>,
     bundle: Bundle,
-    loaded: HashMap<ComponentRef, Component>,
+    loaded: HashMap<(ComponentRef, ComponentKind), Component>,
+}
+
+impl Bundle {
+    /// The component that a name means where a kind is needed: `NAME-KIND` where there is one, as a system that is read and
+    /// written has a component of each, else `NAME`, of whatever kind that is.
+    #[must_use]
+    pub fn of_kind(&self, name: &str, kind: ComponentKind) -> Option<&'static [u8]> {
+        (self.component)(&format!("{name}-{kind}")).or_else(|| (self.component)(name))
+    }
 }
 
 impl Components {
@@ -46,11 +55,12 @@ impl Components {
     /// # Errors
     /// [`Unusable`], naming the connector that wants it.
     pub async fn get(&mut self, connector: &str, reference: &ComponentRef, wanted: ComponentKind) -> Result<Component, Unusable> {
-        let component = match self.loaded.get(reference) {
+        let key = (reference.clone(), wanted);
+        let component = match self.loaded.get(&key) {
             Some(component) => component.clone(),
             None => {
-                let component = self.load(connector, reference).await?;
-                self.loaded.insert(reference.clone(), component.clone());
+                let component = self.load(connector, reference, wanted).await?;
+                self.loaded.insert(key, component.clone());
                 component
             }
         };
@@ -61,10 +71,10 @@ impl Components {
         Err(Unusable::Kind { connector: connector.to_owned(), component: reference.to_string(), found, wanted })
     }
 
-    async fn load(&self, connector: &str, reference: &ComponentRef) -> Result<Component, Unusable> {
+    async fn load(&self, connector: &str, reference: &ComponentRef, wanted: ComponentKind) -> Result<Component, Unusable> {
         let owned;
         let bytes = match reference {
-            ComponentRef::Bundled(name) => (self.bundle.component)(name).ok_or_else(|| self.unknown(connector, name))?,
+            ComponentRef::Bundled(name) => self.bundle.of_kind(name, wanted).ok_or_else(|| self.unknown(connector, name))?,
             ComponentRef::Path(path) => {
                 owned = read(connector, path)?;
                 &owned
@@ -104,5 +114,26 @@ impl std::fmt::Display for ComponentRef {
             Self::Bundled(name) => write!(f, "`{name}`"),
             Self::Path(path) => write!(f, "{}", path.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bundle, ComponentKind};
+
+    #[test]
+    fn a_name_means_the_component_of_the_kind_that_is_needed() {
+        let component = |name: &str| -> Option<&'static [u8]> {
+            match name {
+                "odata" => Some(b"reads"),
+                "odata-sink" => Some(b"writes"),
+                _ => None,
+            }
+        };
+        let bundle = Bundle { component, names: || &["odata", "odata-sink"] };
+        assert_eq!(bundle.of_kind("odata", ComponentKind::Sink), Some(&b"writes"[..]));
+        assert_eq!(bundle.of_kind("odata", ComponentKind::Source), Some(&b"reads"[..]));
+        assert_eq!(bundle.of_kind("odata-sink", ComponentKind::Sink), Some(&b"writes"[..]), "the whole name is one too");
+        assert_eq!(bundle.of_kind("odoo", ComponentKind::Sink), None);
     }
 }

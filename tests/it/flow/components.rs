@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use wharf_runtime::config::{ComponentRef, Config, TransformStep};
-use wharf_runtime::guest::{Component, Guests};
+use wharf_runtime::guest::{Component, ComponentKind, Guests};
 use wharf_runtime::supervisor::Bundle;
 
 pub const BUNDLE: Bundle = Bundle { component: find, names: wharf_bundle::names };
@@ -32,19 +32,20 @@ pub fn link(state: &Path) {
 /// Compiles what a deployment needs, one after the other: tests that run at once do not compile the same twice.
 pub async fn warm(config: &Config) {
     static WARM: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
-    let connectors = config.sources.iter().map(|s| &s.connector).chain(config.sinks.iter().map(|s| &s.connector));
-    let references = connectors.flat_map(|connector| {
+    let sources = config.sources.iter().map(|s| (&s.connector, ComponentKind::Source));
+    let connectors = sources.chain(config.sinks.iter().map(|s| (&s.connector, ComponentKind::Sink)));
+    let references = connectors.flat_map(|(connector, kind)| {
         let steps = connector.transforms.iter().filter_map(|transform| match &transform.step {
-            TransformStep::Component { component, .. } => Some(component),
+            TransformStep::Component { component, .. } => Some((component, ComponentKind::Transform)),
             _ => None,
         });
-        steps.chain([&connector.component])
+        steps.chain([(&connector.component, kind)])
     });
     let mut warm = WARM.lock().await;
-    for reference in references {
+    for (reference, kind) in references {
         if let ComponentRef::Bundled(name) = reference
-            && let Some(bytes) = find(name)
-            && warm.insert(name.clone())
+            && let Some(bytes) = BUNDLE.of_kind(name, kind)
+            && warm.insert(format!("{name} {kind}"))
         {
             let guests = Arc::new(Guests::new(&cache()).unwrap());
             Component::load(&guests, bytes).await.unwrap();

@@ -214,6 +214,19 @@ retail.toml: 1 error"#;
 }
 
 #[test]
+fn a_name_that_a_source_and_a_sink_have_is_written_alike_for_both() {
+    let text = r#"name = "n"
+[[sink]]
+name = "a"
+component = "odoo"
+topics = ["t"]
+"#;
+    super::check(text).expect("`odoo-sink` is bundled");
+    let text = text.replace("sink", "source").replace("topics = [\"t\"]", "topic = \"t\"");
+    assert!(errors(&text).starts_with("error: unknown component `odoo`"), "there is no `odoo-source`");
+}
+
+#[test]
 fn component_path_that_does_not_exist() {
     let text = r#"[[source]]
 name = "a"
