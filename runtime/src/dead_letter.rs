@@ -23,6 +23,8 @@ const KEPT: usize = 64 * 1024;
 const OVERHEAD: usize = 40;
 /// Code of a record that is larger than the log takes.
 pub const OVERSIZE: &str = "record.oversize";
+/// Code of a record that the log takes in no size: its time, or what it is made of.
+pub const REFUSED: &str = "record.refused";
 
 /// Where a record failed; Kafka Connect's names, so that tools for its dead letters work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,9 +98,33 @@ impl DeadLetters {
         self.letter(into, record, (stage, rejection), most);
     }
 
-    /// As [`push`](Self::push), for a letter that the log refused whole: it is cut whatever it measures.
-    pub fn push_cut(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) {
-        self.letter(into, record, (stage, rejection), 0);
+    /// Appends a letter that was made before and that the log refused, changed so that it takes it, with all that is said in it: for
+    /// its size (`code` is [`OVERSIZE`]) what it holds is cut as in [`push`](Self::push), for what else it is ([`REFUSED`]) it has the time
+    /// of now, and that of the record in a header. False: it is changed so already, or holds nothing to cut, and nothing is appended.
+    pub fn push_again(&self, into: &mut Batch, letter: &Record<'_>, code: &str) -> bool {
+        let has = |name: &str| letter.headers.iter().any(|(known, _)| *known == name.as_bytes());
+        let mut own: Vec<Owned<'_>> = Vec::new();
+        let mut again = letter.clone();
+        if code == REFUSED {
+            if has(headers::TIMESTAMP) {
+                return false;
+            }
+            own.push((headers::TIMESTAMP, letter.timestamp.to_string().into()));
+            again.timestamp = jiff::Timestamp::now().as_millisecond();
+        } else {
+            if has(headers::TRUNCATED) || !self.keep_value {
+                return false;
+            }
+            let (key, value, kept) = self.contents(letter, &mut own, 0);
+            if own.is_empty() {
+                return false;
+            }
+            let said = letter.headers.iter().filter(|(name, _)| headers::is_ours(name)).copied();
+            again = Record { key, value, headers: kept.into_iter().chain(said).collect(), ..again };
+        }
+        again.headers.extend(own.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))));
+        into.push(&again);
+        true
     }
 
     fn letter(&self, into: &mut Batch, record: &Record<'_>, (stage, rejection): (Stage, &Rejection), most: usize) {

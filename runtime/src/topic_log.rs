@@ -240,6 +240,8 @@ impl Lost {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub index: usize,
+    /// Of its dead letter.
+    pub code: &'static str,
     pub reason: String,
 }
 

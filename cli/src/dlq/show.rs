@@ -63,7 +63,7 @@ fn print(letter: &Letter<'_>) {
             say!("  {what:8}  {parts}");
         }
     }
-    say!("  time      {}", time(letter.record.timestamp));
+    say!("  time      {}", time(letter.timestamp));
     for (name, value) in letter.own_headers() {
         say!("  header    {}: {}", String::from_utf8_lossy(name), text(value));
     }

@@ -31,6 +31,8 @@ pub const FIELD: &str = "wharf.field";
 pub const ATTEMPT: &str = "wharf.attempt";
 /// When it did: RFC 3339 UTC. The letter's own timestamp is the record's.
 pub const TIME: &str = "wharf.time";
+/// The record's timestamp, in milliseconds since the epoch, where the log does not take it and the letter has that of its making.
+pub const TIMESTAMP: &str = "wharf.timestamp";
 /// Parts that were cut (`key,value,headers`), with size and SHA-256 (hex) of the whole value.
 pub const TRUNCATED: &str = "wharf.truncated";
 pub const SIZE: &str = "wharf.size";
@@ -47,7 +49,7 @@ const MESSAGE_LIMIT: usize = 4096;
 /// Whether a header comes from an earlier dead letter, ours or Kafka Connect's.
 #[must_use]
 pub fn is_ours(name: &[u8]) -> bool {
-    let ours = [TOPIC_ID, DEPLOYMENT, CODE, FIELD, ATTEMPT, TIME, TRUNCATED, SIZE, SHA256, OMITTED, REDRIVE_FOR];
+    let ours = [TOPIC_ID, DEPLOYMENT, CODE, FIELD, ATTEMPT, TIME, TIMESTAMP, TRUNCATED, SIZE, SHA256, OMITTED, REDRIVE_FOR];
     name.starts_with(b"__connect.errors.") || ours.iter().any(|own| own.as_bytes() == name)
 }
 

@@ -153,7 +153,42 @@ fn what_the_log_refused_for_its_size_is_cut_whatever_it_measures() {
     let record = Record { topic: "orders", value: Some(&value), ..RECORD };
     let mut into = Batch::default();
     letters.push(&mut into, &record, Stage::KafkaProduce, &Rejection::new(OVERSIZE, "too large"));
-    letters.push_cut(&mut into, &record, Stage::TaskPut, &Rejection::new("sql.type", "bad"));
     letters.push(&mut into, &record, Stage::TaskPut, &Rejection::new("sql.type", "bad"));
-    assert_eq!(into.records().map(|letter| size(letter.value)).collect::<Vec<_>>(), [KEPT, KEPT, value.len()]);
+    assert_eq!(into.records().map(|letter| size(letter.value)).collect::<Vec<_>>(), [KEPT, value.len()]);
+}
+
+#[test]
+fn a_letter_that_the_log_refused_is_cut_once_with_all_that_it_says() {
+    let letters = letters();
+    let value = vec![b'x'; 100_000];
+    let record = Record { topic: "orders", value: Some(&value), headers: vec![(b"theirs", Some(b"1"))], ..RECORD };
+    let whole = letter(&letters, &record, &Rejection::new("csv.int", "no number"));
+    let mut cut = Batch::default();
+    assert!(letters.push_again(&mut cut, &whole.records().next().unwrap(), OVERSIZE));
+    let now = cut.records().next().unwrap();
+    assert_eq!((now.topic, now.key, size(now.value)), ("dlq.retail.sink", RECORD.key, KEPT));
+    for (name, value) in whole.records().next().unwrap().headers {
+        assert_eq!(now.headers.iter().filter(|header| **header == (name, value)).count(), 1, "{name:?}");
+    }
+    assert_eq!(header(&cut, "wharf.truncated").as_deref(), Some("value"));
+    assert_eq!(header(&cut, "wharf.size").as_deref(), Some("100000"));
+    assert_eq!(header(&cut, "wharf.sha256"), Some(crate::transform::hex(&Sha256::digest(&value))));
+    let mut again = Batch::default();
+    assert!(!letters.push_again(&mut again, &now, OVERSIZE), "there is nothing left to cut");
+    assert_eq!(again.len(), 0);
+}
+
+#[test]
+fn a_letter_whose_time_the_log_refused_has_that_of_now_and_keeps_the_records() {
+    let letters = letters();
+    let first = letter(&letters, &RECORD, &Rejection::new(REFUSED, "invalid timestamp"));
+    let mut made = Batch::default();
+    assert!(letters.push_again(&mut made, &first.records().next().unwrap(), REFUSED));
+    let now = made.records().next().unwrap();
+    assert!(now.timestamp > RECORD.timestamp, "{}", now.timestamp);
+    assert_eq!(header(&made, "wharf.timestamp").as_deref(), Some("1700000000000"));
+    assert_eq!((now.key, now.value), (RECORD.key, RECORD.value));
+    let read = crate::redrive::Letter::of(&now).unwrap();
+    assert_eq!(read.timestamp, RECORD.timestamp, "and it is redriven with it");
+    assert!(!letters.push_again(&mut Batch::default(), &now, REFUSED), "there is nothing left to change");
 }

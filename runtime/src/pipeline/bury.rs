@@ -29,27 +29,14 @@ impl Running<'_> {
         }
         self.task.dead.check(piece.input_count().saturating_sub(fresh.len()), fresh.len())?;
         let mut backoff = self.new_backoff();
-        let mut cut = false;
         loop {
             match shown(&self.task.grants.metrics, LONG, self.log.append(&letters)).await {
                 Ok(refused) if refused.is_empty() => break,
-                // The others were written. What they are refused for is their size: a producer or a topic that takes less than
-                // `max-record-bytes`.
-                Ok(refused) if !cut => {
-                    cut = true;
-                    letters = Batch::default();
-                    for Burial { input, stage, rejection } in refused.iter().filter_map(|r| fresh.get(r.index)) {
-                        if let Some(record) = inputs.get(*input) {
-                            self.task.dead.cut(&mut letters, record, *stage, rejection);
-                        }
-                    }
-                }
+                // The others were written.
                 Ok(refused) => {
-                    let reasons: Vec<_> = refused.iter().map(|r| r.reason.as_str()).collect();
-                    return Err(TaskError::Failed(format!(
-                        "the log refuses dead letters, nothing is committed: {}",
-                        reasons.join("; ")
-                    )));
+                    let mut again = Batch::default();
+                    self.task.dead.again(&mut again, &letters, &refused)?;
+                    letters = again;
                 }
                 Err(LogError::Retry(message)) => {
                     let Some(wait) = backoff.next(Instant::now(), None) else {

@@ -11,7 +11,7 @@ use crate::dead_letter::{DeadLetters, Stage, Window};
 use crate::outcome::Rejection;
 use crate::pipeline::TaskError;
 use crate::telemetry::{Buried, ConnectorMetrics};
-use crate::topic_log::Assignment;
+use crate::topic_log::{Assignment, Refused};
 
 /// Where this task's bad records go.
 #[derive(Debug)]
@@ -91,11 +91,19 @@ impl Dead {
         Ok(())
     }
 
-    /// Appends the dead letter of a record, which was made before and refused for its size, cut to what any log takes.
-    pub fn cut(&self, into: &mut Batch, record: &Record<'_>, stage: Stage, rejection: &Rejection) {
-        if let Some(letters) = &self.letters {
-            letters.push_cut(into, record, stage, &self.shown(rejection));
+    /// Makes letters anew that the log refused, so that it takes them: cut, or with another time.
+    ///
+    /// # Errors
+    /// Where one cannot be made otherwise: someone has to change the dead-letter topic, or there would be no place for it.
+    pub fn again(&self, into: &mut Batch, letters: &Batch, refused: &[Refused]) -> Result<(), TaskError> {
+        let made: Vec<_> = letters.records().collect();
+        for Refused { index, code, reason } in refused {
+            let letter = made.get(*index).zip(self.letters.as_ref());
+            if !letter.is_some_and(|(letter, letters)| letters.push_again(into, letter, code)) {
+                return Err(TaskError::Failed(format!("the log refuses a dead letter, nothing is committed: {reason}")));
+            }
         }
+        Ok(())
     }
 
     /// What may be shown of a rejection.

@@ -40,7 +40,7 @@ impl Destinations {
             self.look(&named, log).await?;
         }
         let missing = records.records().enumerate().filter(|(_, record)| self.missing.contains_key(record.topic));
-        Ok(missing.map(|(index, record)| Refused { index, reason: reason(record.topic) }).collect())
+        Ok(missing.map(|(index, record)| Refused { index, code: "topic.unknown", reason: reason(record.topic) }).collect())
     }
 
     async fn look(&mut self, named: &BTreeSet<&str>, log: &dyn TopicLog) -> Result<(), LogError> {

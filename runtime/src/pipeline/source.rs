@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use crate::batch::Batch;
 use crate::capability::inbox::Inbox;
 use crate::config::SourceConfig;
-use crate::dead_letter::OVERSIZE;
 use crate::fault_point::{self, Phase};
 use crate::guest::{Component, Context, Grants, GuestError, SourceGuest};
 use crate::pipeline::chain::Chain;
@@ -204,11 +203,13 @@ impl SourceTask {
             if refused.is_empty() {
                 return Ok(tally);
             }
-            if let Some(letter) = refused.iter().find(|r| r.index >= usize::try_from(tally.delivered).unwrap_or(usize::MAX)) {
-                return Err(TaskError::Failed(format!("the log refuses a dead letter: {}", letter.reason)));
-            }
+            let count = usize::try_from(tally.delivered).unwrap_or(usize::MAX);
+            let (letters, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(|refused| refused.index >= count);
             let mut dead = Batch::default();
-            let mut rest = self.bury(Arc::unwrap_or_clone(records), (OVERSIZE, &refused), &mut dead, &mut tally)?;
+            self.dead.again(&mut dead, &records, &letters)?;
+            // Letters stand behind the records: without some of them each record has the place it had.
+            let rest = Arc::unwrap_or_clone(records).select(|i| letters.iter().all(|letter| letter.index != i));
+            let mut rest = self.bury(rest, &refused, &mut dead, &mut tally)?;
             dead.records().for_each(|letter| rest.push(&letter));
             records = Arc::new(rest);
         }

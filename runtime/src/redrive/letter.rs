@@ -18,6 +18,8 @@ pub struct Letter<'r> {
     pub attempt: u32,
     /// When it did, milliseconds since the epoch; the record's own time where that is not said.
     pub time: i64,
+    /// The record's timestamp, milliseconds since the epoch.
+    pub timestamp: i64,
     /// Where the record came from, or was to go; empty where it is not said.
     pub topic: &'r str,
     /// Its place there; a source's record has none.
@@ -56,6 +58,7 @@ impl<'r> Letter<'r> {
             field: header(names::FIELD),
             attempt: header(names::ATTEMPT).parse().unwrap_or(1),
             time,
+            timestamp: header(names::TIMESTAMP).parse().unwrap_or(record.timestamp),
             topic: header(names::TOPIC),
             partition: header(names::PARTITION).parse().ok(),
             offset: header(names::OFFSET).parse().ok(),

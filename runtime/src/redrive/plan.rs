@@ -245,7 +245,7 @@ impl Request {
             topic: self.target(letter).to_owned(),
             place,
             key: letter.record.key.map(<[u8]>::to_vec),
-            timestamp: letter.record.timestamp,
+            timestamp: letter.timestamp,
         }
     }
 }

@@ -172,7 +172,7 @@ fn push(batch: &mut Batch, (request, plan): (&Request, &Plan), letter: &Letter<'
         topic: request.target(letter),
         partition: -1,
         offset: -1,
-        timestamp: letter.record.timestamp,
+        timestamp: letter.timestamp,
         key: letter.record.key,
         value: letter.record.value,
         headers,

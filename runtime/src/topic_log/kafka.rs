@@ -64,6 +64,7 @@ mod produce;
 mod reader;
 mod refused;
 mod scout;
+mod times;
 mod topic_ids;
 mod transaction;
 

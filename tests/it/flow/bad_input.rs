@@ -163,3 +163,20 @@ async fn connects_envelopes_are_opened_for_the_table_and_what_is_none_is_a_dead_
     assert_eq!((codes(&dead), dead[0].header("__connect.errors.stage")), (vec!["envelope.shape"], "VALUE_CONVERTER"));
     assert_eq!(counts(&ended.snapshot, "table"), [4, 0, 3, 0, 1]);
 }
+
+#[tokio::test]
+async fn a_letter_of_a_source_that_its_topic_refuses_for_its_size_is_cut_and_the_rest_arrives() {
+    let deployment = Deployment::embedded();
+    let long = "x".repeat(100_000);
+    deployment.write("in/a.csv", format!("id,n,name\n1,10,one\n2,many,{long}\n3,few,three\n4,40,four\n"));
+    let topic = "[topic.\"dlq.flow.files\"]\nconfig = { \"max.message.bytes\" = \"80000\" }\n";
+    let ended = deployment.until_done(&format!("\n{topic}{FILES}{}", table(""))).await;
+    assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
+    assert_eq!(deployment.query("SELECT id, n, name FROM orders ORDER BY id"), ["1|10|one", "4|40|four"]);
+    let dead = deployment.read("dlq.flow.files").await;
+    let mut told: Vec<_> =
+        dead.iter().map(|row| (row.code(), row.value.clone().unwrap().len(), row.header("wharf.size").to_owned())).collect();
+    told.sort();
+    assert_eq!(told, [("csv.type", 11, String::new()), ("csv.type", 65_536, "100007".to_owned())]);
+    assert_eq!(counts(&ended.snapshot, "files"), [4, 0, 2, 0, 2]);
+}

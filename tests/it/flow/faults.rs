@@ -28,7 +28,7 @@ async fn offset_is_not_committed_when_the_log_refuses_the_dead_letter() {
         let body = format!("\n{topic}{}", ledger("", &format!("exactly-once = {once}")));
         let ended = deployment.until_done(&body).await;
         assert_eq!(ended.outcome, Outcome::AllFailed);
-        assert!(reason(&ended.snapshot, "ledger").contains("the log refuses dead letters, nothing is committed"), "{ended:?}");
+        assert!(reason(&ended.snapshot, "ledger").contains("the log refuses a dead letter, nothing is committed"), "{ended:?}");
         assert_eq!(deployment.offsets("ledger"), [""; 0], "exactly-once = {once}");
         if once == "true" {
             assert_eq!(deployment.query("SELECT next_offset FROM _wharf_offsets"), ["0"]);

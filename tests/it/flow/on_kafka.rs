@@ -111,3 +111,42 @@ async fn several_polls_share_one_transaction() {
     let rows: Vec<_> = deployment.read("orders").await.iter().map(|row| format!("{} {}", row.offset, row.text())).collect();
     assert_eq!(rows, ["0 a", "1 b", "2 c", "3 d", "5 e"]);
 }
+
+#[tokio::test]
+async fn a_time_that_neither_the_topic_nor_that_of_its_dead_letters_takes_stops_no_source() {
+    for once in [true, false] {
+        let Some(deployment) = Deployment::kafka(&format!("flow_future_{once}")) else { return };
+        // The year 9999.
+        let body = format!(
+            r#"
+[topic."{{t}}orders"]
+config = {{ "message.timestamp.after.max.ms" = "3600000" }}
+
+[topic."{{t}}dead"]
+config = {{ "message.timestamp.after.max.ms" = "3600000" }}
+
+[[source]]
+name = "script"
+component = "script"
+topic = "{{t}}orders"
+format = "bytes"
+exactly-once = {once}
+dead-letter = "{{t}}dead"
+config = {{ scenes = [{{ records = [{{ value = "a" }}, {{ value = "b", timestamp = 253370764800000 }}, {{ value = "c" }}] }}] }}
+"#
+        );
+        let ended = deployment.until_done(&body).await;
+        assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
+        let dead = deployment.read("dead").await;
+        let mut arrived = texts(&deployment.read("orders").await);
+        if !once {
+            // What was written beside the refused record is written again with its letter.
+            arrived.sort();
+            arrived.dedup();
+        }
+        assert_eq!(arrived, ["a", "c"]);
+        let told: Vec<_> = dead.iter().map(|row| (row.code(), row.text(), row.header("wharf.timestamp").to_owned())).collect();
+        assert_eq!(told, [("record.refused", "b".to_owned(), "253370764800000".to_owned())]);
+        assert_eq!(counts(&ended.snapshot, "script"), [3, 0, 2, 0, 1]);
+    }
+}

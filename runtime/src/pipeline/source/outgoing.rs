@@ -57,9 +57,13 @@ impl SourceTask {
         }
         let large = records.sizes().enumerate().filter(|(_, size)| *size > limit);
         let refused: Vec<Refused> = large
-            .map(|(index, size)| Refused { index, reason: format!("{size} bytes, `max-record-bytes` is {limit}") })
+            .map(|(index, size)| Refused {
+                index,
+                code: OVERSIZE,
+                reason: format!("{size} bytes, `max-record-bytes` is {limit}"),
+            })
             .collect();
-        self.bury(records, (OVERSIZE, &refused), dead, tally)
+        self.bury(records, &refused, dead, tally)
     }
 
     /// A record that names a topic which is not there becomes a dead letter: it, and only it, is at fault.
@@ -80,14 +84,14 @@ impl SourceTask {
                 }
             }
         };
-        self.bury(records, ("topic.unknown", &refused), dead, tally)
+        self.bury(records, &refused, dead, tally)
     }
 
     /// Turns refused records into dead letters and answers the others.
     pub(super) fn bury(
         &self,
         records: Batch,
-        (code, refused): (&str, &[Refused]),
+        refused: &[Refused],
         dead: &mut Batch,
         tally: &mut Tally,
     ) -> Result<Batch, TaskError> {
@@ -95,9 +99,9 @@ impl SourceTask {
             return Ok(records);
         }
         let all: Vec<_> = records.records().collect();
-        for Refused { index, reason } in refused {
+        for Refused { index, code, reason } in refused {
             if let Some(record) = all.get(*index) {
-                let rejection = Rejection::new(code, reason.clone());
+                let rejection = Rejection::new(*code, reason.clone());
                 self.dead.push(dead, record, Stage::KafkaProduce, &rejection)?;
                 *tally = tally.refused(1);
             }

@@ -11,6 +11,7 @@ use super::fetch;
 use super::retention;
 use super::writer::Tx;
 use crate::batch::{Batch, Record};
+use crate::dead_letter::OVERSIZE;
 use crate::topic_log::partitioner::partition_of_key;
 use crate::topic_log::{LogError, Refused};
 
@@ -88,7 +89,7 @@ impl AppendJob {
             let limit = targets.get(record.topic)?.topic.limits.max_record;
             let size = size(&record);
             let reason = || format!("{size} bytes; topic `{}` takes at most {limit} (`max.message.bytes`)", record.topic);
-            (size > limit).then(|| Refused { index, reason: reason() })
+            (size > limit).then(|| Refused { index, code: OVERSIZE, reason: reason() })
         };
         self.batch.records().enumerate().filter_map(too_large).collect()
     }

@@ -15,6 +15,7 @@ use super::client::{ASK, Plain, Properties, Voice, blocking, misconfigured};
 use super::fault::{code_fault, fault, is_unknown_topic};
 use super::lifeline::Lifelines;
 use super::native;
+use super::times::Times;
 use crate::topic_log::{LogError, PartitionInfo, TopicInfo, TopicPartition, TopicSpec};
 
 /// Tries for the ends of a partition whose leader is being chosen, and between them.
@@ -94,6 +95,20 @@ impl Admin {
             Ok(limit) => Ok(limit.and_then(|limit| limit.parse().ok())),
             Err(code) => Err(code_fault(&reading(topic), code)),
         }
+    }
+
+    /// What times of records a topic takes; `None` where this user may not ask.
+    pub(super) async fn times(&self, topic: &str) -> Result<Option<Times>, LogError> {
+        let config = match self.settings(topic).await? {
+            Ok(config) => config,
+            Err(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => return Ok(None),
+            Err(code) => return Err(code_fault(&reading(topic), code)),
+        };
+        let ms = |name: &str| config.get(name).and_then(|entry| entry.value.as_deref()?.parse().ok());
+        // Before Kafka 3.6 one setting was for both.
+        let both = ms("message.timestamp.difference.max.ms");
+        let limit = |name| ms(name).or(both).unwrap_or(i64::MAX);
+        Ok(Some(Times { before: limit("message.timestamp.before.max.ms"), after: limit("message.timestamp.after.max.ms") }))
     }
 
     /// What becomes of a topic's old records (`cleanup.policy`); `None` where this user may not ask.

@@ -167,6 +167,8 @@ pub(super) enum Refusal {
     Record,
     /// A batch of several records was larger than its topic takes: which one is at fault is yet to be found.
     Size,
+    /// A record of the batch has a time that the topic does not take: which one is yet to be found.
+    Time,
     /// It failed because another record of its batch did.
     Companion,
     /// Nothing about the record.
@@ -176,7 +178,8 @@ pub(super) enum Refusal {
 pub(super) const fn refusal(code: Code) -> Refusal {
     match code {
         Code::MessageSizeTooLarge => Refusal::Size,
-        Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidMessage => Refusal::Record,
+        Code::InvalidTimestamp => Refusal::Time,
+        Code::InvalidRecord | Code::InvalidMessage => Refusal::Record,
         Code::InvalidDifferentRecord | Code::PurgeQueue | Code::PurgeInflight => Refusal::Companion,
         _ => Refusal::Other,
     }

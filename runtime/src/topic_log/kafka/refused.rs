@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use rdkafka::error::RDKafkaErrorCode as Code;
+
 use super::admin::Admin;
 use super::fault::{code_fault, is_unknown_topic, unknown_topic};
 use super::produce::{Failure, Refusal, refusal, size};
+use super::times::at_fault;
 use crate::batch::{Batch, Record};
+use crate::dead_letter::{OVERSIZE, REFUSED};
 use crate::topic_log::{LogError, Refused};
 
 /// Answers the records at fault. Empty: none of them, the failures tell of something that may pass.
@@ -17,11 +21,14 @@ pub(super) async fn refused(admin: &Admin, records: &Batch, failures: &[Failure]
     let mut limits: BTreeMap<&str, Option<usize>> = BTreeMap::new();
     let mut refused = Vec::new();
     let mut too_large = None;
+    let mut timed: BTreeMap<&str, Vec<(usize, i64)>> = BTreeMap::new();
     for failure in failures {
         let (index, code) = (failure.index, failure.code);
         let Some(record) = all.get(index) else { continue };
         match refusal(code) {
-            Refusal::Record => refused.push(Refused { index, reason: format!("topic `{}`: {code}", record.topic) }),
+            Refusal::Record => {
+                refused.push(Refused { index, code: REFUSED, reason: format!("topic `{}`: {code}", record.topic) });
+            }
             Refusal::Size => {
                 too_large = Some(record.topic);
                 if !failure.at_once && !limits.contains_key(record.topic) {
@@ -29,6 +36,7 @@ pub(super) async fn refused(admin: &Admin, records: &Batch, failures: &[Failure]
                 }
                 refused.extend(oversize(failure, record, limits.get(record.topic).copied().flatten()));
             }
+            Refusal::Time => timed.entry(record.topic).or_default().push((index, record.timestamp)),
             Refusal::Companion => {}
             // One that was created anew with fewer partitions than the producer knows of is there.
             Refusal::Other if is_unknown_topic(code) && !admin.exists(record.topic).await? => {
@@ -39,6 +47,12 @@ pub(super) async fn refused(admin: &Admin, records: &Batch, failures: &[Failure]
                 fatal => return Err(fatal),
             },
         }
+    }
+    for (topic, records) in timed {
+        let times = admin.times(topic).await?;
+        let at_fault = at_fault(&records, times, jiff::Timestamp::now().as_millisecond());
+        let reason = || format!("topic `{topic}` does not take its time: {} (`message.timestamp.*`)", Code::InvalidTimestamp);
+        refused.extend(at_fault.into_iter().map(|index| Refused { index, code: REFUSED, reason: reason() }));
     }
     match too_large {
         Some(topic) if refused.is_empty() => Err(LogError::Fatal(format!(
@@ -60,5 +74,5 @@ fn oversize(failure: &Failure, record: &Record<'_>, limit: Option<usize>) -> Opt
         let limit = limit.filter(|limit| bytes > *limit)?;
         format!("{bytes} bytes; topic `{topic}` takes at most {limit} (`max.message.bytes`)")
     };
-    Some(Refused { index: failure.index, reason })
+    Some(Refused { index: failure.index, code: OVERSIZE, reason })
 }

@@ -232,7 +232,7 @@ fn entry<'a>(topic: &'a str, key: &'a [u8], value: Option<&'a [u8]>) -> Record<'
 /// Sending the same records again would fail in the same way.
 fn is_for_good(failure: &Failure) -> bool {
     match refusal(failure.code) {
-        Refusal::Record | Refusal::Size => true,
+        Refusal::Record | Refusal::Size | Refusal::Time => true,
         Refusal::Companion => false,
         Refusal::Other => is_unknown_topic(failure.code) || matches!(code_fault("", failure.code), LogError::Fatal(_)),
     }
