@@ -29,6 +29,10 @@ const IDLE_PER_HOST: usize = 16;
 /// An idle connection is closed after this long; servers mostly close theirs after 60 s or more.
 const IDLE: Duration = Duration::from_secs(50);
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// A connection ends when what was sent on it is not acknowledged, or cannot be sent, for this long (TCP_USER_TIMEOUT). Otherwise the
+/// kernel goes on for minutes with what it holds of a request that was given up, which then arrives after its repetition. Linux alone
+/// has it.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 
 pub(super) type Pool = Client<HttpsConnector<HttpConnector<Resolver>>, Body>;
 
@@ -86,7 +90,7 @@ impl SharedClients {
         let hosts = Arc::new(options.hosts.clone());
         let public = Resolver { reach: Reach::Public, hosts: Arc::clone(&hosts) };
         let private = Resolver { reach: Reach::Private, hosts };
-        Ok(Self { public: pool(public, tls.clone()), private: pool(private, tls) })
+        Ok(Self { public: pool(public, tls.clone(), UNACKNOWLEDGED), private: pool(private, tls, UNACKNOWLEDGED) })
     }
 
     pub(super) const fn pool(&self, reach: Reach) -> &Pool {
@@ -115,11 +119,14 @@ fn tls_config(options: &ClientOptions) -> Result<rustls::ClientConfig, ClientErr
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn pool(resolver: Resolver, tls: rustls::ClientConfig) -> Pool {
+#[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "other systems have no such limit"))]
+fn pool(resolver: Resolver, tls: rustls::ClientConfig, unacknowledged: Duration) -> Pool {
     let mut http = HttpConnector::new_with_resolver(resolver);
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_keepalive(Some(KEEP_ALIVE));
+    #[cfg(target_os = "linux")]
+    http.set_tcp_user_timeout(Some(unacknowledged));
     let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
@@ -158,5 +165,31 @@ impl Resolver {
             }
         }
         if kept.is_empty() { Err(refused) } else { Ok(kept.into_iter()) }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Full};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_nobody_takes_ends_by_itself_and_with_it_what_the_kernel_holds() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let resolver = Resolver { reach: Reach::Private, hosts: Arc::default() };
+        let pool = pool(resolver, tls_config(&ClientOptions::default()).unwrap(), Duration::from_millis(500));
+        // More than the buffers of both sides.
+        let body = Body::new(Full::new(Bytes::from(vec![0; 64 << 20])).map_err(Into::into));
+        let request = ::http::Request::post(format!("http://127.0.0.1:{port}/")).body(body).unwrap();
+        let sending = tokio::spawn(async move { pool.request(request).await });
+        let (_silent, _) = listener.accept().await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(20), sending).await.expect("it ends").unwrap();
+        assert!(ended.is_err(), "{ended:?}");
     }
 }
