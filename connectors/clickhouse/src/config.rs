@@ -1,0 +1,234 @@
+//! The `config` table of the sink, read and checked. Reaches nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use wharf_sdk::{Context, Error, Result, duration};
+
+/// What stands for the topic's name in `table`.
+const TOPIC: &str = "{topic}";
+
+/// Keys of `config`; `connector.toml` describes them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    pub url: String,
+    #[serde(default = "default_database")]
+    pub database: String,
+    pub table: Option<String>,
+    #[serde(default)]
+    pub tables: BTreeMap<String, String>,
+    /// Column by field.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
+    #[serde(default)]
+    pub extra_fields: ExtraFields,
+    #[serde(default)]
+    pub times: Times,
+    #[serde(default)]
+    pub deduplicate: Deduplicate,
+    #[serde(default)]
+    pub place: PlaceColumns,
+    #[serde(default)]
+    pub tombstones: Tombstones,
+    #[serde(default = "minute", deserialize_with = "duration::above_zero")]
+    pub timeout: Duration,
+}
+
+/// What becomes of a record with a field that has no column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExtraFields {
+    #[default]
+    Reject,
+    /// The field is left out, because the operator said so.
+    Ignore,
+}
+
+/// What becomes of a time that is finer than its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Times {
+    /// Its record is rejected.
+    #[default]
+    Exact,
+    Cut,
+}
+
+/// How a repetition is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deduplicate {
+    /// By the offsets that the table holds.
+    #[default]
+    Offsets,
+    /// Not at all: at least once.
+    None,
+}
+
+/// Columns that hold where a record was read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlaceColumns {
+    pub topic: String,
+    pub partition: String,
+    pub offset: String,
+    pub timestamp: String,
+}
+
+/// What becomes of a null value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tombstones {
+    #[default]
+    Reject,
+    /// Counts as delivered, because the operator said so.
+    Skip,
+}
+
+impl Default for PlaceColumns {
+    fn default() -> Self {
+        Self {
+            topic: "_topic".to_owned(),
+            partition: "_partition".to_owned(),
+            offset: "_offset".to_owned(),
+            timestamp: "_timestamp".to_owned(),
+        }
+    }
+}
+
+impl PlaceColumns {
+    /// Topic, partition, offset, timestamp.
+    pub fn names(&self) -> [&str; 4] {
+        [&self.topic, &self.partition, &self.offset, &self.timestamp]
+    }
+}
+
+impl Config {
+    /// # Errors
+    /// `fatal`, naming the key at fault.
+    pub fn read(context: &Context) -> Result<Self> {
+        let config: Self = context.config()?;
+        let wrong = |key: &str, why: &str| Err(Error::fatal(format!("`config` `{key}` of `{}`: {why}", context.name)));
+        let rest = config.url.strip_prefix("https://").or_else(|| config.url.strip_prefix("http://"));
+        match rest.map(|rest| rest.split('/').next().unwrap_or_default()) {
+            None | Some("") => return wrong("url", "is no URL: expected https://host:port"),
+            Some(authority) if authority.contains('@') => {
+                return wrong("url", "holds a user name: credentials go into `[sink.auth]`");
+            }
+            Some(_) if config.url.contains(['?', '#']) => return wrong("url", "has a query: give the address alone"),
+            Some(_) => {}
+        }
+        if config.table.is_none() && config.tables.is_empty() {
+            return wrong("table", "is missing: name the table, or one for each topic under `tables`");
+        }
+        let names = config.table.iter().chain(config.tables.values()).chain(config.columns.values());
+        if names.chain([&config.database]).any(String::is_empty) {
+            return wrong("table", "the name of a table, of a column or of the database is empty");
+        }
+        for (at, name) in config.place.names().iter().enumerate() {
+            if name.is_empty() || config.place.names().iter().take(at).any(|other| other == name) {
+                return wrong("place", &format!("`{name}` is no name for one of four different columns"));
+            }
+        }
+        Ok(config)
+    }
+
+    /// The table that records of a topic go to.
+    ///
+    /// # Errors
+    /// `fatal` where the configuration names none.
+    pub fn table(&self, topic: &str) -> Result<String> {
+        if let Some(table) = self.tables.get(topic) {
+            return Ok(table.clone());
+        }
+        let table = self.table.as_ref().ok_or_else(|| {
+            Error::fatal(format!("topic `{topic}` has no table: add it to `tables` of `config`, or set `table`"))
+        })?;
+        Ok(table.replace(TOPIC, &identifier(topic)))
+    }
+
+    /// Whether tables are named by topics, so that two topics can mean the same one by accident.
+    pub fn is_named_by_topic(&self, topic: &str) -> bool {
+        !self.tables.contains_key(topic) && self.table.as_ref().is_some_and(|table| table.contains(TOPIC))
+    }
+
+    /// Host and port, as the operator writes them under `auth`.
+    pub fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+}
+
+/// A topic's name as (part of) a table's: what is no letter, digit or `_` becomes `_`.
+fn identifier(topic: &str) -> String {
+    topic.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+fn default_database() -> String {
+    "default".to_owned()
+}
+
+const fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(config: &str) -> Result<Config, String> {
+        Config::read(&Context::new("orders", config)).map_err(|e| e.message().to_owned())
+    }
+
+    #[test]
+    fn manifest_names_the_keys_and_defaults_of_the_configuration() {
+        let manifest = include_str!("../connector.toml");
+        let description = wharf_sdk::__private::describe(manifest, "0.0.0", wharf_sdk::__private::Kind::Sink).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&description.manifest).unwrap();
+        let properties = manifest["config"]["properties"].as_object().unwrap();
+        let error = read(r#"{"url": "http://h", "no-such-key": 1}"#).unwrap_err();
+        let mut known: Vec<_> = error.split("expected one of").nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        let mut named: Vec<_> = properties.keys().map(String::as_str).collect();
+        named.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(named, known);
+        let defaults = |properties: &serde_json::Value| -> serde_json::Map<String, serde_json::Value> {
+            let properties = properties.as_object().unwrap().iter();
+            properties.filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone()))).collect()
+        };
+        let mut spelled_out = defaults(&manifest["config"]["properties"]);
+        spelled_out.insert("place".to_owned(), defaults(&manifest["config"]["properties"]["place"]["properties"]).into());
+        spelled_out.extend([("url".to_owned(), "http://h".into()), ("table".to_owned(), "t".into())]);
+        let spelled_out = read(&serde_json::Value::from(spelled_out).to_string()).unwrap();
+        assert_eq!(format!("{spelled_out:?}"), format!("{:?}", read(r#"{"url": "http://h", "table": "t"}"#).unwrap()));
+    }
+
+    #[test]
+    fn table_of_a_topic_is_its_own_or_the_named_one_or_made_of_its_name() {
+        let config = read(r#"{"url":"http://h","table":"raw_{topic}","tables":{"erp.orders":"orders"}}"#).unwrap();
+        assert_eq!(config.table("erp.orders").unwrap(), "orders");
+        assert_eq!(config.table("shop-1.items").unwrap(), "raw_shop_1_items");
+        let config = read(r#"{"url":"http://h","tables":{"a":"b"}}"#).unwrap();
+        assert!(matches!(config.table("c"), Err(Error::Fatal(_))));
+    }
+
+    #[test]
+    fn error_of_the_configuration_names_its_key() {
+        for (config, expected) in [
+            (r#"{"table":"t"}"#, "missing field `url`"),
+            (r#"{"url":"clickhouse:8123","table":"t"}"#, "`url`"),
+            (r#"{"url":"http://me:pw@h","table":"t"}"#, "[sink.auth]"),
+            (r#"{"url":"http://h/?database=x","table":"t"}"#, "`url`"),
+            (r#"{"url":"http://h"}"#, "`table`"),
+            (r#"{"url":"http://h","table":""}"#, "`table`"),
+            (r#"{"url":"http://h","table":"t","deduplicate":"token"}"#, "`deduplicate`"),
+            (r#"{"url":"http://h","table":"t","place":{"topic":"_offset"}}"#, "`place`"),
+            (r#"{"url":"http://h","table":"t","timeout":"0s"}"#, "`timeout`"),
+        ] {
+            let error = read(config).unwrap_err();
+            assert!(error.contains(expected), "{config}: {error}");
+        }
+    }
+}
