@@ -9,4 +9,6 @@ mkdir -p "$work" "$WHARF_CI_CACHE"
 kafka=$("$here/kafka.sh" "$WHARF_CI_CACHE" "$work/kafka")
 postgres=$("$here/postgres.sh" "$work/postgres")
 sap=$("$here/mock-sap.sh" "$WHARF_CI_CACHE" "$work/mock-sap")
+clickhouse=$("$here/clickhouse.sh" "$work/clickhouse")
 printf 'export WHARF_TEST_KAFKA=%q\nexport WHARF_TEST_POSTGRES=%q\nexport WHARF_TEST_MOCK_SAP=%q\n' "$kafka" "$postgres" "$sap"
+printf 'export WHARF_TEST_CLICKHOUSE=%q\n' "$clickhouse"

@@ -19,6 +19,8 @@ pub enum Server {
     Postgres,
     /// `WHARF_TEST_MOCK_SAP`: base URL.
     MockSap,
+    /// `WHARF_TEST_CLICKHOUSE`: base URL of its HTTP interface.
+    ClickHouse,
 }
 
 impl Server {
@@ -29,6 +31,7 @@ impl Server {
             Self::Kafka => "WHARF_TEST_KAFKA",
             Self::Postgres => "WHARF_TEST_POSTGRES",
             Self::MockSap => "WHARF_TEST_MOCK_SAP",
+            Self::ClickHouse => "WHARF_TEST_CLICKHOUSE",
         }
     }
 
