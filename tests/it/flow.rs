@@ -4,9 +4,9 @@
 mod altered;
 mod bad_input;
 mod buffered;
-mod components;
+pub mod components;
 mod database_away;
-mod deployment;
+pub mod deployment;
 mod faults;
 mod gathered;
 mod held;

@@ -1,6 +1,7 @@
 //! Integration tests: whole behaviours through the library and the binary. One module a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod clickhouse;
 mod csv;
 mod durations;
 mod flow;
