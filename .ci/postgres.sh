@@ -18,7 +18,8 @@ find_bin() {
 if ! bin=$(find_bin); then
   sudo=$([[ $(id -u) -eq 0 ]] || echo sudo)
   $sudo apt-get update -qq >&2
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends postgresql >&2
+  # Behind sudo the variable has to be set by env.
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >&2
   bin=$(find_bin) || { echo "postgres.sh: apt-get installed no initdb under /usr/lib/postgresql" >&2; exit 1; }
 fi
 
