@@ -7,6 +7,7 @@ mod durations;
 mod flow;
 mod http_sink;
 mod odata;
+mod odoo;
 mod sandbox;
 mod skipped;
 mod sql;

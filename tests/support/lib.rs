@@ -8,5 +8,6 @@
     reason = "code of tests alone"
 )]
 
+pub mod odoo;
 pub mod sap;
 pub mod servers;

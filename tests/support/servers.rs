@@ -21,6 +21,8 @@ pub enum Server {
     MockSap,
     /// `WHARF_TEST_CLICKHOUSE`: base URL of its HTTP interface.
     ClickHouse,
+    /// `WHARF_TEST_ODOO`: base URL; database and API key are in `WHARF_TEST_ODOO_DB` and `WHARF_TEST_ODOO_KEY`.
+    Odoo,
 }
 
 impl Server {
@@ -32,6 +34,7 @@ impl Server {
             Self::Postgres => "WHARF_TEST_POSTGRES",
             Self::MockSap => "WHARF_TEST_MOCK_SAP",
             Self::ClickHouse => "WHARF_TEST_CLICKHOUSE",
+            Self::Odoo => "WHARF_TEST_ODOO",
         }
     }
 

@@ -1,0 +1,169 @@
+//! The `config` table: what an operator writes, checked. Knows nothing of the model's fields.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_odoo_api::{BadUrl, Server};
+use wharf_sdk::duration;
+
+/// Keys of `config`, described in `connector.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    pub url: String,
+    pub database: Option<String>,
+    pub model: String,
+    #[serde(default)]
+    pub fields: Vec<String>,
+    #[serde(default)]
+    pub domain: Vec<Value>,
+    #[serde(default)]
+    pub archived: bool,
+    #[serde(default)]
+    pub many2one: Many2one,
+    #[serde(default = "half_minute", deserialize_with = "duration::deserialize")]
+    pub interval: Duration,
+    #[serde(default = "ten_minutes", deserialize_with = "duration::deserialize")]
+    pub overlap: Duration,
+    #[serde(default)]
+    pub deletions: Deletions,
+    #[serde(default = "hour", deserialize_with = "duration::above_zero")]
+    pub sweep_interval: Duration,
+    #[serde(default = "thousand")]
+    pub page_size: usize,
+    #[serde(default = "minute", deserialize_with = "duration::above_zero")]
+    pub timeout: Duration,
+}
+
+/// What a field that names another record becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Many2one {
+    #[default]
+    Id,
+    Object,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deletions {
+    #[default]
+    Ignore,
+    Sweep,
+}
+
+/// A value that cannot work, found without asking the server.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadConfig {
+    #[error(transparent)]
+    Url(#[from] BadUrl),
+    #[error("`config.model` is `{0}`: give the technical name of a model, as res.partner")]
+    Model(String),
+    #[error("`config.page-size` is 0: give at least 1")]
+    PageSize,
+    #[error("`config.domain` has {0}: each element is a condition [field, operator, value], or one of \"&\", \"|\", \"!\"")]
+    Domain(String),
+}
+
+impl Config {
+    /// The server, once the values are checked.
+    ///
+    /// # Errors
+    /// [`BadConfig`], naming the key at fault.
+    pub fn check(&self) -> Result<Server, BadConfig> {
+        let server = Server::new(&self.url, self.database.clone(), self.timeout)?;
+        if self.model.is_empty() || !self.model.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') {
+            return Err(BadConfig::Model(self.model.clone()));
+        }
+        if self.page_size == 0 {
+            return Err(BadConfig::PageSize);
+        }
+        let condition = |value: &Value| match value {
+            Value::Array(parts) => parts.len() == 3,
+            Value::String(operator) => ["&", "|", "!"].contains(&operator.as_str()),
+            _ => false,
+        };
+        match self.domain.iter().find(|value| !condition(value)) {
+            Some(other) => Err(BadConfig::Domain(other.to_string())),
+            None => Ok(server),
+        }
+    }
+
+    /// Seconds.
+    #[must_use]
+    pub fn overlap(&self) -> i64 {
+        i64::try_from(self.overlap.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
+    }
+}
+
+const fn hour() -> Duration {
+    Duration::from_secs(3600)
+}
+
+const fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}
+
+const fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+const fn half_minute() -> Duration {
+    Duration::from_secs(30)
+}
+
+const fn thousand() -> usize {
+    1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = r#"{"url": "https://erp", "model": "res.partner"}"#;
+
+    fn config(json: &str) -> Result<Config, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn manifest_names_the_keys_and_defaults_of_the_configuration() {
+        let manifest = include_str!("../connector.toml");
+        let description = wharf_sdk::__private::describe(manifest, "0.0.0", wharf_sdk::__private::Kind::Source).unwrap();
+        let manifest: Value = serde_json::from_str(&description.manifest).unwrap();
+        let properties = manifest["config"]["properties"].as_object().unwrap();
+        let error = config(r#"{"url": "", "no-such-key": 1}"#).unwrap_err().to_string();
+        let mut known: Vec<_> = error.split('`').skip(3).step_by(2).collect();
+        let mut named: Vec<_> = properties.keys().map(String::as_str).collect();
+        named.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(named, known);
+        let defaults: serde_json::Map<_, _> = properties
+            .iter()
+            .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
+            .chain([("url".to_owned(), "https://erp".into()), ("model".to_owned(), "res.partner".into())])
+            .collect();
+        let spelled_out: Config = serde_json::from_value(defaults.into()).unwrap();
+        assert_eq!(format!("{spelled_out:?}"), format!("{:?}", config(LEAST).unwrap()));
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_refused_by_the_name_of_their_key() {
+        for (change, expected) in [
+            (r#""url": "erp.example.com""#, "config.url"),
+            (r#""model": "res.partner/search""#, "config.model"),
+            (r#""page-size": 0"#, "config.page-size"),
+            (r#""domain": [["name", "="]]"#, "config.domain"),
+            (r#""domain": ["and", ["name", "=", "x"]]"#, "config.domain"),
+        ] {
+            let mut json: serde_json::Map<String, Value> = serde_json::from_str(LEAST).unwrap();
+            json.extend(serde_json::from_str::<serde_json::Map<String, Value>>(&format!("{{{change}}}")).unwrap());
+            let error = serde_json::from_value::<Config>(json.into()).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let domain =
+            r#"{"url": "https://erp", "model": "m", "domain": ["|", ["a", "=", 1], ["b", "in", [1, 2]], ["c", "!=", false]]}"#;
+        assert!(config(domain).unwrap().check().is_ok());
+    }
+}
