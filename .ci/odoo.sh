@@ -43,6 +43,8 @@ if [[ ! -d $server ]]; then
   dpkg-deb -f "$apt"/odoo-19_*.deb Version >"$fresh/version"
   dpkg-deb -x "$apt"/odoo-19_*.deb "$fresh/root"
   rm -rf "$apt"
+  # Translations are two thirds of it.
+  find "$fresh/root" -type d -name i18n -prune -exec rm -rf {} +
   chmod 755 "$fresh"
   python3 -m venv "$fresh/venv" >&2
   "$fresh/venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2

@@ -1,15 +1,16 @@
 //! The bundled source and sink `odoo` against Odoo 19. What arrived is compared with what Odoo holds. Each test has partners of its
 //! own, told by the beginning of their `ref`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::odoo::Plain;
 use wharf_runtime::supervisor::Outcome;
 
-use crate::flow::deployment::{Deployment, Ended, PATIENCE, reason};
+use crate::flow::deployment::{Deployment, Ended, PATIENCE, counts, reason};
 
+mod sink;
 mod source;
 
 /// Odoo, and a deployment on the embedded log that may call it.
@@ -62,6 +63,19 @@ impl Erp {
             self.odoo.database,
             self.domain(),
             self.access("source")
+        )
+    }
+}
+
+impl Erp {
+    /// A `[[sink]]` of topic `partners` into partners, at a URL; `more` are keys of its `config`.
+    fn sink(&self, url: &str, more: &str) -> String {
+        let access =
+            self.access("sink").replace(&self.odoo.url, url).replace(self.odoo.authority(), url.trim_start_matches("http://"));
+        format!(
+            "\n[[sink]]\nname = \"to-erp\"\ncomponent = \"odoo-sink\"\ntopics = [\"partners\"]\n[sink.config]\nurl = \"{url}\"\n\
+             database = \"{}\"\nmodel = \"res.partner\"\nprefix = \"{}\"\n{more}\n{access}",
+            self.odoo.database, self.test
         )
     }
 }

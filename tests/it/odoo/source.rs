@@ -58,14 +58,17 @@ impl Erp {
 async fn what_odoo_holds_is_in_topic_and_table_over_kills_and_nothing_comes_twice() {
     let Some(erp) = Erp::new("od_table").await else { return };
     let more = format!("fields = {FIELDS:?}\narchived = true\npage-size = 7\ndeletions = \"sweep\"\nsweep-interval = \"500ms\"");
-    let body = format!("{TABLE}{}", erp.source(&more));
-    let mut ids = erp.create(0..40).await;
-    for kill in 1..=3 {
+    // Small transactions, so that a kill comes between two.
+    let source = erp.source(&more).replace("[source.config]", "batch = { records = 4 }\n[source.config]");
+    let body = format!("{TABLE}{source}");
+    let mut ids = Vec::new();
+    for kill in 0..3 {
+        ids.extend(erp.create(kill * 15..kill * 15 + 15).await);
         let running = erp.deployment.start(&body).await;
-        running.when_settled("erp", 5 * kill).await;
+        running.when_settled("erp", 1).await;
         running.kill().await;
     }
-    ids.extend(erp.create(40..50).await);
+    ids.extend(erp.create(45..50).await);
     let running = erp.deployment.start(&body).await;
     when("all of them in the table", async || erp.in_table().len() == 50).await;
     assert_eq!(erp.in_table(), erp.expected().await);
@@ -198,7 +201,7 @@ async fn all_stored_fields_of_a_model_have_the_values_that_odoo_has() {
 async fn what_cannot_work_stops_the_source_and_says_why() {
     let Some(erp) = Erp::new("od_faults").await else { return };
     for (from, to, expected) in [
-        ("interval =", "fields = [\"nmae\"]\ninterval =", "did you mean `name`?"),
+        ("interval =", "fields = [\"nam\"]\ninterval =", "did you mean `name`?"),
         ("model = \"res.partner\"", "model = \"res.partnr\"", "res.partnr"),
         ("database = \"", "database = \"no-", "config.database"),
         ("domain = [", "domain = [[\"nope\", \"=\", 1], ", "Invalid field res.partner.nope"),

@@ -1,0 +1,183 @@
+//! Calls of Odoo's import and of its removal, and what came of them. Texts name server and model, never a value.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use wharf_odoo_api::{Answer, Meaning, Refusal, Server};
+use wharf_sdk::{Error, Result};
+
+use crate::cells::Described;
+use crate::config::Config;
+use crate::groups::Row;
+
+/// How often refused credentials are tried again.
+const TRIES: u32 = 2;
+
+#[derive(Debug)]
+pub struct Client {
+    server: Server,
+    model: String,
+    module: String,
+    context: Map<String, Value>,
+    refused: u32,
+}
+
+/// What Odoo said about the rows of a request. It has taken all of them, or none.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    Taken,
+    /// It has something against these, by their places in the request: text and field. Empty: against the request as a whole.
+    Refused(BTreeMap<usize, (String, Option<String>)>, String),
+    /// One of the records that were named is not there any more.
+    Gone,
+}
+
+#[derive(Deserialize)]
+struct Loaded {
+    ids: Value,
+    messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+    field: Option<String>,
+    rows: Option<Rows>,
+}
+
+#[derive(Deserialize)]
+struct Rows {
+    from: usize,
+}
+
+#[derive(Deserialize)]
+struct Known {
+    name: String,
+    res_id: i64,
+}
+
+impl Client {
+    #[must_use]
+    pub fn new(server: Server, config: &Config) -> Self {
+        let mut context = config.context.clone();
+        // Times go to Odoo in UTC, and its import reads them in the zone of its user otherwise.
+        context.insert("tz".to_owned(), "UTC".into());
+        Self { server, model: config.model.clone(), module: config.module.clone(), context, refused: 0 }
+    }
+
+    /// Names and types of the model's fields.
+    ///
+    /// # Errors
+    /// `retry` where the same request may work later, `fatal` where it will not.
+    pub fn fields(&mut self) -> Result<BTreeMap<String, Described>> {
+        let model = self.model.clone();
+        let said = self.call(&model, "fields_get", &json!({ "attributes": ["type"] }))?;
+        self.read(&said.map_err(|refusal| Error::fatal(self.text(&refusal)))?)
+    }
+
+    /// Creates or changes records by their external ids, in one transaction of Odoo.
+    ///
+    /// # Errors
+    /// As for [`Client::fields`].
+    pub fn load(&mut self, columns: &[String], rows: &[Row]) -> Result<Said> {
+        let header: Vec<&str> = std::iter::once("id").chain(columns.iter().map(String::as_str)).collect();
+        let line = |row: &Row| std::iter::once(format!("{}.{}", self.module, row.name)).chain(row.texts.clone()).collect();
+        let data: Vec<Vec<String>> = rows.iter().map(line).collect();
+        let model = self.model.clone();
+        let arguments = json!({ "fields": header, "data": data, "context": self.context });
+        let answer = match self.call(&model, "load", &arguments)? {
+            Ok(answer) => answer,
+            Err(refusal) => return Ok(self.said(&refusal)),
+        };
+        let loaded: Loaded = self.read(&answer)?;
+        if loaded.ids.as_array().is_some_and(|ids| ids.len() == rows.len()) {
+            return Ok(Said::Taken);
+        }
+        let errors = loaded.messages.into_iter().filter(|message| message.kind == "error");
+        let mut refused = BTreeMap::new();
+        let mut whole = "it names no reason".to_owned();
+        for Message { message, field, rows: place, .. } in errors {
+            whole.clone_from(&message);
+            if let Some(place) = place.filter(|place| place.from < rows.len()) {
+                refused.entry(place.from).or_insert((message, field));
+            }
+        }
+        Ok(Said::Refused(refused, whole))
+    }
+
+    /// Database ids of these records, where they are.
+    ///
+    /// # Errors
+    /// As for [`Client::fields`].
+    pub fn find(&mut self, rows: &[Row]) -> Result<Vec<i64>> {
+        let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        let domain = json!([["module", "=", self.module], ["model", "=", self.model], ["name", "in", names]]);
+        let found = self.call("ir.model.data", "search_read", &json!({ "domain": domain, "fields": ["name", "res_id"] }))?;
+        let known: Vec<Known> = self.read(&found.map_err(|refusal| Error::fatal(self.text(&refusal)))?)?;
+        // In the order of the rows.
+        let ids: BTreeMap<String, i64> = known.into_iter().map(|known| (known.name, known.res_id)).collect();
+        Ok(rows.iter().filter_map(|row| ids.get(&row.name).copied()).collect())
+    }
+
+    /// Archives or deletes records, all or none.
+    ///
+    /// # Errors
+    /// As for [`Client::fields`].
+    pub fn remove(&mut self, ids: &[i64], archive: bool) -> Result<Said> {
+        let mut arguments = json!({ "ids": ids, "context": self.context });
+        if let (true, Value::Object(arguments)) = (archive, &mut arguments) {
+            arguments.insert("vals".to_owned(), json!({ "active": false }));
+        }
+        let model = self.model.clone();
+        Ok(match self.call(&model, if archive { "write" } else { "unlink" }, &arguments)? {
+            Ok(_) => Said::Taken,
+            Err(refusal) => self.said(&refusal),
+        })
+    }
+
+    fn said(&self, refusal: &Refusal) -> Said {
+        if refusal.meaning() == Meaning::Gone { Said::Gone } else { Said::Refused(BTreeMap::new(), self.text(refusal)) }
+    }
+
+    fn text(&self, refusal: &Refusal) -> String {
+        refusal.text(self.server.root(), &format!("`{}`", self.model))
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(&self, answer: &Answer) -> Result<T> {
+        serde_json::from_slice(&answer.body)
+            .map_err(|e| Error::retry(format!("the answer of {} for `{}` cannot be read: {e}", self.server.root(), self.model)))
+    }
+
+    /// The inner error is about the request: about what it names (gone) or holds.
+    fn call(&mut self, model: &str, method: &str, arguments: &Value) -> Result<Result<Answer, Refusal>> {
+        let refusal = match self.server.call(model, method, arguments)? {
+            Ok(answer) => {
+                self.refused = 0;
+                return Ok(Ok(answer));
+            }
+            Err(refusal) => refusal,
+        };
+        let text = refusal.text(self.server.root(), &format!("`{model}`"));
+        Err(match refusal.meaning() {
+            Meaning::Gone | Meaning::Request => {
+                self.refused = 0;
+                return Ok(Err(refusal));
+            }
+            Meaning::Credentials => {
+                self.refused += 1;
+                let host = self.server.host();
+                let text = format!("{text}. Check the API key in `[sink.auth.\"{host}\"]`, and that its user may do this");
+                if self.refused > TRIES { Error::fatal(text) } else { Error::retry(text) }
+            }
+            Meaning::Later => match refusal.after {
+                Some(pause) => Error::retry(text).after(pause),
+                None => Error::retry(text),
+            },
+            Meaning::Missing => Error::fatal(format!("{text}. Check `config.model`, `config.database` and `config.url`")),
+            Meaning::Elsewhere => Error::fatal(format!("{text}: give the server's own URL in `config.url`")),
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! The `config` table: what an operator writes, checked. Knows nothing of the model's fields.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use wharf_odoo_api::{BadUrl, Server};
+use wharf_sdk::duration;
+
+/// Keys of `config`, described in `connector.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    pub url: String,
+    pub database: Option<String>,
+    pub model: String,
+    #[serde(default = "wharf")]
+    pub module: String,
+    pub prefix: Option<String>,
+    #[serde(default)]
+    pub fields: Vec<String>,
+    #[serde(default)]
+    pub relations: BTreeMap<String, String>,
+    #[serde(default)]
+    pub tombstones: Tombstones,
+    #[serde(default)]
+    pub context: Map<String, Value>,
+    #[serde(default = "two_hundred")]
+    pub max_batch: usize,
+    #[serde(default = "two_minutes", deserialize_with = "duration::above_zero")]
+    pub timeout: Duration,
+}
+
+/// What becomes of a null value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tombstones {
+    #[default]
+    Reject,
+    Archive,
+    Delete,
+    Skip,
+}
+
+/// A value that cannot work, found without asking the server.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadConfig {
+    #[error(transparent)]
+    Url(#[from] BadUrl),
+    #[error("`config.model` is `{0}`: give the technical name of a model, as res.partner")]
+    Model(String),
+    #[error("`config.{0}` is `{1}`: use letters, digits and `_`, as an external id has them")]
+    Name(&'static str, String),
+    #[error("`config.max-batch` is 0: give at least 1")]
+    MaxBatch,
+}
+
+impl Config {
+    /// The server, once the values are checked.
+    ///
+    /// # Errors
+    /// [`BadConfig`], naming the key at fault.
+    pub fn check(&self) -> Result<Server, BadConfig> {
+        let server = Server::new(&self.url, self.database.clone(), self.timeout)?;
+        let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !self.model.split('.').all(plain) {
+            return Err(BadConfig::Model(self.model.clone()));
+        }
+        let prefixes =
+            self.prefix.iter().map(|prefix| ("prefix", prefix)).chain(self.relations.values().map(|of| ("relations", of)));
+        for (key, name) in prefixes.chain([("module", &self.module)]) {
+            if !plain(name) {
+                return Err(BadConfig::Name(key, name.clone()));
+            }
+        }
+        if self.max_batch == 0 {
+            return Err(BadConfig::MaxBatch);
+        }
+        Ok(server)
+    }
+
+    /// Second part of the external ids.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        self.prefix.clone().unwrap_or_else(|| self.model.replace('.', "_"))
+    }
+}
+
+fn wharf() -> String {
+    "wharf".to_owned()
+}
+
+const fn two_minutes() -> Duration {
+    Duration::from_secs(120)
+}
+
+const fn two_hundred() -> usize {
+    200
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = r#"{"url": "https://erp", "model": "res.partner"}"#;
+
+    fn config(json: &str) -> Result<Config, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn manifest_names_the_keys_and_defaults_of_the_configuration() {
+        let manifest = include_str!("../connector.toml");
+        let description = wharf_sdk::__private::describe(manifest, "0.0.0", wharf_sdk::__private::Kind::Sink).unwrap();
+        let manifest: Value = serde_json::from_str(&description.manifest).unwrap();
+        let properties = manifest["config"]["properties"].as_object().unwrap();
+        let error = config(r#"{"url": "", "no-such-key": 1}"#).unwrap_err().to_string();
+        let mut known: Vec<_> = error.split('`').skip(3).step_by(2).collect();
+        let mut named: Vec<_> = properties.keys().map(String::as_str).collect();
+        named.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(named, known);
+        let defaults: Map<_, _> = properties
+            .iter()
+            .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
+            .chain([("url".to_owned(), "https://erp".into()), ("model".to_owned(), "res.partner".into())])
+            .collect();
+        let spelled_out: Config = serde_json::from_value(defaults.into()).unwrap();
+        assert_eq!(format!("{spelled_out:?}"), format!("{:?}", config(LEAST).unwrap()));
+        assert_eq!(spelled_out.prefix(), "res_partner");
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_refused_by_the_name_of_their_key() {
+        for (change, expected) in [
+            (r#""url": "erp.example.com""#, "config.url"),
+            (r#""model": "res partner""#, "config.model"),
+            (r#""module": "my.module""#, "config.module"),
+            (r#""prefix": """#, "config.prefix"),
+            (r#""relations": {"a": "x-y"}"#, "config.relations"),
+            (r#""max-batch": 0"#, "config.max-batch"),
+        ] {
+            let mut json: Map<String, Value> = serde_json::from_str(LEAST).unwrap();
+            json.extend(serde_json::from_str::<Map<String, Value>>(&format!("{{{change}}}")).unwrap());
+            let error = serde_json::from_value::<Config>(json.into()).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

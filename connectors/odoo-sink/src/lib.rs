@@ -1,0 +1,154 @@
+//! Sink `odoo`: records into a model. This file writes the groups of a call one after the other and finds the record that is at
+//! fault; what goes into a request is made in `groups.rs` and `cells.rs`, what an answer means stands in `client.rs`.
+//!
+//! `load`, Odoo's import, creates or changes a record and keeps its external id in one transaction: a call whose answer was lost
+//! is made again and finds what it created.
+
+use wharf_sdk::{Batch, Context, Error, Outcomes, Result, Sink, export_sink, log};
+
+mod cells;
+mod client;
+mod config;
+mod external;
+mod groups;
+
+use cells::Fields;
+use client::{Client, Said};
+use config::{Config, Tombstones};
+use groups::{Action, Group, Row, groups};
+
+/// A running sink.
+#[derive(Debug)]
+pub struct OdooSink {
+    config: Config,
+    client: Client,
+    /// `None` before they were asked for.
+    fields: Option<Fields>,
+}
+
+export_sink!(OdooSink, manifest = include_str!("../connector.toml"));
+
+impl Sink for OdooSink {
+    fn open(context: &Context) -> Result<Self> {
+        let config: Config = context.config()?;
+        let server = config.check().map_err(|e| Error::fatal(e.to_string()))?;
+        Ok(Self { client: Client::new(server, &config), config, fields: None })
+    }
+
+    fn write(&mut self, records: &Batch) -> Result<Outcomes> {
+        let fields = match self.fields.take() {
+            Some(fields) => fields,
+            None => self.ask()?,
+        };
+        let mut outcomes = Outcomes::accepted();
+        let groups = groups(records, &fields, &self.config, &mut outcomes);
+        self.fields = Some(fields);
+        let mut left: Vec<u32> = groups.iter().flat_map(|group| &group.rows).map(|row| row.index).collect();
+        let all = left.len();
+        for Group { action, rows } in &groups {
+            let Err(error) = self.deliver(action, rows, &mut left, &mut outcomes) else { continue };
+            let Error::Retry { message, after } = error else { return Err(error) };
+            // Where nothing is decided, the whole call comes again.
+            if left.len() == all && outcomes.is_empty() {
+                return Err(Error::Retry { message, after });
+            }
+            log::warn!(records = left.len(), model = self.config.model; "{message}");
+            for index in left {
+                match after {
+                    Some(after) => outcomes.retry_after(index, after),
+                    None => outcomes.retry(index),
+                }
+            }
+            break;
+        }
+        Ok(outcomes)
+    }
+}
+
+impl OdooSink {
+    fn ask(&mut self) -> Result<Fields> {
+        let fields = Fields::new(&self.client.fields()?, &self.config).map_err(|e| Error::fatal(e.to_string()))?;
+        if self.config.tombstones == Tombstones::Archive && !fields.has("active") {
+            return Err(Error::fatal(format!(
+                "`{}` has no field `active`, so nothing can be archived: set `config.tombstones` to delete, reject or skip",
+                self.config.model
+            )));
+        }
+        Ok(fields)
+    }
+
+    /// Writes rows in their order; takes those that are settled out of `left`. Odoo takes all rows of a request or none, and names the
+    /// first that it refuses: the request is cut there. Where it names none, it is halved.
+    fn deliver(&mut self, action: &Action, rows: &[Row], left: &mut Vec<u32>, outcomes: &mut Outcomes) -> Result<()> {
+        match (self.attempt(action, rows)?, rows) {
+            (_, []) => {}
+            (Said::Taken, rows) => left.retain(|index| rows.iter().all(|row| row.index != *index)),
+            // Once more, as another transaction may have been in the way.
+            (_, [row]) => self.alone(action, row, left, outcomes)?,
+            (Said::Refused(named, _), rows) if !named.is_empty() => {
+                let first = named.keys().next().copied().unwrap_or_default();
+                let (head, tail) = rows.split_at_checked(first).unwrap_or((&[], rows));
+                if !head.is_empty() {
+                    self.deliver(action, head, left, outcomes)?;
+                }
+                if let Some((row, rest)) = tail.split_first() {
+                    self.alone(action, row, left, outcomes)?;
+                    if !rest.is_empty() {
+                        self.deliver(action, rest, left, outcomes)?;
+                    }
+                }
+            }
+            (Said::Refused(..) | Said::Gone, rows) => {
+                let (head, tail) = rows.split_at_checked(rows.len() / 2).unwrap_or((&[], rows));
+                self.deliver(action, head, left, outcomes)?;
+                self.deliver(action, tail, left, outcomes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a row that was refused before; where it is refused again, it is rejected.
+    fn alone(&mut self, action: &Action, row: &Row, left: &mut Vec<u32>, outcomes: &mut Outcomes) -> Result<()> {
+        match self.attempt(action, std::slice::from_ref(row))? {
+            Said::Taken => {}
+            // It is removed already.
+            Said::Gone if *action == Action::Remove => {}
+            Said::Gone => return Err(Error::retry("a record was deleted in Odoo while it was written")),
+            Said::Refused(named, whole) => {
+                let (text, field) = named.into_values().next().unwrap_or((whole, None));
+                if is_passing(&text) {
+                    return Err(Error::retry(text));
+                }
+                let rejected = outcomes.reject(row.index, "odoo.refused", text);
+                if let Some(field) = field {
+                    rejected.field(wharf_sdk::json::pointer(&field));
+                }
+            }
+        }
+        left.retain(|index| *index != row.index);
+        Ok(())
+    }
+
+    fn attempt(&mut self, action: &Action, rows: &[Row]) -> Result<Said> {
+        match action {
+            Action::Load(columns) => self.client.load(columns, rows),
+            Action::Remove => {
+                let ids = self.client.find(rows)?;
+                if ids.is_empty() {
+                    return Ok(Said::Taken);
+                }
+                self.client.remove(&ids, self.config.tombstones == Tombstones::Archive)
+            }
+        }
+    }
+}
+
+/// What PostgreSQL says of a race that was lost, which Odoo's import tells as if the row were wrong.
+fn is_passing(text: &str) -> bool {
+    ["could not serialize access", "deadlock detected", "could not obtain lock", "canceling statement"]
+        .iter()
+        .any(|part| text.contains(part))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! From a topic into Odoo.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+impl Erp {
+    /// Puts records into the topic: the key's `id`, and the value.
+    async fn produce(&self, records: &[(usize, Option<Value>)]) {
+        let texts: Vec<_> =
+            records.iter().map(|(id, value)| (format!("{{\"id\":{id}}}"), value.as_ref().map(Value::to_string))).collect();
+        let bytes: Vec<_> = texts.iter().map(|(key, value)| (Some(key.as_str()), value.as_deref().map(str::as_bytes))).collect();
+        self.deployment.produce("partners", 1, &bytes).await;
+    }
+
+    fn partner(&self, n: usize, more: &Value) -> (usize, Option<Value>) {
+        let mut value = json!({ "id": n, "name": format!("Partner {n}"), "ref": format!("{}-{n:02}", self.test) });
+        value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        (n, Some(value))
+    }
+
+    /// Name and further fields of the partners, in the order of `ref`.
+    async fn lines(&self, fields: &[&str]) -> Vec<String> {
+        let mut partners = self.partners(&[&["ref", "name"], fields].concat()).await;
+        partners.sort_by_key(|partner| partner["ref"].to_string());
+        let line = |partner: &Value| {
+            let rest: String = fields.iter().map(|field| format!("|{}", partner[*field])).collect();
+            format!("{}{rest}", partner["name"].as_str().unwrap())
+        };
+        partners.iter().map(line).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_created_and_changed_by_their_keys_and_a_second_delivery_makes_none_anew() {
+    let Some(erp) = Erp::new("os_twice").await else { return };
+    let mut records: Vec<_> = (0..30).map(|n| erp.partner(n, &json!({}))).collect();
+    let values =
+        json!({ "name": "Änn", "country_id": {"external": "base.de"}, "active": false, "partner_latitude": "52.52", "color": 3 });
+    records.push(erp.partner(7, &values));
+    erp.produce(&records).await;
+    let ended = erp.deployment.until_done(&erp.sink(&erp.odoo.url, "max-batch = 12")).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "to-erp")), (Outcome::Clean, [31, 0, 31, 0, 0]));
+    let expected: Vec<_> =
+        (0..30).map(|n| if n == 7 { "Änn|57|false|52.52".to_owned() } else { format!("Partner {n}|false|true|0.0") }).collect();
+    let fields = ["country_id", "active", "partner_latitude"];
+    assert_eq!(erp.lines(&fields).await, expected);
+
+    // The same topic by another group: all of it comes again.
+    let again = erp.sink(&erp.odoo.url, "").replace("\"to-erp\"", "\"once-more\"");
+    let ended = erp.deployment.until_done(&again).await;
+    assert_eq!(counts(&ended.snapshot, "once-more"), [31, 0, 31, 0, 0]);
+    assert_eq!(erp.lines(&fields).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_odoo_refuses_is_buried_and_relations_are_found_by_their_keys() {
+    let Some(erp) = Erp::new("os_refused").await else { return };
+    let records = [
+        erp.partner(1, &json!({ "parent_id": null })),
+        erp.partner(2, &json!({ "parent_id": 1 })),
+        erp.partner(3, &json!({ "parent_id": 99 })),
+        erp.partner(4, &json!({ "parent_id": 1, "name": "" })),
+        erp.partner(5, &json!({ "parent_id": 2 })),
+        erp.partner(6, &json!({ "color": "red" })),
+        erp.partner(7, &json!({ "nope": 1 })),
+        erp.partner(8, &json!({ "country_id": 999_999 })),
+        erp.partner(9, &json!({})),
+    ];
+    erp.produce(&records).await;
+    let more = "relations = { parent_id = \"os_refused\" }";
+    let ended = erp.deployment.until_done(&erp.sink(&erp.odoo.url, more)).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "to-erp")), (Outcome::Clean, [9, 0, 4, 0, 5]));
+    let ids: BTreeMap<String, i64> = erp
+        .partners(&["name"])
+        .await
+        .iter()
+        .map(|p| (p["name"].as_str().unwrap().to_owned(), p["id"].as_i64().unwrap()))
+        .collect();
+    let (one, two) = (ids["Partner 1"], ids["Partner 2"]);
+    let expected =
+        ["Partner 1|false".to_owned(), format!("Partner 2|{one}"), format!("Partner 5|{two}"), "Partner 9|false".to_owned()];
+    assert_eq!(erp.lines(&["parent_id"]).await, expected);
+    let dead = erp.deployment.read_dead("to-erp").await;
+    let codes: Vec<_> = dead.iter().map(|row| (row.key.clone().unwrap(), row.code().to_owned())).collect();
+    let expected = [(6, "value.type"), (7, "field.unknown"), (3, "odoo.refused"), (4, "odoo.refused"), (8, "odoo.refused")];
+    let mut expected: Vec<_> = expected.iter().map(|(id, code)| (format!("{{\"id\":{id}}}"), (*code).to_owned())).collect();
+    let mut codes = codes;
+    (codes.sort(), expected.sort());
+    assert_eq!(codes, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tombstone_archives_or_deletes_its_record_alone() {
+    for (tombstones, expected) in
+        [("archive", "Partner 1|true Partner 2|false Partner 3|true"), ("delete", "Partner 1|true Partner 3|true")]
+    {
+        let Some(erp) = Erp::new(if tombstones == "archive" { "os_archive" } else { "os_delete" }).await else { return };
+        let records: Vec<_> = (1..=3).map(|n| erp.partner(n, &json!({}))).chain([(2, None), (99, None)]).collect();
+        erp.produce(&records).await;
+        let ended = erp.deployment.until_done(&erp.sink(&erp.odoo.url, &format!("tombstones = \"{tombstones}\""))).await;
+        assert_eq!((ended.outcome, counts(&ended.snapshot, "to-erp")), (Outcome::Clean, [5, 0, 5, 0, 0]));
+        assert_eq!(erp.lines(&["active"]).await.join(" "), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_answer_is_lost_is_made_again_and_creates_nothing_twice() {
+    let Some(erp) = Erp::new("os_lost").await else { return };
+    let lost = Arc::new(AtomicUsize::new(0));
+    let proxy = losing_proxy(erp.odoo.authority().to_owned(), Arc::clone(&lost)).await;
+    erp.produce(&(0..10).map(|n| erp.partner(n, &json!({}))).collect::<Vec<_>>()).await;
+    let ended = erp.deployment.until_done(&erp.sink(&format!("http://{proxy}"), "")).await;
+    assert_eq!((ended.outcome, counts(&ended.snapshot, "to-erp")), (Outcome::Clean, [10, 0, 10, 0, 0]));
+    assert_eq!(lost.load(Ordering::SeqCst), 2, "two answers were lost");
+    assert_eq!(erp.lines(&[]).await, (0..10).map(|n| format!("Partner {n}")).collect::<Vec<_>>());
+}
+
+/// Passes requests on, and closes the connection in place of the first two answers to `load`.
+async fn losing_proxy(odoo: String, lost: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let Some(request) = whole_request(&mut client).await else { continue };
+            let mut server = TcpStream::connect(&odoo).await.unwrap();
+            server.write_all(&request).await.unwrap();
+            let mut answer = Vec::new();
+            server.read_to_end(&mut answer).await.unwrap();
+            if request.starts_with(b"POST /json/2/res.partner/load ") && lost.load(Ordering::SeqCst) < 2 {
+                lost.fetch_add(1, Ordering::SeqCst);
+                continue;
+            }
+            client.write_all(&answer).await.unwrap();
+        }
+    });
+    address
+}
+
+/// Head and body of a request; `None` where the connection was closed before.
+async fn whole_request(client: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    loop {
+        let mut part = [0; 4096];
+        let length = client.read(&mut part).await.ok().filter(|length| *length > 0)?;
+        request.extend(&part[..length]);
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let expected = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if body.len() >= expected.unwrap_or_default() {
+            return Some(request);
+        }
+    }
+}
