@@ -41,11 +41,10 @@ impl Erp {
         self.odoo.read("res.partner", &self.domain(), fields).await
     }
 
-    /// Makes partners of these numbers in one transaction; their ids.
+    /// Makes partners of these numbers, in Germany, in one transaction; their ids.
     async fn create(&self, numbers: std::ops::Range<usize>) -> Vec<i64> {
-        let values: Vec<_> =
-            numbers.map(|n| json!({ "name": format!("Partner {n}"), "ref": format!("{}-{n}", self.test) })).collect();
-        self.odoo.create("res.partner", &values).await
+        let partner = |n| json!({ "name": format!("Partner {n}"), "ref": format!("{}-{n}", self.test), "country_id": 57 });
+        self.odoo.create("res.partner", &numbers.map(partner).collect::<Vec<_>>()).await
     }
 
     /// What lets a connector call Odoo, as `source` or `sink`.

@@ -256,7 +256,7 @@ fn a_tombstone_does_what_the_operator_said() {
 fn a_record_without_a_key_or_a_field_to_write_is_rejected() {
     let (mut sink, odoo) = sink("");
     let records =
-        [("null", Some(r#"{"name":"a"}"#)), ("1", Some(r#"{"nam":"a"}"#)), ("2", Some(r#"{"color":"red"}"#)), ("3", Some("7"))];
+        [("null", Some(r#"{"name":"a"}"#)), ("1", Some(r#"{"names":"a"}"#)), ("2", Some(r#"{"color":"red"}"#)), ("3", Some("7"))];
     let outcomes = write(&mut sink, &records).unwrap();
     let expected = ["key.invalid", "field.unknown", "value.type", "value.json"];
     assert_eq!(codes(&outcomes).into_iter().map(|(_, code)| code).collect::<Vec<_>>(), expected);
