@@ -253,6 +253,17 @@ fn a_tombstone_does_what_the_operator_said() {
 }
 
 #[test]
+fn a_record_that_is_deleted_in_odoo_at_the_same_moment_counts_as_removed() {
+    let (mut sink, odoo) = sink(r#", "tombstones": "delete""#);
+    write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]).unwrap();
+    let gone = || Some(Response::new(404, include_str!("../../shared/odoo-api/tests/gone.json")));
+    odoo.borrow_mut().answers = vec![None, gone(), None, gone()];
+    requests(&odoo);
+    assert!(write(&mut sink, &[("1", None)]).unwrap().is_empty());
+    assert_eq!(requests(&odoo), ["search_read", "unlink", "search_read", "unlink"]);
+}
+
+#[test]
 fn a_record_without_a_key_or_a_field_to_write_is_rejected() {
     let (mut sink, odoo) = sink("");
     let records =

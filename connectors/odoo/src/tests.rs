@@ -142,6 +142,15 @@ fn what_a_sweep_does_not_find_becomes_a_tombstone_and_what_it_finds_besides_is_r
 }
 
 #[test]
+fn what_was_a_tombstone_and_is_back_as_it_was_is_read_again() {
+    answers([answer("[]"), answer(PARTNERS), answer("[12]"), answer(PARTNERS)]);
+    let mut source = open(r#", "deletions": "sweep""#, Vec::new());
+    let first = until_idle(&mut source, &mut BTreeMap::new());
+    assert_eq!(first, [r#"{"id":11}"#, r#"{"id":12}"#, r#"-{"id":11}"#]);
+    assert_eq!(until_idle(&mut source, &mut BTreeMap::new()), [r#"{"id":11}"#]);
+}
+
+#[test]
 fn a_position_of_another_domain_is_not_gone_on_from() {
     let sent = answers([answer("[]"), answer(PARTNERS), answer("[]"), answer(PARTNERS)]);
     let mut stored = BTreeMap::new();

@@ -143,6 +143,22 @@ fn only_what_changed_within_the_overlap_of_now_is_remembered() {
 }
 
 #[test]
+fn the_next_read_begins_by_when_this_one_began_and_not_by_when_it_ended() {
+    let (mut cycle, mut table) = (Cycle::new(60, 4), table());
+    // After the undated ones, each appears behind the place that the read has come to.
+    for (late, asked) in [(None, TEN + 10), (Some(41), TEN + 900), (Some(42), TEN + 1800)] {
+        let rows = cycle.page(answer(&table, &cycle, 4), asked);
+        for row in &rows {
+            cycle.take(row);
+        }
+        table.extend(late.map(|id| (id, Some(1_000_000), "late")));
+    }
+    read(&mut cycle, &table, 4, TEN + 1900, false);
+    assert_eq!(cycle.place(OF).from, Some(TEN - 50));
+    assert_eq!(ids(&read(&mut cycle, &table, 4, TEN + 2000, false)), [41, 42]);
+}
+
+#[test]
 fn a_clock_that_goes_back_loses_nothing_and_moves_nothing_back() {
     let mut cycle = Cycle::new(60, 5);
     read(&mut cycle, &table(), 5, TEN + 3600, false);

@@ -95,7 +95,7 @@ fn a_busy_server_says_for_how_long() {
 fn the_time_of_asking_is_that_of_the_slower_clock() {
     let asked = |date: &'static str| call(move || Response::new(200, "[]").with_header("Date", date)).unwrap().asked;
     assert_eq!(asked("Wed, 01 May 2024 10:00:00 GMT"), 1_714_557_599, "a second for the answer's way");
-    let ahead = asked("Fri, 31 Dec 9999 23:59:59 GMT");
+    let ahead = asked("Thu, 01 Jan 2099 00:00:00 GMT");
     let none = call(|| Response::new(200, "[]")).unwrap().asked;
     assert!((none - ahead).abs() < 60 && none > 1_714_557_600, "{ahead} {none}");
 }
