@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The guest crates as arguments for cargo: every connector, and the guests that tests run.
+# The guest crates as arguments for cargo: every connector, what connectors share, and the guests that tests run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for manifest in connectors/*/Cargo.toml connectors/shared/*/Cargo.toml tests/guests/*/Cargo.toml; do

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use wharf_sdk::duration;
 
+pub use wharf_shared_odata::Version;
+
 use crate::address::{Address, BadAddress};
 
 /// Keys of `config`, described in `connector.toml`.
@@ -35,14 +37,6 @@ pub struct Config {
     pub delta: Delta,
     #[serde(default = "half_minute", deserialize_with = "duration::deserialize")]
     pub timeout: Duration,
-}
-
-/// Which OData the service speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Version {
-    V4,
-    V2,
 }
 
 /// Who cuts a result into pages.

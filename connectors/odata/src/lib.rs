@@ -4,27 +4,22 @@
 use std::time::{Duration, Instant};
 
 use wharf_sdk::{Context, Error, Limits, NewRecord, Polled, Position, Records, Rejection, Result, Source, export_source, log};
+use wharf_shared_odata::{address, edm, key, literal, message, service, time, value};
 
-mod address;
 mod client;
 mod config;
 mod cursor;
-mod edm;
-mod key;
-mod literal;
 mod page;
 mod place;
 mod plan;
 mod reader;
 mod seen;
-mod time;
-mod value;
 
 use client::{Client, Fetched, Wanted};
 use config::{Config, Paging};
 use page::Page;
 use place::Place;
-use plan::{Plan, no_such_set};
+use plan::Plan;
 use reader::{Next, Read, ReadError, Reader};
 
 /// A position that moved without a record (a fresh delta link) is stored this often.
@@ -175,7 +170,7 @@ impl Odata {
             }
             Fetched::NoSet => {
                 let sets = self.client.sets()?;
-                Err(Error::fatal(no_such_set(&self.config.entity, sets.iter().map(String::as_str)).to_string()))
+                Err(Error::fatal(edm::NoSet::new(&self.config.entity, sets.iter().map(String::as_str)).to_string()))
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::address::{Address, Query};
 use crate::config::{Config, Delta, Paging, Version};
 use crate::cursor::Cursor;
-use crate::edm::{Model, Simple, nearest};
+use crate::edm::{Model, NoSet, Simple, nearest, suggestion};
 use crate::key::Field;
 use crate::literal::{guess, literal, moment};
 use crate::time;
@@ -49,8 +49,8 @@ pub enum From<'a> {
 /// What the service's `$metadata` does not fit.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadPlan {
-    #[error("the service has no entity set `{entity}`{}; it has: {sets}", suggestion(.nearest.as_deref()))]
-    Entity { entity: String, nearest: Option<String>, sets: String },
+    #[error(transparent)]
+    Entity(#[from] NoSet),
     #[error("`config.{option}` names `{name}`, which entities of `{entity}` do not have{}", suggestion(.nearest.as_deref()))]
     Property { option: &'static str, name: String, entity: String, nearest: Option<String> },
     #[error("`config.cursor` names `{0}`, which is no number, text or time: nothing can be ordered by it")]
@@ -61,18 +61,6 @@ pub enum BadPlan {
     Literal(String),
 }
 
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
-}
-
-/// Text for a missing entity set, from the names that there are.
-#[must_use]
-pub fn no_such_set<'a>(entity: &str, sets: impl Iterator<Item = &'a str> + Clone) -> BadPlan {
-    let list: Vec<&str> = sets.clone().take(50).collect();
-    let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
-    BadPlan::Entity { entity: entity.to_owned(), nearest: nearest(entity, sets).map(ToOwned::to_owned), sets: list }
-}
-
 impl Plan {
     /// # Errors
     /// [`BadPlan`], naming what the service does not have and the nearest name that it has.
@@ -81,7 +69,7 @@ impl Plan {
         let of = match &model {
             Some(model) => match model.type_of_set(&entity) {
                 Some(of) => Some(of.to_owned()),
-                None => return Err(no_such_set(&entity, model.sets.iter().map(|(name, _)| name.as_str()))),
+                None => return Err(NoSet::new(&entity, model.sets.iter().map(|(name, _)| name.as_str())).into()),
             },
             None => None,
         };

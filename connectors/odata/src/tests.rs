@@ -9,7 +9,7 @@ use wharf_sdk::testing;
 
 use super::*;
 
-const METADATA: &str = include_str!("../tests/sales-v4.xml");
+const METADATA: &str = include_str!("../../shared/odata/tests/sales-v4.xml");
 const LIMITS: Limits = Limits { records: 100, bytes: 1 << 20, wait: Duration::ZERO };
 
 type Sent = Rc<RefCell<Vec<Request>>>;

@@ -2,8 +2,8 @@
 
 use super::*;
 
-const V4: &str = include_str!("../../tests/sales-v4.xml");
-const V2: &str = include_str!("../../tests/sales-v2.xml");
+const V4: &str = include_str!("../../../shared/odata/tests/sales-v4.xml");
+const V2: &str = include_str!("../../../shared/odata/tests/sales-v2.xml");
 
 fn plan(json: &str, xml: Option<&str>) -> Result<Plan, BadPlan> {
     let mut object: Map<String, Value> = serde_json::from_str(json).unwrap();

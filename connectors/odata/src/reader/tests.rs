@@ -5,8 +5,8 @@ use crate::config::Config;
 use crate::edm::Model;
 use crate::page::Links;
 
-const V4: &str = include_str!("../../tests/sales-v4.xml");
-const V2: &str = include_str!("../../tests/sales-v2.xml");
+const V4: &str = include_str!("../../../shared/odata/tests/sales-v4.xml");
+const V2: &str = include_str!("../../../shared/odata/tests/sales-v2.xml");
 const URL: &str = "https://erp.example.com/s/Orders";
 
 fn start(json: &str, xml: &str, place: Option<Vec<u8>>) -> Reader {

@@ -9,7 +9,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Number, Value};
 
-use crate::config::Version;
+use crate::Version;
 use crate::edm::{Model, Simple, Type};
 use crate::time;
 

@@ -194,3 +194,28 @@ pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<
     let distance = |name: &str| strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase());
     names.map(|name| (distance(name), name)).filter(|(d, name)| *d <= name.len().max(3) / 2).min().map(|(_, name)| name)
 }
+
+/// `(did you mean …?)` where a name is near enough.
+#[must_use]
+pub fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+}
+
+/// A service without the entity set that the configuration names.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the service has no entity set `{entity}`{}; it has: {sets}", suggestion(.nearest.as_deref()))]
+pub struct NoSet {
+    pub entity: String,
+    pub nearest: Option<String>,
+    pub sets: String,
+}
+
+impl NoSet {
+    /// From the names of the sets that there are.
+    #[must_use]
+    pub fn new<'a>(entity: &str, sets: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let list: Vec<&str> = sets.clone().take(50).collect();
+        let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+        Self { entity: entity.to_owned(), nearest: nearest(entity, sets).map(ToOwned::to_owned), sets: list }
+    }
+}

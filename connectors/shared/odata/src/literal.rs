@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::config::Version;
+use crate::Version;
 use crate::edm::Simple;
 use crate::time;
 

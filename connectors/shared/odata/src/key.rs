@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::Version;
+use crate::Version;
 use crate::edm::Simple;
 use crate::value::primitive;
 

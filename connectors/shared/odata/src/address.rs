@@ -16,7 +16,7 @@ pub enum BadAddress {
     NoUrl(String),
     #[error("the URL of the service has a query or a fragment; give its root alone")]
     Query,
-    #[error("the URL of the service holds a user name: credentials go into `[source.auth]`")]
+    #[error("the URL of the service holds a user name: credentials go into `[source.auth]` or `[sink.auth]`")]
     Credentials,
 }
 
