@@ -45,6 +45,8 @@ pub enum Type {
 pub struct Structured {
     pub base: Option<String>,
     pub key: Vec<String>,
+    /// Whether it takes properties that it does not declare (`OpenType`).
+    pub open: bool,
     /// Properties and navigations, in their order.
     pub members: Vec<Member>,
 }
@@ -54,6 +56,41 @@ pub struct Member {
     pub name: String,
     pub of: Type,
     pub navigation: bool,
+    pub facets: Facets,
+}
+
+/// What a property's values are held to (OData CSDL XML 4.01, 7.2; CSDL 2.0, "Facets").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facets {
+    pub nullable: bool,
+    /// Characters of a text, bytes of a binary.
+    pub max_length: Option<usize>,
+    /// Digits of a decimal.
+    pub precision: Option<usize>,
+    /// Digits of a decimal after the point, where a number is said.
+    pub scale: Option<usize>,
+    /// The smallest and the largest number of an integer type below 64 bits.
+    pub range: Option<(i64, i64)>,
+}
+
+impl Default for Facets {
+    fn default() -> Self {
+        Self { nullable: true, max_length: None, precision: None, scale: None, range: None }
+    }
+}
+
+impl Facets {
+    /// The numbers that a type may hold, by its name as `Edm.Int16`.
+    #[must_use]
+    pub fn range_of(edm: &str) -> Option<(i64, i64)> {
+        match edm {
+            "Edm.Byte" => Some((0, u8::MAX.into())),
+            "Edm.SByte" => Some((i8::MIN.into(), i8::MAX.into())),
+            "Edm.Int16" => Some((i16::MIN.into(), i16::MAX.into())),
+            "Edm.Int32" => Some((i32::MIN.into(), i32::MAX.into())),
+            _ => None,
+        }
+    }
 }
 
 /// What `$metadata` says.
@@ -128,6 +165,12 @@ impl Model {
     /// The names of the properties of a type, its bases included.
     pub fn properties<'a>(&'a self, of: &str) -> impl Iterator<Item = &'a str> {
         self.line(of).flat_map(|of| &of.members).filter(|member| !member.navigation).map(|member| member.name.as_str())
+    }
+
+    /// Whether a type, or one of its bases, takes properties that it does not declare.
+    #[must_use]
+    pub fn is_open(&self, of: &str) -> bool {
+        self.line(of).any(|of| of.open)
     }
 
     /// The primitive type of a property; `None` where it is structured, a list or not known.

@@ -132,14 +132,18 @@ impl Service {
 
     /// Credentials that were refused: `retry`, and `fatal` after [`TRIES`] of these in a row.
     pub fn refused(&mut self, status: u16, what: &str) -> Error {
-        self.refused += 1;
         let root = self.address.root();
         let may = if self.section == "sink" { "write" } else { "read" };
-        let text = format!(
+        self.turned_away(format!(
             "{root} answers {status} for {what}: check the credentials in `[{}.auth.\"{}\"]`, and that the account may {may} it",
             self.section,
             host_of(root)
-        );
+        ))
+    }
+
+    /// The service does not want this client: `retry`, and `fatal` after [`TRIES`] of these in a row.
+    pub fn turned_away(&mut self, text: String) -> Error {
+        self.refused += 1;
         if self.refused > TRIES { Error::fatal(text) } else { Error::retry(text) }
     }
 }

@@ -132,7 +132,8 @@ fn number(text: String) -> Value {
 }
 
 /// Decimal digits without an exponent.
-fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     let Some((digits, exponent)) = text.split_once(['e', 'E']) else { return text.to_owned() };
     let Ok(exponent) = exponent.parse::<i32>() else { return text.to_owned() };
     if exponent.abs() > LARGEST_EXPONENT {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::{Member, Model, Simple, Structured, Type};
+use super::{Facets, Member, Model, Simple, Structured, Type};
 
 /// What came is no Entity Data Model.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,18 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     Some(quick_xml::escape::unescape(&found.value).map_or_else(|_| found.value.to_string(), Cow::into_owned))
 }
 
+/// `MaxLength="Max"` and `Scale="variable"` say no number.
+fn facets(element: &BytesStart<'_>, edm: &str) -> Facets {
+    let number = |name| attribute(element, name).and_then(|text| text.parse().ok());
+    Facets {
+        nullable: attribute(element, "Nullable").is_none_or(|text| text != "false"),
+        max_length: number("MaxLength"),
+        precision: number("Precision"),
+        scale: number("Scale"),
+        range: Facets::range_of(edm),
+    }
+}
+
 impl Parser {
     fn begin(&mut self, element: &BytesStart<'_>) -> Result<(), BadMetadata> {
         let name = element.local_name().as_ref().to_owned();
@@ -136,7 +148,14 @@ impl Parser {
 
     fn open_type(&mut self, element: &BytesStart<'_>) {
         let name = self.qualified(&attribute(element, "Name").unwrap_or_default());
-        self.open = Some((name, Structured { base: attribute(element, "BaseType"), ..Structured::default() }));
+        self.open = Some((
+            name,
+            Structured {
+                base: attribute(element, "BaseType"),
+                open: attribute(element, "OpenType").is_some_and(|open| open == "true"),
+                ..Structured::default()
+            },
+        ));
     }
 
     fn type_definition(&mut self, element: &BytesStart<'_>) {
@@ -149,7 +168,7 @@ impl Parser {
     fn member(&mut self, element: &BytesStart<'_>, navigation: bool) {
         let (Some((_, of)), Some(name)) = (&mut self.open, attribute(element, "Name")) else { return };
         let text = attribute(element, "Type").unwrap_or_else(|| "Edm.String".to_owned());
-        of.members.push(Member { name, of: Type::parse(&text), navigation });
+        of.members.push(Member { name, of: Type::parse(&text), navigation, facets: facets(element, &text) });
     }
 
     fn navigation(&mut self, element: &BytesStart<'_>) {
@@ -178,7 +197,7 @@ impl Parser {
             let full = self.model.unaliased(&relationship).unwrap_or(relationship);
             let target = self.ends.get(&(full, role)).cloned();
             if let (Some(target), Some(of)) = (target, self.model.types.get_mut(&of)) {
-                of.members.push(Member { name, of: Type::Named(target), navigation: true });
+                of.members.push(Member { name, of: Type::Named(target), navigation: true, facets: Facets::default() });
             }
         }
         Ok(self.model)
@@ -207,6 +226,8 @@ mod tests {
         assert_eq!(model.simple("sales.Order", "discount"), Some(Simple::Decimal), "a defined type");
         assert_eq!(model.simple("sales.Order", "status"), Some(Simple::Other), "an enumeration");
         assert_eq!(model.simple("sales.Order", "shipTo"), None);
+        let id = model.member("sales.Order", "ID").unwrap().facets;
+        assert_eq!(id, Facets { nullable: false, ..Facets::default() });
         let items = model.member("sales.Order", "items").unwrap();
         assert_eq!((&items.of, items.navigation), (&Type::List(Box::new(Type::Named("Self.Item".to_owned()))), true));
     }
