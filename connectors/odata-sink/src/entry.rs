@@ -65,23 +65,13 @@ impl Entry {
     /// [`Rejection`] for a record that can never be written.
     pub fn of(target: &Target, encoding: Encoding<'_>, record: &Record<'_>) -> Result<Option<Self>, Rejection> {
         if record.value.is_none() {
-            return Self::tombstone(target, record);
+            return Self::tombstone(target, encoding, record);
         }
         let Value::Object(fields) = record.json::<Value>()? else {
             return Err(Rejection::new("value.object", "the value is no JSON object"));
         };
         let key = key(target, Some(&fields), record)?;
-        let mut create = Map::with_capacity(fields.len());
-        for Key { field, value, at } in &key {
-            // Its values were read for the predicate; a type that has a key declares it.
-            let written = match target.member(&field.name) {
-                Some(member) => {
-                    encoding.value(member, value, at.as_deref().unwrap_or_default()).map_err(|r| placed(r, at.as_ref()))?
-                }
-                None => value.clone(),
-            };
-            create.insert(field.name.clone(), written);
-        }
+        let mut create = written_key(target, encoding, &key)?;
         let mut update = Map::with_capacity(fields.len());
         for (property, field, value) in wanted(target, &fields) {
             let at = pointer(field);
@@ -106,7 +96,7 @@ impl Entry {
         Ok(Some(Self::new(target, record, &key, Change::Put { create, update }, etag, step)?))
     }
 
-    fn tombstone(target: &Target, record: &Record<'_>) -> Result<Option<Self>, Rejection> {
+    fn tombstone(target: &Target, encoding: Encoding<'_>, record: &Record<'_>) -> Result<Option<Self>, Rejection> {
         match target.tombstones {
             Tombstones::Skip => return Ok(None),
             Tombstones::Reject => {
@@ -116,6 +106,8 @@ impl Entry {
             Tombstones::Delete => {}
         }
         let key = key(target, None, record)?;
+        // A key that does not fit is told from one that is not there.
+        written_key(target, encoding, &key)?;
         let etag = match target.etag {
             Etag::Any => None,
             Etag::Match => Some(etag(target, None, record)?.ok_or_else(|| without_etag(target))?),
@@ -179,6 +171,19 @@ fn key<'a>(target: &'a Target, fields: Option<&Map<String, Value>>, record: &Rec
         }
         None => Ok(found),
     }
+}
+
+/// The key's properties as the service takes them.
+fn written_key(target: &Target, encoding: Encoding<'_>, key: &[Key<'_>]) -> Result<Map<String, Value>, Rejection> {
+    let mut properties = Map::with_capacity(key.len());
+    for Key { field, value, at } in key {
+        let written = match target.member(&field.name) {
+            Some(member) => encoding.value(member, value, "").map_err(|rejection| placed(rejection, at.as_ref()))?,
+            None => value.clone(),
+        };
+        properties.insert(field.name.clone(), written);
+    }
+    Ok(properties)
 }
 
 /// A rejection with its place, or without one where the value is not at fault.
