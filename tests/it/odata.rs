@@ -1,5 +1,5 @@
 //! The bundled source `odata` in the real host: against a service that breaks in the ways services break, and against
-//! mock-sap. What was read is compared with what the service holds.
+//! mock-sap. What was read is compared with what the service holds. The sink is under `sink.rs`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +17,7 @@ use wharf_runtime::topic_log::{BatchLimits, Position};
 mod faults;
 mod fixture;
 mod sap;
+mod sink;
 
 /// A running source and what it has handed over.
 struct Reading {
