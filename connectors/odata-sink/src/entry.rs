@@ -93,7 +93,7 @@ impl Entry {
             (Write::Update, Etag::Match, None) => return Err(without_etag(target)),
             _ => Step::Update,
         };
-        Ok(Some(Self::new(target, record, &key, Change::Put { create, update }, etag, step)?))
+        Ok(Some(Self::new(record.index, predicate(target, &key)?, Change::Put { create, update }, etag, step)))
     }
 
     fn tombstone(target: &Target, encoding: Encoding<'_>, record: &Record<'_>) -> Result<Option<Self>, Rejection> {
@@ -112,20 +112,12 @@ impl Entry {
             Etag::Any => None,
             Etag::Match => Some(etag(target, None, record)?.ok_or_else(|| without_etag(target))?),
         };
-        Ok(Some(Self::new(target, record, &key, Change::Delete, etag, Step::Delete)?))
+        Ok(Some(Self::new(record.index, predicate(target, &key)?, Change::Delete, etag, Step::Delete)))
     }
 
-    fn new(
-        target: &Target,
-        record: &Record<'_>,
-        key: &[Key<'_>],
-        change: Change,
-        etag: Option<String>,
-        step: Step,
-    ) -> Result<Self, Rejection> {
-        let predicate = predicate(target, key)?;
+    fn new(index: u32, predicate: String, change: Change, etag: Option<String>, step: Step) -> Self {
         let order = predicate.to_lowercase();
-        Ok(Self { index: record.index, predicate, order, change, etag, step, refused: None })
+        Self { index, predicate, order, change, etag, step, refused: None }
     }
 }
 
@@ -224,10 +216,7 @@ fn etag(target: &Target, field: Option<&Value>, record: &Record<'_>) -> Result<O
     let name = &target.etag_field;
     let found = match field {
         Some(Value::String(etag)) => Some(etag.clone()),
-        Some(Value::Null) | None => match record.header(name).flatten() {
-            Some(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            None => None,
-        },
+        Some(Value::Null) | None => record.header(name).flatten().map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
         Some(_) => return Err(Rejection::new("odata.etag", format!("`{name}` is no ETag: expected text")).at(pointer(name))),
     };
     // It goes into a header (RFC 9110, 8.8.3).

@@ -114,7 +114,7 @@ impl Odata {
                 let Some(entry) = call.waiting.get_mut(place) else { continue };
                 let index = entry.index;
                 let judged = judge(target, entry, &answer);
-                match self.settle(target, call, place, judged, answer.status)? {
+                match self.settle(target, call, place, judged)? {
                     true => decided.push(index),
                     false if matches!(answer.status, 429 | 503) && call.pause.is_none() => {
                         call.pause = Some((format!("{} answers {}", self.exchange.host(), answer.status), answer.retry_after));
@@ -129,7 +129,7 @@ impl Odata {
     }
 
     /// Notes a judgement; answers whether the record is decided.
-    fn settle(&mut self, target: &Target, call: &mut Call, place: usize, judged: Judged, status: u16) -> Result<bool> {
+    fn settle(&mut self, target: &Target, call: &mut Call, place: usize, judged: Judged) -> Result<bool> {
         let Some(entry) = call.waiting.get_mut(place) else { return Ok(false) };
         match judged {
             Judged::Delivered => return Ok(true),
@@ -139,7 +139,7 @@ impl Odata {
             }
             Judged::Next(step) => entry.step = step,
             Judged::Later(after) => call.waiting.hold(place, after),
-            Judged::PlainNumbers if call.plain_numbers || target.version == Version::V2 => return Err(self.unfit(target, status)),
+            Judged::PlainNumbers if call.plain_numbers || target.version == Version::V2 => return Err(self.unfit(target, 415)),
             Judged::PlainNumbers => {
                 log::warn!(host = self.exchange.host(); "the service does not know IEEE754Compatible: Int64 and Decimal are sent as JSON numbers");
                 self.plain_numbers = true;

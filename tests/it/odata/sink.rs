@@ -39,7 +39,7 @@ const WAYS: [Way; 4] = [V2, V4, V4_JSON, V2_SINGLE];
 fn sink(authority: &str, way: Way, config: &str, more: &str) -> String {
     let Way { root, set, config: own, .. } = way;
     format!(
-        "\n[[sink]]\nname = \"erp\"\ncomponent = \"odata-sink\"\ntopics = [\"products\"]\nallow.http = [\"http://{authority}\"]\n\
+        "\n[[sink]]\nname = \"erp\"\ncomponent = \"odata\"\ntopics = [\"products\"]\nallow.http = [\"http://{authority}\"]\n\
          retry = {{ initial = \"20ms\", max = \"100ms\" }}\n{more}\n\
          [sink.config]\nservice = \"http://{authority}{root}\"\nentity = \"{set}\"\n{own}{config}\n\
          [sink.auth.\"{authority}\"]\nbasic = {{ user = \"sap\", password = \"secret\" }}\n"

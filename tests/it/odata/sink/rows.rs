@@ -94,7 +94,7 @@ async fn bad_records_alone_go_to_the_dead_letter_topic() {
         let bare = |value: &str| (String::new(), Some(value.to_owned()));
         let records = [
             record(&name(0), &json!({ "ProductGroup": "ok" })),
-            record(&name(1), &json!({ "ProductGruop": "ok" })),
+            record(&name(1), &json!({ "GroupOfProduct": "ok" })),
             record(&name(2), &json!({ "GrossWeight": "1.2345" })),
             record(&name(3), &json!({ "ProductGroup": "more than nine" })),
             record(&name(4), &json!({ "IsMarkedForDeletion": "yes" })),
