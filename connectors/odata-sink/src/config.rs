@@ -69,6 +69,8 @@ pub enum Etag {
     Any,
     /// As the record knew it.
     Match,
+    /// Not asked: no `If-Match` is sent.
+    None,
 }
 
 /// How a `$batch` is written.

@@ -8,7 +8,7 @@ use wharf_shared_odata::edm::Simple;
 use wharf_shared_odata::message::message;
 use wharf_shared_odata::value::Mapping;
 
-use crate::config::Write;
+use crate::config::{Etag, Write};
 use crate::entry::{Change, Entry, Step};
 use crate::operation::Answer;
 use crate::target::Target;
@@ -39,8 +39,9 @@ pub fn judge(target: &Target, entry: &mut Entry, answer: &Answer) -> Judged {
         _ => {}
     }
     let done = (200..300).contains(&answer.status);
-    // Where any ETag would do, it is the entity itself that is missing (RFC 9110, 13.1.1).
-    let missing = matches!(answer.status, 404 | 410) || answer.status == 412 && entry.etag.is_none();
+    // Where any ETag would do (`*`), it is the entity itself that is missing (RFC 9110, 13.1.1).
+    let any = entry.etag.is_none() && target.etag != Etag::None;
+    let missing = matches!(answer.status, 404 | 410) || answer.status == 412 && any;
     match entry.step {
         Step::Update | Step::UpdateAgain | Step::Create { .. } | Step::Delete if done => Judged::Delivered,
         Step::Delete if missing => Judged::Delivered,

@@ -84,7 +84,7 @@ impl Entry {
             update.insert(property.to_owned(), written);
         }
         let etag = match target.etag {
-            Etag::Any => None,
+            Etag::Any | Etag::None => None,
             Etag::Match => etag(target, fields.get(&target.etag_field), record)?,
         };
         let step = match (target.write, target.etag, &etag) {
@@ -109,7 +109,7 @@ impl Entry {
         // A key that does not fit is told from one that is not there.
         written_key(target, encoding, &key)?;
         let etag = match target.etag {
-            Etag::Any => None,
+            Etag::Any | Etag::None => None,
             Etag::Match => Some(etag(target, None, record)?.ok_or_else(|| without_etag(target))?),
         };
         Ok(Some(Self::new(record.index, predicate(target, &key)?, Change::Delete, etag, Step::Delete)))

@@ -90,6 +90,8 @@ impl Exchange {
         let turned_away = said.answers.iter().flatten().map(|answer| answer.status).find(|status| matches!(status, 401 | 403));
         if let Some(status) = turned_away {
             said.answers.iter_mut().for_each(|slot| *slot = slot.take().filter(|answer| !matches!(answer.status, 401 | 403)));
+            // The session may be what has expired: the next try begins another one.
+            self.session = Session::default();
             let refused = self.service.refused(status, &self.set);
             said.pause = Some(pause(refused)?);
         } else if said.answers.iter().any(Option::is_some) {
@@ -179,7 +181,10 @@ impl Exchange {
                     self.host()
                 )))
             }
-            _ => {
+            (status, _) => {
+                if matches!(status, 401 | 403) {
+                    self.session = Session::default();
+                }
                 let failure = self.service.failure(response, "$batch");
                 Ok(Said { answers: Vec::new(), pause: Some(pause(failure)?) })
             }

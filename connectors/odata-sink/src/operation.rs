@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use wharf_shared_odata::Version;
 
+use crate::config::Etag;
 use crate::entry::{Change, Entry, Step};
 use crate::target::Target;
 
@@ -32,7 +33,11 @@ impl Operation {
     pub fn of(target: &Target, entry: &Entry, plain_numbers: bool) -> Self {
         let entity = format!("{}{}", target.set, entry.predicate);
         let v4 = target.version == Version::V4;
-        let condition = entry.etag.clone().unwrap_or_else(|| "*".to_owned());
+        let condition = match (&entry.etag, target.etag) {
+            (Some(etag), _) => Some(etag.clone()),
+            (None, Etag::None) => None,
+            (None, _) => Some("*".to_owned()),
+        };
         match (entry.step, &entry.change) {
             (Step::Create { .. }, Change::Put { create, .. }) => {
                 Self::write("POST", target.set.clone(), target, plain_numbers, create)
@@ -41,9 +46,9 @@ impl Operation {
             // itself (OData 4.01 Part 1, 11.4.4), so that every service answers in one way: it was not there, and is created then.
             (Step::Update | Step::UpdateAgain, Change::Put { update, .. }) => {
                 let method = if v4 { "PATCH" } else { "MERGE" };
-                Self::write(method, entity, target, plain_numbers, update).with("If-Match", condition)
+                Self::write(method, entity, target, plain_numbers, update).on(condition)
             }
-            (_, Change::Delete) => Self::bare("DELETE", entity, target, plain_numbers).with("If-Match", condition),
+            (_, Change::Delete) => Self::bare("DELETE", entity, target, plain_numbers).on(condition),
             (Step::Ask { .. } | Step::Delete, Change::Put { .. }) => Self::bare("GET", entity, target, plain_numbers),
         }
     }
@@ -79,6 +84,13 @@ impl Operation {
             // The entity that was written is not wanted back (OData 4.01 Part 1, 8.2.8.7).
             Version::V4 => operation.with("OData-Version", "4.0".to_owned()).with("Prefer", "return=minimal".to_owned()),
             Version::V2 => operation,
+        }
+    }
+
+    fn on(self, condition: Option<String>) -> Self {
+        match condition {
+            Some(condition) => self.with("If-Match", condition),
+            None => self,
         }
     }
 

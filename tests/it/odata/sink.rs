@@ -50,7 +50,7 @@ fn sink(authority: &str, way: Way, config: &str, more: &str) -> String {
 async fn service(test: &str, way: Way) -> Option<(Plain, String)> {
     let base = Server::MockSap.address(test)?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() % 10_000_000_000;
-    Some((Plain::new(&base).await, format!("{}{now}-", way.name)))
+    Some((Plain::new(&base).await, format!("{}{now:010}-", way.name)))
 }
 
 /// A record of a product, with its key.

@@ -182,6 +182,15 @@ fn a_tombstone_takes_its_etag_from_a_header_and_deletes_nothing_without_one() {
 }
 
 #[test]
+fn a_service_that_refuses_conditions_is_sent_none() {
+    let (mut sink, arrived) = orders(r#", "etag": "none""#, vec![answered(&[(404, ""), (404, "")]), answered(&[(201, "{}")])]);
+    let records = testing::batch("t", [(None, Some(r#"{"OrderID": "1"}"#)), (Some(r#""2""#), None)]);
+    assert_eq!(told(&sink.write(&records).unwrap(), 2), ["ok", "ok"]);
+    assert!(arrived.borrow().iter().all(|request| !String::from_utf8_lossy(&request.body).contains("If-Match")));
+    assert_eq!(asked(&arrived)[1..], ["MERGE OrderSet('1'), DELETE OrderSet('2')", "POST OrderSet"]);
+}
+
+#[test]
 fn an_etag_cannot_add_a_header() {
     let (mut sink, arrived) = orders(r#", "etag": "match""#, Vec::new());
     let outcomes = sink.write(&values(&[r#"{"OrderID": "1", "@odata.etag": "x\r\nX-Evil: 1"}"#])).unwrap();

@@ -53,6 +53,16 @@ fn a_service_that_takes_no_token_of_its_own_stops_the_sink_after_two_more_tries(
 }
 
 #[test]
+fn after_credentials_were_refused_the_next_try_begins_another_session() {
+    for refused in [Response::new(401, ""), answered(&[(401, "")])] {
+        let (mut sink, arrived) = orders("", vec![refused, answered(&[(204, "")])]);
+        assert!(matches!(sink.write(&values(&[ONE])), Err(Error::Retry { .. })));
+        assert_eq!(told(&sink.write(&values(&[ONE])).unwrap(), 1), ["ok"]);
+        assert_eq!(tokens(&arrived).last(), Some(&pair("token-2", Some("SAP_SESSIONID=2"))));
+    }
+}
+
+#[test]
 fn cookies_that_a_later_answer_changes_or_takes_back_are_followed() {
     let answer = answered(&[(204, "")])
         .with_header("set-cookie", "SAP_SESSIONID=new; path=/")
