@@ -146,6 +146,18 @@ fn an_insert_that_finds_its_own_entity_was_delivered_before() {
 }
 
 #[test]
+fn an_insert_that_comes_a_second_time_is_asked_for_before_it_is_repeated() {
+    let there = r#"{"d": {"OrderID": "1", "Lines": 1}}"#;
+    let answers = vec![answered(&[(200, there), (404, ""), (200, there)]), answered(&[(201, "{}")])];
+    let (mut sink, arrived) = orders(r#", "write": "insert""#, answers);
+    let records = values(&[r#"{"OrderID": "1", "Lines": 1}"#, r#"{"OrderID": "2"}"#, r#"{"OrderID": "3", "Lines": 2}"#]);
+    let mut again: wharf_sdk::__private::types::Batch = records.into();
+    again.attempts = vec![2; 3];
+    assert_eq!(told(&sink.write(&again.into()).unwrap(), 3), ["ok", "ok", "odata.exists"]);
+    assert_eq!(asked(&arrived)[1..], ["GET OrderSet('1'), GET OrderSet('2'), GET OrderSet('3')", "POST OrderSet"]);
+}
+
+#[test]
 fn an_etag_that_no_longer_holds_is_a_conflict_of_that_record() {
     let answers = vec![answered(&[(204, ""), (412, SAID), (404, "")])];
     let (mut sink, arrived) = orders(r#", "etag": "match", "etag-field": "etag""#, answers);

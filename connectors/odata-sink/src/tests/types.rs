@@ -155,3 +155,26 @@ fn keys_of_every_type_are_written_as_their_version_has_them() {
     sink.write(&values(&[r#"{"OrderID": "O'Ne/ü", "Position": 7, "Amount": "1"}"#])).unwrap();
     assert_eq!(asked(&arrived)[1], "MERGE ItemSet(OrderID='O''Ne%2F%C3%BC',Position=7L)");
 }
+
+/// A set whose property may not be null, and one with an Int64 and a Decimal.
+const STRICT: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="e"><edmx:DataServices><Schema Namespace="s" xmlns="x">
+<EntityType Name="T"><Key><PropertyRef Name="ID"/></Key><Property Name="ID" Type="Edm.String" Nullable="false"/>
+<Property Name="name" Type="Edm.String" Nullable="false"/><Property Name="count" Type="Edm.Int64"/>
+<Property Name="total" Type="Edm.Decimal" Scale="variable"/></EntityType>
+<EntityContainer Name="C"><EntitySet Name="Ts" EntityType="s.T"/></EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"#;
+
+#[test]
+fn null_is_rejected_where_the_service_takes_none() {
+    assert_eq!(written(STRICT, "Ts", r#""ID": "1""#, r#""name": null"#), ["odata.null at /name"]);
+    assert_eq!(written(STRICT, "Ts", r#""ID": "1""#, r#""total": null"#), [r#"{"total":null}"#]);
+}
+
+#[test]
+fn numbers_that_are_sent_as_numbers_keep_all_their_digits() {
+    let (mut sink, arrived) = sink(STRICT, r#", "entity": "Ts""#, vec![answered(&[(415, "")]), answered(&[(204, "")])]);
+    let record = values(&[r#"{"ID": "1", "count": "9007199254740993", "total": "1234567890123456789.10"}"#]);
+    assert!(sink.write(&record).is_err());
+    assert_eq!(told(&sink.write(&record).unwrap(), 1), ["ok"]);
+    assert_eq!(bodies(&arrived, 1), [r#"{"count":"9007199254740993","total":"1234567890123456789.10"}"#]);
+    assert_eq!(bodies(&arrived, 2), [r#"{"count":9007199254740993,"total":1234567890123456789.10}"#]);
+}
