@@ -20,6 +20,8 @@ pub enum Fault {
     Unanswered,
     /// It is done, but the first part of the answer says 503 in place of success.
     BusyPart,
+    /// It is not done, and answered with this status.
+    Status(u16),
     /// It takes a moment.
     Slow,
 }
@@ -76,6 +78,10 @@ impl Line {
         let fault = if is_write { self.inner.lock().unwrap().faults.pop_front().unwrap_or(Fault::None) } else { Fault::None };
         if fault == Fault::Lost {
             return;
+        }
+        if let Fault::Status(status) = fault {
+            let answer = format!("HTTP/1.1 {status} Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            return stream.write_all(answer.as_bytes()).await.unwrap();
         }
         if fault == Fault::Slow {
             tokio::time::sleep(Duration::from_millis(1500)).await;
