@@ -20,8 +20,8 @@ pub enum Judged {
     Rejected(Rejection),
     Next(Step),
     Later(Option<Duration>),
-    /// V4 that does not take Int64 and Decimal as text.
-    PlainNumbers,
+    /// V4 that does not take, or give, Int64 and Decimal as text; with its status.
+    PlainNumbers(u16),
     /// Refused with 404, where there is such a set at all.
     SetOrNot(Rejection),
     /// The service does not take this kind of request.
@@ -35,7 +35,7 @@ pub fn judge(target: &Target, entry: &mut Entry, answer: &Answer) -> Judged {
         // A lock is let go; a request that another one had to precede was not tried.
         408 | 423 | 424 | 425 | 429 | 500 | 502.. => return Judged::Later(answer.retry_after),
         405 | 501 => return Judged::Never(answer.status),
-        415 => return Judged::PlainNumbers,
+        406 | 415 => return Judged::PlainNumbers(answer.status),
         _ => {}
     }
     let done = (200..300).contains(&answer.status);

@@ -139,13 +139,15 @@ impl Odata {
             }
             Judged::Next(step) => entry.step = step,
             Judged::Later(after) => call.waiting.hold(place, after),
-            Judged::PlainNumbers if call.plain_numbers || target.version == Version::V2 => return Err(self.unfit(target, 415)),
-            Judged::PlainNumbers => {
+            Judged::PlainNumbers(status) if call.plain_numbers || target.version == Version::V2 => {
+                return Err(self.unfit(target, status));
+            }
+            Judged::PlainNumbers(status) => {
                 log::warn!(host = self.exchange.host(); "the service does not know IEEE754Compatible: Int64 and Decimal are sent as JSON numbers");
                 self.plain_numbers = true;
                 // What is left was read for text: it comes again as the whole call does.
                 call.pause = Some((
-                    format!("{} answers 415: the rest is written in another way", self.exchange.host()),
+                    format!("{} answers {status}: the rest is written in another way", self.exchange.host()),
                     Some(Duration::ZERO),
                 ));
             }
