@@ -119,6 +119,26 @@ async fn a_call_whose_answer_is_lost_is_made_again_and_creates_nothing_twice() {
     assert_eq!(erp.lines(&[]).await, (0..10).map(|n| format!("Partner {n}")).collect::<Vec<_>>());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_somebody_else_changes_meanwhile_is_written_again_and_not_buried() {
+    let Some(erp) = Erp::new("os_race").await else { return };
+    let Some(mut postgres) = database(&erp, "os_race").await else { return };
+    let body = erp.sink(&erp.odoo.url, "");
+    erp.produce(&(0..3).map(|n| erp.partner(n, &json!({}))).collect::<Vec<_>>()).await;
+    erp.deployment.until_done(&body).await;
+    let other = postgres.transaction().await.unwrap();
+    other.batch_execute("UPDATE res_partner SET color = 9 WHERE ref = 'os_race-01'").await.unwrap();
+    erp.produce(&(0..3).map(|n| erp.partner(n, &json!({ "name": format!("Changed {n}") }))).collect::<Vec<_>>()).await;
+    let running = erp.deployment.start(&body).await;
+    // The import waits for the row by now; then it finds it changed since it began, and tells so as an error of the row.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    other.commit().await.unwrap();
+    running.when_settled("to-erp", 3).await;
+    let ended = running.drain().await;
+    assert_eq!(counts(&ended.snapshot, "to-erp"), [3, 0, 3, 0, 0]);
+    assert_eq!(erp.lines(&["color"]).await, ["Changed 0|0", "Changed 1|9", "Changed 2|0"]);
+}
+
 /// Passes requests on, and closes the connection in place of the first two answers to `load`.
 async fn losing_proxy(odoo: String, lost: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

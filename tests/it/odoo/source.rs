@@ -216,10 +216,3 @@ async fn what_cannot_work_stops_the_source_and_says_why() {
         running.drain().await;
     }
 }
-
-/// Odoo's own database; `None` where it is not known.
-async fn database(erp: &Erp, test: &str) -> Option<tokio_postgres::Client> {
-    let server = support::servers::Server::Postgres.address(test)?;
-    let (head, _) = server.rsplit_once('/').unwrap();
-    Some(crate::sql::database::raw(&format!("{head}/{}", erp.odoo.database)).await)
-}
