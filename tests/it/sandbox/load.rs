@@ -40,7 +40,9 @@ async fn bundled_connectors_load_under_their_names_with_a_schema() {
     for name in wharf_bundle::names() {
         let component = Component::load(&guests, wharf_bundle::component(name).unwrap()).await.unwrap();
         let description = component.description();
-        assert_eq!(description.name, *name);
+        // Of a system that has both, a source and a sink share the name, which their crates tell apart.
+        let names = [description.name.clone(), format!("{}-{}", description.name, component.kind())];
+        assert!(names.contains(&(*name).to_owned()), "{name}: {names:?}");
         let manifest: serde_json::Value = serde_json::from_str(&description.manifest).unwrap();
         assert_eq!(manifest["version"], description.version.as_str());
         assert_eq!(manifest["kind"], component.kind().to_string());
