@@ -28,7 +28,10 @@ pub async fn inspect(args: Args) -> Result<ExitCode> {
     let Some(name) = args.component else {
         for name in wharf_bundle::names() {
             let component = Component::load(&guests, &bundle::bytes(name)?).await?;
-            say!("{name:<14} {:<10} {}", component.kind().to_string(), text(&manifest(&component), "summary"));
+            let kind = component.kind().to_string();
+            // As a deployment calls it: the kind is told by where it stands.
+            let name = name.strip_suffix(&format!("-{kind}")).unwrap_or(name);
+            say!("{name:<16} {kind:<10} {}", text(&manifest(&component), "summary"));
         }
         return Ok(ExitCode::from(OK));
     };

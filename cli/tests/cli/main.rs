@@ -9,6 +9,7 @@ mod authoring;
 mod bad_input;
 mod demo;
 mod dlq;
+mod inspect;
 mod kafka;
 mod killed;
 mod offsets;
