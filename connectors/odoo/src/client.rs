@@ -72,6 +72,14 @@ impl Client {
         self.call("search", &arguments)
     }
 
+    /// Number of records under these conditions and the configured ones, whatever a page of them would leave out.
+    ///
+    /// # Errors
+    /// As for [`Client::fields`].
+    pub fn count(&mut self, conditions: Vec<Value>) -> Result<Answer> {
+        self.call("search_count", &json!({ "domain": self.domain(conditions), "context": self.context() }))
+    }
+
     /// Conditions one after the other must all hold.
     fn domain(&self, mut conditions: Vec<Value>) -> Vec<Value> {
         conditions.extend(self.domain.iter().cloned());

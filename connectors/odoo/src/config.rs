@@ -7,6 +7,10 @@ use serde_json::Value;
 use wharf_odoo_api::{BadUrl, Server};
 use wharf_sdk::duration;
 
+/// Models of Odoo 19 whose `_search` takes the limit first and leaves out afterwards what the user may not see, so that a page that
+/// is not full need not be the last.
+const CUT_PAGES: [&str; 3] = ["mail.message", "mail.activity", "mail.scheduled.message"];
+
 /// Keys of `config`, described in `connector.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -60,6 +64,10 @@ pub enum BadConfig {
     Url(#[from] BadUrl),
     #[error("`config.model` is `{0}`: give the technical name of a model, as res.partner")]
     Model(String),
+    #[error(
+        "`config.model` is `{0}`, which Odoo filters by the user's rights after it has cut the page: what is left out of a page cannot be told from what is gone. Read the model that its records belong to"
+    )]
+    CutPages(String),
     #[error("`config.page-size` is 0: give at least 1")]
     PageSize,
     #[error("`config.domain` has {0}: each element is a condition [field, operator, value], or one of \"&\", \"|\", \"!\"")]
@@ -75,6 +83,9 @@ impl Config {
         let server = Server::new(&self.url, self.database.clone(), self.timeout)?;
         if self.model.is_empty() || !self.model.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') {
             return Err(BadConfig::Model(self.model.clone()));
+        }
+        if CUT_PAGES.contains(&self.model.as_str()) {
+            return Err(BadConfig::CutPages(self.model.clone()));
         }
         if self.page_size == 0 {
             return Err(BadConfig::PageSize);
@@ -153,6 +164,9 @@ mod tests {
         for (change, expected) in [
             (r#""url": "erp.example.com""#, "config.url"),
             (r#""model": "res.partner/search""#, "config.model"),
+            (r#""model": "mail.message""#, "`mail.message`, which Odoo filters"),
+            (r#""model": "mail.activity""#, "`mail.activity`, which Odoo filters"),
+            (r#""model": "mail.scheduled.message""#, "`mail.scheduled.message`, which Odoo filters"),
             (r#""page-size": 0"#, "config.page-size"),
             (r#""domain": [["name", "="]]"#, "config.domain"),
             (r#""domain": ["and", ["name", "=", "x"]]"#, "config.domain"),

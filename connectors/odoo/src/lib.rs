@@ -128,6 +128,16 @@ impl Odoo {
                 self.beside = true;
                 return Ok(());
             }
+            if sweep.is_unsure() {
+                let left = value::count(&self.client.count(sweep.query())?.body).map_err(broken)?;
+                if !sweep.left(left) {
+                    return Err(Error::fatal(format!(
+                        "Odoo counts {left} more records of `{}` and shows none of their ids, so what is gone cannot be told: set `config.deletions = \"ignore\"`",
+                        self.config.model
+                    )));
+                }
+                return Ok(());
+            }
             if sweep.is_under_way() {
                 let answer = self.client.ids(sweep.query(), sweep::PAGE)?;
                 sweep.page(&value::ids(&answer.body).map_err(broken)?);

@@ -27,6 +27,12 @@ fn open(more: &str, positions: Vec<Position>) -> Odoo {
 
 /// Answers in their order, after the fields.
 fn answers(answers: impl IntoIterator<Item = Response>) -> Sent {
+    counted(answers, [])
+}
+
+/// The same, and what is left above a page of ids: nothing where it is not said.
+fn counted(answers: impl IntoIterator<Item = Response>, counts: impl IntoIterator<Item = &'static str>) -> Sent {
+    let mut counts: VecDeque<&str> = counts.into_iter().collect();
     let sent = Sent::default();
     let requests = Rc::clone(&sent);
     let mut answers: VecDeque<Response> = answers.into_iter().collect();
@@ -34,6 +40,9 @@ fn answers(answers: impl IntoIterator<Item = Response>) -> Sent {
         requests.borrow_mut().push(request.clone());
         if request.url.ends_with("/fields_get") {
             return Ok(answer(FIELDS));
+        }
+        if request.url.ends_with("/search_count") {
+            return Ok(answer(counts.pop_front().unwrap_or("0")));
         }
         Ok(answers.pop_front().expect("no answer is left"))
     });
@@ -138,7 +147,20 @@ fn what_a_sweep_does_not_find_becomes_a_tombstone_and_what_it_finds_besides_is_r
     let mut restarted = open(sweep, stored.into_values().collect());
     let records = until_idle(&mut restarted, &mut BTreeMap::new());
     assert_eq!(records, [r#"-{"id":11}"#, r#"{"id":9}"#, r#"{"id":13}"#]);
-    assert_eq!(body(sent.borrow().last().unwrap())["domain"].to_string(), r#"[["id","in",[9,13]]]"#);
+    let sent = sent.borrow();
+    let read = sent.iter().rfind(|request| request.url.ends_with("/search_read")).unwrap();
+    assert_eq!(body(read)["domain"].to_string(), r#"[["id","in",[9,13]]]"#);
+}
+
+#[test]
+fn a_page_of_ids_that_odoo_has_cut_makes_no_tombstones_of_what_is_above_it() {
+    let sent = counted([answer("[]"), answer(PARTNERS), answer("[11]"), answer("[12]")], ["1", "0"]);
+    let records = until_idle(&mut open(r#", "deletions": "sweep""#, Vec::new()), &mut BTreeMap::new());
+    assert_eq!(records, [r#"{"id":11}"#, r#"{"id":12}"#]);
+    let sent = sent.borrow();
+    let methods: Vec<_> = sent.iter().skip(3).map(|request| request.url.rsplit_once('/').unwrap().1).collect();
+    assert_eq!(methods, ["search", "search_count", "search", "search_count"]);
+    assert_eq!(body(&sent[4])["domain"].to_string(), r#"[["id",">",11]]"#);
 }
 
 #[test]

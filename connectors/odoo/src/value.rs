@@ -80,6 +80,14 @@ pub fn ids(answer: &[u8]) -> Result<Vec<u64>, BadAnswer> {
     Ok(serde_json::from_slice(answer)?)
 }
 
+/// Reads the answer of `search_count`.
+///
+/// # Errors
+/// [`BadAnswer`].
+pub fn count(answer: &[u8]) -> Result<u64, BadAnswer> {
+    Ok(serde_json::from_slice(answer)?)
+}
+
 /// The key of a record.
 #[must_use]
 pub fn key(id: impl std::fmt::Display) -> Vec<u8> {
