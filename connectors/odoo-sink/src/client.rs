@@ -1,6 +1,7 @@
 //! Calls of Odoo's import and of its removal, and what came of them. Texts name server and model, never a value.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -21,6 +22,10 @@ pub struct Client {
     module: String,
     context: Map<String, Value>,
     refused: u32,
+    /// When the call began.
+    began: Instant,
+    /// After so much of a call no request begins.
+    pub budget: Duration,
 }
 
 /// What Odoo said about the rows of a request. It has taken all of them, or none.
@@ -65,7 +70,20 @@ impl Client {
         let mut context = config.context.clone();
         // Times go to Odoo in UTC, and its import reads them in the zone of its user otherwise.
         context.insert("tz".to_owned(), "UTC".into());
-        Self { server, model: config.model.clone(), module: config.module.clone(), context, refused: 0 }
+        Self {
+            server,
+            model: config.model.clone(),
+            module: config.module.clone(),
+            context,
+            refused: 0,
+            began: Instant::now(),
+            budget: config.budget(),
+        }
+    }
+
+    /// A call begins.
+    pub fn begin(&mut self) {
+        self.began = Instant::now();
     }
 
     /// Names and types of the model's fields.
@@ -153,6 +171,13 @@ impl Client {
 
     /// The inner error is about the request: about what it names (gone) or holds.
     fn call(&mut self, model: &str, method: &str, arguments: &Value) -> Result<Result<Answer, Refusal>> {
+        if self.began.elapsed() >= self.budget {
+            return Err(Error::retry(format!(
+                "{} is slow: the call has taken {} s, and what is left of it comes again",
+                self.server.root(),
+                self.began.elapsed().as_secs()
+            )));
+        }
         let refusal = match self.server.call(model, method, arguments)? {
             Ok(answer) => {
                 self.refused = 0;

@@ -8,6 +8,13 @@ use serde_json::{Map, Value};
 use wharf_odoo_api::{BadUrl, Server};
 use wharf_sdk::duration;
 
+/// The most that `config.timeout` may be.
+const LONGEST: Duration = Duration::from_secs(90);
+/// A call that takes longer is at risk: 120 s is the default of the host's `limits.call-deadline`.
+const CALL: Duration = Duration::from_secs(110);
+/// After so much of a call no request begins.
+const BUDGET: Duration = Duration::from_secs(50);
+
 /// Keys of `config`, described in `connector.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -28,7 +35,7 @@ pub struct Config {
     pub context: Map<String, Value>,
     #[serde(default = "two_hundred")]
     pub max_batch: usize,
-    #[serde(default = "two_minutes", deserialize_with = "duration::above_zero")]
+    #[serde(default = "three_quarters", deserialize_with = "duration::above_zero")]
     pub timeout: Duration,
 }
 
@@ -54,6 +61,10 @@ pub enum BadConfig {
     Name(&'static str, String),
     #[error("`config.max-batch` is 0: give at least 1")]
     MaxBatch,
+    #[error(
+        "`config.timeout` is {0:?}: give at most 90s, as a call that has no answer after 120s is ended from outside and its records are taken for its cause"
+    )]
+    Timeout(Duration),
 }
 
 impl Config {
@@ -77,7 +88,16 @@ impl Config {
         if self.max_batch == 0 {
             return Err(BadConfig::MaxBatch);
         }
+        if self.timeout > LONGEST {
+            return Err(BadConfig::Timeout(self.timeout));
+        }
         Ok(server)
+    }
+
+    /// How long requests may begin within a call, so that the last one has its timeout before the call is ended.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        CALL.saturating_sub(self.timeout).min(BUDGET)
     }
 
     /// Second part of the external ids.
@@ -91,8 +111,8 @@ fn wharf() -> String {
     "wharf".to_owned()
 }
 
-const fn two_minutes() -> Duration {
-    Duration::from_secs(120)
+const fn three_quarters() -> Duration {
+    Duration::from_secs(45)
 }
 
 const fn two_hundred() -> usize {
@@ -140,11 +160,21 @@ mod tests {
             (r#""prefix": """#, "config.prefix"),
             (r#""relations": {"a": "x-y"}"#, "config.relations"),
             (r#""max-batch": 0"#, "config.max-batch"),
+            (r#""timeout": "91s""#, "config.timeout"),
         ] {
             let mut json: Map<String, Value> = serde_json::from_str(LEAST).unwrap();
             json.extend(serde_json::from_str::<Map<String, Value>>(&format!("{{{change}}}")).unwrap());
             let error = serde_json::from_value::<Config>(json.into()).unwrap().check().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_last_request_of_a_call_has_its_timeout_before_the_call_is_ended() {
+        for (timeout, budget) in [(1, 50), (45, 50), (60, 50), (70, 40), (90, 20)] {
+            let config = config(&format!(r#"{{"url": "https://erp", "model": "m", "timeout": "{timeout}s"}}"#)).unwrap();
+            assert!(config.check().is_ok());
+            assert_eq!(config.budget(), Duration::from_secs(budget), "{timeout}");
         }
     }
 }

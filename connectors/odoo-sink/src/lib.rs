@@ -36,6 +36,7 @@ impl Sink for OdooSink {
     }
 
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
+        self.client.begin();
         let fields = match self.fields.take() {
             Some(fields) => fields,
             None => self.ask()?,

@@ -18,6 +18,8 @@ struct Small {
     records: BTreeMap<String, BTreeMap<String, String>>,
     archived: BTreeSet<String>,
     requests: Vec<String>,
+    /// How long each answer takes.
+    pause: Option<Duration>,
     /// Answers that come in place of its own.
     answers: Vec<Option<Response>>,
 }
@@ -37,6 +39,9 @@ impl Small {
         }
         let rows = body["data"].as_array().map_or(0, Vec::len);
         self.requests.push(if method == "load" { format!("load {rows}") } else { method.to_owned() });
+        if let Some(pause) = self.pause {
+            std::thread::sleep(pause);
+        }
         if !self.answers.is_empty()
             && let Some(answer) = self.answers.remove(0)
         {
@@ -228,6 +233,20 @@ fn after_an_answer_that_means_later_the_rest_comes_again_and_what_is_settled_doe
     assert_eq!(names(&odoo), [pair("wharf.res_partner.1", "a")]);
     odoo.borrow_mut().answers = vec![Some(Response::new(503, ""))];
     assert!(matches!(write(&mut sink, &records[..1]), Err(Error::Retry { .. })));
+}
+
+#[test]
+fn after_its_share_of_a_call_no_request_begins_and_the_rest_comes_again() {
+    let (mut sink, odoo) = sink(r#", "max-batch": 1"#);
+    write(&mut sink, &[("0", Some(r#"{"name":"z"}"#))]).unwrap();
+    odoo.borrow_mut().pause = Some(Duration::from_millis(60));
+    sink.client.budget = Duration::from_millis(100);
+    let keys = ["1", "2", "3", "4"];
+    let records: Vec<_> = keys.iter().map(|key| (*key, Some(r#"{"name":"a"}"#))).collect();
+    let outcomes = write(&mut sink, &records).unwrap();
+    assert_eq!(codes(&outcomes), [(2, "retry None".to_owned()), (3, "retry None".to_owned())]);
+    assert_eq!(names(&odoo).len(), 3);
+    assert!(write(&mut sink, &records[2..]).unwrap().is_empty(), "the next call has its own share");
 }
 
 #[test]
