@@ -5,6 +5,9 @@ use std::ops::Bound;
 
 use crate::varint;
 
+/// First byte of packed ids: an empty set is a position too, and an empty position would be none.
+const VERSION: u8 = 0;
+
 /// A set of ids: the first of each range with its last, none touching another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ids(BTreeMap<u64, u64>);
@@ -54,10 +57,11 @@ impl Ids {
         ranges.flat_map(move |(first, last)| (*first).max(after.saturating_add(1))..=(*last).min(to))
     }
 
-    /// Packed for a position: of each range how far it is behind the one before, and how long it is, as LEB128.
+    /// Packed for a position: a version, then of each range how far it is behind the one before, and how long it is, as LEB128.
     #[must_use]
     pub fn pack(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len() * 3);
+        let mut bytes = Vec::with_capacity(self.0.len() * 3 + 1);
+        bytes.push(VERSION);
         let mut end = 0;
         for (first, last) in &self.0 {
             varint::push(&mut bytes, first - end);
@@ -69,7 +73,8 @@ impl Ids {
 
     /// What [`Ids::pack`] wrote; `None` for anything else.
     #[must_use]
-    pub fn unpack(mut bytes: &[u8]) -> Option<Self> {
+    pub fn unpack(bytes: &[u8]) -> Option<Self> {
+        let mut bytes = bytes.strip_prefix(&[VERSION])?;
         let (mut ids, mut end) = (Self::default(), 0_u64);
         while !bytes.is_empty() {
             let first = end.checked_add(varint::take(&mut bytes)?)?;
@@ -125,9 +130,13 @@ mod tests {
     fn a_position_restores_what_was_packed_and_dense_ids_take_no_room() {
         let ids: Ids = (1..=100_000).filter(|id| id % 1000 != 0).collect();
         let bytes = ids.pack();
-        assert!(bytes.len() <= 300, "{}", bytes.len());
+        assert!(bytes.len() <= 301, "{}", bytes.len());
         assert_eq!(Ids::unpack(&bytes), Some(ids));
         assert_eq!(Ids::unpack(&bytes[..bytes.len() - 1]), None);
-        assert_eq!(Ids::unpack(&[]), Some(Ids::default()));
+        let none = Ids::default().pack();
+        assert!(!none.is_empty(), "an empty position is stored as none");
+        assert_eq!(Ids::unpack(&none), Some(Ids::default()));
+        assert_eq!(Ids::unpack(&[]), None);
+        assert_eq!(Ids::unpack(&[VERSION + 1]), None, "of another version");
     }
 }

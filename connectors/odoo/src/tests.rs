@@ -164,6 +164,18 @@ fn a_page_of_ids_that_odoo_has_cut_makes_no_tombstones_of_what_is_above_it() {
 }
 
 #[test]
+fn after_a_restart_with_no_record_handed_over_a_sweep_reads_what_has_come_into_the_domain() {
+    let sweep = r#", "deletions": "sweep""#;
+    answers([answer("[]"), answer(PARTNERS), answer("[]"), answer("[]"), answer("[11, 12]"), answer(PARTNERS)]);
+    let mut stored = BTreeMap::new();
+    let first = until_idle(&mut open(sweep, Vec::new()), &mut stored);
+    assert_eq!(first, [r#"{"id":11}"#, r#"{"id":12}"#, r#"-{"id":11}"#, r#"-{"id":12}"#]);
+    stored.retain(|_, position| !position.place.is_empty());
+    let mut restarted = open(sweep, stored.into_values().collect());
+    assert_eq!(until_idle(&mut restarted, &mut BTreeMap::new()), [r#"{"id":11}"#, r#"{"id":12}"#]);
+}
+
+#[test]
 fn what_was_a_tombstone_and_is_back_as_it_was_is_read_again() {
     answers([answer("[]"), answer(PARTNERS), answer("[12]"), answer(PARTNERS)]);
     let mut source = open(r#", "deletions": "sweep""#, Vec::new());
