@@ -5,6 +5,9 @@
 //! full page is cut before its last second, and a second that fills a page is read by itself, by id. And `write_date` is the *start* of
 //! the writer's transaction: a record may appear with a time that is over. So the next read begins an overlap before the time at
 //! which this one began, by the server's clock.
+//!
+//! A read that takes hours, or is gone on with after a halt of days, would come to hold all that changed since it began. So it ends at
+//! the first full page that reaches behind its beginning: what is later is the next read's, which begins anew.
 
 use serde_json::{Value, json};
 use wharf_odoo_api::time;
@@ -56,6 +59,10 @@ impl Cycle {
             (None, Some(from)) => Stage::From(Some(from)),
             (None, None) => cycle.stage,
         };
+        // It had come behind its beginning, and so to its end.
+        if place.at.and_then(|(second, _)| second).is_some_and(|second| cycle.is_behind(second)) {
+            cycle.end();
+        }
         Some(cycle)
     }
 
@@ -100,11 +107,25 @@ impl Cycle {
             (Stage::Second { at, .. }, _) => Stage::From(at.checked_add(1)),
             (Stage::From(_), Some((Some(second), _))) if full => {
                 rows.retain(|row| row.second < Some(second));
-                if rows.is_empty() { Stage::Second { at: second, after: 0 } } else { Stage::From(Some(second)) }
+                // Behind the beginning: of what is earlier than this second, nothing is left.
+                if self.is_behind(second) {
+                    Stage::End
+                } else if rows.is_empty() {
+                    Stage::Second { at: second, after: 0 }
+                } else {
+                    Stage::From(Some(second))
+                }
             }
             (Stage::From(_) | Stage::End, _) => Stage::End,
         };
         rows
+    }
+
+    /// Whether a second is later than the time at which this read began. Where clocks were set back, none is: the reads would end
+    /// before they bring anything.
+    fn is_behind(&self, second: i64) -> bool {
+        let behind = |began: i64| second > began && self.from.is_none_or(|from| from <= began.saturating_sub(self.overlap));
+        self.began.is_some_and(behind)
     }
 
     /// Hands a record out; answers whether it is news.

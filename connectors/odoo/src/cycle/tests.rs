@@ -53,6 +53,9 @@ fn read(cycle: &mut Cycle, table: &Table, page_size: usize, asked: i64, restart:
             }
             if restart {
                 *cycle = Cycle::restored(cycle.overlap, cycle.page_size, &cycle.place(OF)).unwrap();
+                if !cycle.is_under_way() {
+                    return news;
+                }
                 break;
             }
         }
@@ -159,11 +162,39 @@ fn the_next_read_begins_by_when_this_one_began_and_not_by_when_it_ended() {
 }
 
 #[test]
+fn a_read_ends_behind_its_beginning_so_that_changes_of_a_long_one_are_not_all_remembered() {
+    for restart in [false, true] {
+        // One change a second goes on for four minutes, also after the first page, which is asked for at the tenth second.
+        let table: Table = (1..=240).map(|n| (n, Some(n * 1_000_000), "x")).collect();
+        let mut cycle = Cycle::new(60, 20);
+        let first = ids(&read(&mut cycle, &table, 20, TEN + 10, restart));
+        assert!(first.starts_with(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) && first.len() < 20, "{first:?}");
+        assert!(cycle.remembered() < 20, "{}", cycle.remembered());
+        assert_eq!(cycle.place(OF).from, Some(TEN - 50));
+        let next = ids(&read(&mut cycle, &table, 20, TEN + 250, restart));
+        assert_eq!([first, next].concat(), (1..=240).collect::<Vec<i64>>(), "each once");
+        assert_eq!(cycle.remembered(), 51, "of the last minute");
+    }
+}
+
+#[test]
+fn a_second_behind_the_beginning_that_fills_a_page_is_left_to_the_next_read() {
+    let mut table: Table = vec![(1, Some(0), "x")];
+    table.extend((2..=30).map(|id| (id, Some(20_000_000 + id), "x")));
+    let mut cycle = Cycle::new(60, 5);
+    assert_eq!(ids(&read(&mut cycle, &table, 5, TEN + 10, false)), [1]);
+    assert_eq!(ids(&read(&mut cycle, &table, 5, TEN + 20, true)), (2..=30).collect::<Vec<i64>>());
+}
+
+#[test]
 fn a_clock_that_goes_back_loses_nothing_and_moves_nothing_back() {
     let mut cycle = Cycle::new(60, 5);
     read(&mut cycle, &table(), 5, TEN + 3600, false);
     let from = cycle.place(OF).from;
     assert!(read(&mut cycle, &table(), 5, TEN, false).is_empty());
+    assert_eq!(cycle.place(OF).from, from);
+    let later: Table = (50..=90).map(|id| (id, Some(3_600_000_000 + id * 1_000_000), "later")).collect();
+    assert_eq!(ids(&read(&mut cycle, &later, 5, TEN, false)), (50..=90).collect::<Vec<i64>>(), "no read ends early");
     assert_eq!(cycle.place(OF).from, from);
 }
 
