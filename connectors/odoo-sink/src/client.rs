@@ -34,6 +34,8 @@ pub enum Said {
     Taken,
     /// It has something against these, by their places in the request: text and field. Empty: against the request as a whole.
     Refused(BTreeMap<usize, (String, Option<String>)>, String),
+    /// The account may not do this to one of the records that were named: the text.
+    Denied(String),
     /// One of the records that were named is not there any more.
     Gone,
 }
@@ -94,6 +96,23 @@ impl Client {
         let model = self.model.clone();
         let said = self.call(&model, "fields_get", &json!({ "attributes": ["type"] }))?;
         self.read(&said.map_err(|refusal| Error::fatal(self.text(&refusal)))?)
+    }
+
+    /// Asks whether the account has the rights of an operation on the model: `create`, `write` or `unlink`. An import without them
+    /// tells it as an error of each row.
+    ///
+    /// # Errors
+    /// As for [`Client::fields`]; `fatal` where it has not.
+    pub fn must_have(&mut self, operation: &str) -> Result<()> {
+        let model = self.model.clone();
+        let said = self.call(&model, "has_access", &json!({ "operation": operation }))?;
+        if self.read::<bool>(&said.map_err(|refusal| Error::fatal(self.text(&refusal)))?)? {
+            return Ok(());
+        }
+        Err(Error::fatal(format!(
+            "the account of the API key for {} has no right to {operation} on `{model}`: give it to its user in Odoo",
+            self.server.host()
+        )))
     }
 
     /// Creates or changes records by their external ids, in one transaction of Odoo.
@@ -157,7 +176,11 @@ impl Client {
     }
 
     fn said(&self, refusal: &Refusal) -> Said {
-        if refusal.meaning() == Meaning::Gone { Said::Gone } else { Said::Refused(BTreeMap::new(), self.text(refusal)) }
+        match refusal.meaning() {
+            Meaning::Gone => Said::Gone,
+            Meaning::Credentials => Said::Denied(self.text(refusal)),
+            _ => Said::Refused(BTreeMap::new(), self.text(refusal)),
+        }
     }
 
     fn text(&self, refusal: &Refusal) -> String {
@@ -191,6 +214,8 @@ impl Client {
                 self.refused = 0;
                 return Ok(Err(refusal));
             }
+            // Rules of records hold for some of a request's; whether the account has rights at all is asked for by itself.
+            Meaning::Credentials if refusal.is_access_error() && matches!(method, "write" | "unlink") => return Ok(Err(refusal)),
             Meaning::Credentials => {
                 self.refused += 1;
                 let host = self.server.host();

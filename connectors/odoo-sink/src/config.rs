@@ -100,6 +100,15 @@ impl Config {
         CALL.saturating_sub(self.timeout).min(BUDGET)
     }
 
+    /// What the account must be allowed to do on the model.
+    #[must_use]
+    pub const fn operations(&self) -> &'static [&'static str] {
+        match self.tombstones {
+            Tombstones::Delete => &["create", "write", "unlink"],
+            Tombstones::Reject | Tombstones::Archive | Tombstones::Skip => &["create", "write"],
+        }
+    }
+
     /// Second part of the external ids.
     #[must_use]
     pub fn prefix(&self) -> String {

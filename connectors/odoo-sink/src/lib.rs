@@ -75,7 +75,12 @@ impl OdooSink {
                 self.config.model
             )));
         }
+        self.check_rights()?;
         Ok(fields)
+    }
+
+    fn check_rights(&mut self) -> Result<()> {
+        self.config.operations().iter().try_for_each(|operation| self.client.must_have(operation))
     }
 
     /// Writes rows in their order; takes those that are settled out of `left`. Odoo takes all rows of a request or none, and names the
@@ -99,7 +104,7 @@ impl OdooSink {
                     }
                 }
             }
-            (Said::Refused(..) | Said::Gone, rows) => {
+            (Said::Refused(..) | Said::Denied(_) | Said::Gone, rows) => {
                 let (head, tail) = rows.split_at_checked(rows.len() / 2).unwrap_or((&[], rows));
                 self.deliver(action, head, left, outcomes)?;
                 self.deliver(action, tail, left, outcomes)?;
@@ -115,6 +120,11 @@ impl OdooSink {
             // It is removed already.
             Said::Gone if *action == Action::Remove => {}
             Said::Gone => return Err(Error::retry("a record was deleted in Odoo while it was written")),
+            Said::Denied(text) => {
+                // Where all are refused, no record is at fault.
+                self.check_rights()?;
+                outcomes.reject(row.index, "odoo.refused", text);
+            }
             Said::Refused(named, whole) => {
                 let (text, field) = named.into_values().next().unwrap_or((whole, None));
                 if is_passing(&text) {

@@ -18,6 +18,8 @@ struct Small {
     records: BTreeMap<String, BTreeMap<String, String>>,
     archived: BTreeSet<String>,
     requests: Vec<String>,
+    /// Operations that the account has no right to.
+    denied: Vec<&'static str>,
     /// How long each answer takes.
     pause: Option<Duration>,
     /// Answers that come in place of its own.
@@ -36,6 +38,9 @@ impl Small {
                 "name": {"type": "char"}, "color": {"type": "integer"}, "active": {"type": "boolean"}, "parent_id": {"type": "many2one"},
                 "date": {"type": "datetime"}
             }));
+        }
+        if method == "has_access" {
+            return ok(&json!(!self.denied.contains(&body["operation"].as_str().unwrap())));
         }
         let rows = body["data"].as_array().map_or(0, Vec::len);
         self.requests.push(if method == "load" { format!("load {rows}") } else { method.to_owned() });
@@ -65,6 +70,9 @@ impl Small {
             }
             ("res.partner", "unlink") => {
                 let names: Vec<_> = body["ids"].as_array().unwrap().iter().map(|id| self.name(id)).collect();
+                if names.iter().any(|name| name.ends_with(".foreign")) {
+                    return Response::new(403, include_str!("../../shared/odoo-api/tests/no-access.json"));
+                }
                 if names.iter().any(|name| name.ends_with(".used")) {
                     return Response::new(422, include_str!("../../shared/odoo-api/tests/constraint.json"));
                 }
@@ -305,6 +313,36 @@ fn refused_credentials_reject_no_record_and_stop_the_sink() {
     assert!(matches!(write(&mut sink, &records), Err(Error::Retry { .. })));
     let Err(Error::Fatal(text)) = write(&mut sink, &records) else { panic!("fatal") };
     assert!(text.contains(r#"[sink.auth."erp.example.com"]"#) && text.contains("not allowed to access"), "{text}");
+}
+
+#[test]
+fn an_account_without_the_rights_to_write_stops_the_sink_before_a_record_is_rejected() {
+    for (more, denied) in [("", "create"), ("", "write"), (r#", "tombstones": "delete""#, "unlink")] {
+        let (mut sink, odoo) = sink(more);
+        odoo.borrow_mut().denied = vec![denied];
+        let Err(Error::Fatal(text)) = write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]) else { panic!("fatal") };
+        assert!(text.contains(denied) && text.contains("`res.partner`") && text.contains("erp.example.com"), "{text}");
+        assert_eq!(requests(&odoo), [] as [&str; 0]);
+    }
+    let (mut sink, odoo) = sink("");
+    odoo.borrow_mut().denied = vec!["unlink"];
+    assert!(write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]).unwrap().is_empty(), "what is not needed is not asked for");
+}
+
+#[test]
+fn only_the_records_that_the_account_may_not_delete_are_rejected() {
+    let (mut sink, odoo) = sink(r#", "tombstones": "delete""#);
+    let keys = ["1", "2", "\"foreign\"", "4"];
+    let all: Vec<_> = keys.iter().map(|key| (*key, Some(r#"{"name":"a"}"#))).collect();
+    write(&mut sink, &all).unwrap();
+    let outcomes = write(&mut sink, &keys.map(|key| (key, None))).unwrap();
+    assert_eq!(codes(&outcomes), [(2, "odoo.refused".to_owned())]);
+    let Some(Verdict::Reject(rejection)) = outcomes.get(2) else { panic!("{outcomes:?}") };
+    assert!(rejection.message.contains("not allowed to access"), "{}", rejection.message);
+    assert_eq!(odoo.borrow().records.keys().collect::<Vec<_>>(), ["wharf.res_partner.foreign"]);
+    odoo.borrow_mut().denied = vec!["unlink"];
+    let Err(Error::Fatal(text)) = write(&mut sink, &[("\"foreign\"", None)]) else { panic!("fatal: the right was taken away") };
+    assert!(text.contains("unlink"), "{text}");
 }
 
 #[test]

@@ -73,6 +73,12 @@ impl Refusal {
         }
     }
 
+    /// Whether Odoo knows the key and refuses what it is used for.
+    #[must_use]
+    pub fn is_access_error(&self) -> bool {
+        self.status == 403 && self.name == "odoo.exceptions.AccessError"
+    }
+
     /// Exceptions that tell of the database's state and not of the request (psycopg2's classes: OperationalError and what is
     /// below it). Odoo tries lost races itself five times before it answers with one.
     fn is_passing(&self) -> bool {
