@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use wharf_odoo_api::{Answer, Meaning, Refusal, Server};
 use wharf_sdk::{Error, Result};
 
+use crate::blame;
 use crate::cells::Described;
 use crate::config::Config;
 use crate::groups::Row;
@@ -22,6 +23,7 @@ pub struct Client {
     module: String,
     context: Map<String, Value>,
     refused: u32,
+    failed: u32,
     /// When the call began.
     began: Instant,
     /// After so much of a call no request begins.
@@ -34,6 +36,8 @@ pub enum Said {
     Taken,
     /// It has something against these, by their places in the request: text and field. Empty: against the request as a whole.
     Refused(BTreeMap<usize, (String, Option<String>)>, String),
+    /// It failed over them with an error of its own (500): they may be the cause, or a module that is being upgraded.
+    Failed(String),
     /// The account may not do this to one of the records that were named: the text.
     Denied(String),
     /// One of the records that were named is not there any more.
@@ -78,6 +82,7 @@ impl Client {
             module: config.module.clone(),
             context,
             refused: 0,
+            failed: 0,
             began: Instant::now(),
             budget: config.budget(),
         }
@@ -94,8 +99,7 @@ impl Client {
     /// `retry` where the same request may work later, `fatal` where it will not.
     pub fn fields(&mut self) -> Result<BTreeMap<String, Described>> {
         let model = self.model.clone();
-        let said = self.call(&model, "fields_get", &json!({ "attributes": ["type"] }))?;
-        self.read(&said.map_err(|refusal| Error::fatal(self.text(&refusal)))?)
+        self.ask(&model, "fields_get", &json!({ "attributes": ["type"] }))
     }
 
     /// Asks whether the account has the rights of an operation on the model: `create`, `write` or `unlink`. An import without them
@@ -105,8 +109,7 @@ impl Client {
     /// As for [`Client::fields`]; `fatal` where it has not.
     pub fn must_have(&mut self, operation: &str) -> Result<()> {
         let model = self.model.clone();
-        let said = self.call(&model, "has_access", &json!({ "operation": operation }))?;
-        if self.read::<bool>(&said.map_err(|refusal| Error::fatal(self.text(&refusal)))?)? {
+        if self.ask(&model, "has_access", &json!({ "operation": operation }))? {
             return Ok(());
         }
         Err(Error::fatal(format!(
@@ -152,11 +155,22 @@ impl Client {
     pub fn find(&mut self, rows: &[Row]) -> Result<Vec<i64>> {
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let domain = json!([["module", "=", self.module], ["model", "=", self.model], ["name", "in", names]]);
-        let found = self.call("ir.model.data", "search_read", &json!({ "domain": domain, "fields": ["name", "res_id"] }))?;
-        let known: Vec<Known> = self.read(&found.map_err(|refusal| Error::fatal(self.text(&refusal)))?)?;
+        let arguments = json!({ "domain": domain, "fields": ["name", "res_id"] });
+        let known: Vec<Known> = self.ask("ir.model.data", "search_read", &arguments)?;
         // In the order of the rows.
         let ids: BTreeMap<String, i64> = known.into_iter().map(|known| (known.name, known.res_id)).collect();
         Ok(rows.iter().filter_map(|row| ids.get(&row.name).copied()).collect())
+    }
+
+    /// Whether one of these records is there, archived or not, as far as the account may see.
+    ///
+    /// # Errors
+    /// As for [`Client::fields`].
+    pub fn are_left(&mut self, ids: &[i64]) -> Result<bool> {
+        let arguments = json!({ "domain": [["id", "in", ids]], "limit": 1, "context": { "active_test": false } });
+        let model = self.model.clone();
+        let ids: Vec<i64> = self.ask(&model, "search", &arguments)?;
+        Ok(!ids.is_empty())
     }
 
     /// Archives or deletes records, all or none.
@@ -178,6 +192,7 @@ impl Client {
     fn said(&self, refusal: &Refusal) -> Said {
         match refusal.meaning() {
             Meaning::Gone => Said::Gone,
+            Meaning::Request if refusal.status >= 500 => Said::Failed(self.text(refusal)),
             Meaning::Credentials => Said::Denied(self.text(refusal)),
             _ => Said::Refused(BTreeMap::new(), self.text(refusal)),
         }
@@ -190,6 +205,26 @@ impl Client {
     fn read<T: for<'de> Deserialize<'de>>(&self, answer: &Answer) -> Result<T> {
         serde_json::from_slice(&answer.body)
             .map_err(|e| Error::retry(format!("the answer of {} for `{}` cannot be read: {e}", self.server.root(), self.model)))
+    }
+
+    /// A call that is about no record: where Odoo fails over it, as it does over sound ones while modules are upgraded, it is tried
+    /// several times.
+    fn ask<T: for<'de> Deserialize<'de>>(&mut self, model: &str, method: &str, arguments: &Value) -> Result<T> {
+        let refusal = match self.call(model, method, arguments)? {
+            Ok(answer) => {
+                self.failed = 0;
+                return self.read(&answer);
+            }
+            Err(refusal) => refusal,
+        };
+        let text = refusal.text(self.server.root(), &format!("`{model}`"));
+        if refusal.status >= 500 {
+            self.failed += 1;
+            if self.failed < blame::TRIES {
+                return Err(Error::retry(text));
+            }
+        }
+        Err(Error::fatal(text))
     }
 
     /// The inner error is about the request: about what it names (gone) or holds.

@@ -6,12 +6,14 @@
 
 use wharf_sdk::{Batch, Context, Error, Outcomes, Result, Sink, export_sink, log};
 
+mod blame;
 mod cells;
 mod client;
 mod config;
 mod external;
 mod groups;
 
+use blame::{Blame, Tries};
 use cells::Fields;
 use client::{Client, Said};
 use config::{Config, Tombstones};
@@ -24,6 +26,7 @@ pub struct OdooSink {
     client: Client,
     /// `None` before they were asked for.
     fields: Option<Fields>,
+    tries: Tries,
 }
 
 export_sink!(OdooSink, manifest = include_str!("../connector.toml"));
@@ -32,7 +35,7 @@ impl Sink for OdooSink {
     fn open(context: &Context) -> Result<Self> {
         let config: Config = context.config()?;
         let server = config.check().map_err(|e| Error::fatal(e.to_string()))?;
-        Ok(Self { client: Client::new(server, &config), config, fields: None })
+        Ok(Self { client: Client::new(server, &config), config, fields: None, tries: Tries::default() })
     }
 
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
@@ -88,7 +91,7 @@ impl OdooSink {
     fn deliver(&mut self, action: &Action, rows: &[Row], left: &mut Vec<u32>, outcomes: &mut Outcomes) -> Result<()> {
         match (self.attempt(action, rows)?, rows) {
             (_, []) => {}
-            (Said::Taken, rows) => left.retain(|index| rows.iter().all(|row| row.index != *index)),
+            (Said::Taken, rows) => self.settle(rows, left),
             // Once more, as another transaction may have been in the way.
             (_, [row]) => self.alone(action, row, left, outcomes)?,
             (Said::Refused(named, _), rows) if !named.is_empty() => {
@@ -104,7 +107,7 @@ impl OdooSink {
                     }
                 }
             }
-            (Said::Refused(..) | Said::Denied(_) | Said::Gone, rows) => {
+            (Said::Refused(..) | Said::Failed(_) | Said::Denied(_) | Said::Gone, rows) => {
                 let (head, tail) = rows.split_at_checked(rows.len() / 2).unwrap_or((&[], rows));
                 self.deliver(action, head, left, outcomes)?;
                 self.deliver(action, tail, left, outcomes)?;
@@ -113,31 +116,56 @@ impl OdooSink {
         Ok(())
     }
 
-    /// Writes a row that was refused before; where it is refused again, it is rejected.
+    /// Writes a row that was refused before; where it is refused again, it is rejected, at once or after several calls.
     fn alone(&mut self, action: &Action, row: &Row, left: &mut Vec<u32>, outcomes: &mut Outcomes) -> Result<()> {
-        match self.attempt(action, std::slice::from_ref(row))? {
-            Said::Taken => {}
-            // It is removed already.
-            Said::Gone if *action == Action::Remove => {}
-            Said::Gone => return Err(Error::retry("a record was deleted in Odoo while it was written")),
+        let rows = std::slice::from_ref(row);
+        let (text, field) = match self.attempt(action, rows)? {
+            Said::Taken => {
+                self.settle(rows, left);
+                return Ok(());
+            }
+            Said::Gone if *action == Action::Remove => {
+                // It may be another record that it names.
+                let ids = self.client.find(rows)?;
+                if ids.is_empty() || !self.client.are_left(&ids)? {
+                    self.settle(rows, left);
+                    return Ok(());
+                }
+                let text = "Odoo misses a record while it removes this one, which is there";
+                (self.tries.again(&row.name, text.to_owned())?, None)
+            }
+            Said::Gone => {
+                let text = "Odoo misses a record while it writes this one: it was deleted at the same time, or its external id is left over";
+                (self.tries.again(&row.name, text.to_owned())?, None)
+            }
+            Said::Failed(text) => (self.tries.again(&row.name, text)?, None),
             Said::Denied(text) => {
                 // Where all are refused, no record is at fault.
                 self.check_rights()?;
-                outcomes.reject(row.index, "odoo.refused", text);
+                (text, None)
             }
             Said::Refused(named, whole) => {
                 let (text, field) = named.into_values().next().unwrap_or((whole, None));
-                if is_passing(&text) {
-                    return Err(Error::retry(text));
-                }
-                let rejected = outcomes.reject(row.index, "odoo.refused", text);
-                if let Some(field) = field {
-                    rejected.field(wharf_sdk::json::pointer(&field));
-                }
+                let text = match blame::of(&text) {
+                    Blame::Passing => return Err(Error::retry(text)),
+                    Blame::Doubtful => self.tries.again(&row.name, text)?,
+                    Blame::Record => text,
+                };
+                (text, field)
             }
+        };
+        let rejected = outcomes.reject(row.index, "odoo.refused", text);
+        if let Some(field) = field {
+            rejected.field(wharf_sdk::json::pointer(&field));
         }
-        left.retain(|index| *index != row.index);
+        self.settle(rows, left);
         Ok(())
+    }
+
+    /// Rows that are written or rejected.
+    fn settle(&mut self, rows: &[Row], left: &mut Vec<u32>) {
+        left.retain(|index| rows.iter().all(|row| row.index != *index));
+        self.tries.forget(rows);
     }
 
     fn attempt(&mut self, action: &Action, rows: &[Row]) -> Result<Said> {
@@ -152,13 +180,6 @@ impl OdooSink {
             }
         }
     }
-}
-
-/// What PostgreSQL says of a race that was lost, which Odoo's import tells as if the row were wrong.
-fn is_passing(text: &str) -> bool {
-    ["could not serialize access", "deadlock detected", "could not obtain lock", "canceling statement"]
-        .iter()
-        .any(|part| text.contains(part))
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ impl Small {
                     .map(|(at, name)| json!({"name": name, "res_id": at}))
                     .collect())
             }
+            ("res.partner", "search") => {
+                assert_eq!(body["context"], json!({"active_test": false}), "an archived record is there");
+                let there = |id: &&Value| id.as_u64().is_some_and(|id| id < self.records.len() as u64);
+                ok(&body["domain"][0][2].as_array().unwrap().iter().filter(there).cloned().collect())
+            }
             ("res.partner", "write") => {
                 assert_eq!(body["vals"], json!({"active": false}));
                 let named: Vec<_> = body["ids"].as_array().unwrap().iter().map(|id| self.name(id)).collect();
@@ -198,17 +203,23 @@ fn only_the_records_that_odoo_refuses_are_rejected_and_the_others_arrive_in_orde
 }
 
 #[test]
-fn a_record_over_which_odoo_fails_is_found_by_halves() {
+fn a_record_over_which_odoo_fails_is_found_by_halves_and_rejected_after_five_calls() {
     let (mut sink, odoo) = sink("");
     let values: Vec<String> =
         (0..8).map(|n| if n == 5 { r#"{"name":"Crash"}"#.to_owned() } else { format!(r#"{{"name":"{n}"}}"#) }).collect();
     let keys: Vec<String> = (0..8).map(|n| n.to_string()).collect();
     let records: Vec<_> = keys.iter().zip(&values).map(|(key, value)| (key.as_str(), Some(value.as_str()))).collect();
-    let outcomes = write(&mut sink, &records).unwrap();
-    assert_eq!(codes(&outcomes), [(5, "odoo.refused".to_owned())]);
-    let Some(Verdict::Reject(rejection)) = outcomes.get(5) else { panic!("{outcomes:?}") };
+    let later = |index| (index, "retry None".to_owned());
+    assert_eq!(codes(&write(&mut sink, &records).unwrap()), [later(5), later(6), later(7)]);
+    for _ in 2..blame::TRIES {
+        assert!(matches!(write(&mut sink, &records[5..]), Err(Error::Retry { .. })));
+    }
+    let outcomes = write(&mut sink, &records[5..]).unwrap();
+    assert_eq!(codes(&outcomes), [(0, "odoo.refused".to_owned())]);
+    let Some(Verdict::Reject(rejection)) = outcomes.get(0) else { panic!("{outcomes:?}") };
     assert!(rejection.message.contains("builtins.KeyError"), "{}", rejection.message);
     assert_eq!(names(&odoo).len(), 7);
+    assert!(matches!(write(&mut sink, &records[5..6]), Err(Error::Retry { .. })), "what is settled is counted anew");
 }
 
 #[test]
@@ -223,6 +234,65 @@ fn a_lost_race_that_the_import_tells_as_an_error_of_the_row_is_tried_again() {
     assert_eq!(names(&odoo).len(), 1);
     odoo.borrow_mut().answers = vec![Some(race()), Some(race())];
     assert!(matches!(write(&mut sink, &[("1", Some(r#"{"name":"b"}"#))]), Err(Error::Retry { .. })));
+}
+
+/// An answer of the import that has something against the first row.
+fn against(text: &str) -> Option<Response> {
+    Some(ok(&json!({"ids": false, "messages": [{"rows": {"from": 0, "to": 0}, "type": "error", "message": text}]})))
+}
+
+#[test]
+fn an_error_in_odoo_that_the_import_tells_as_one_of_the_row_rejects_it_only_after_five_calls() {
+    for text in [
+        "Unknown error during import: <class 'AttributeError'>: x",
+        "Unbekannter Fehler beim Import: <class 'AttributeError'>: x",
+        "Unknown database error: 'x'",
+    ] {
+        let (mut sink, odoo) = sink("");
+        let record = [("1", Some(r#"{"name":"a"}"#))];
+        for _ in 1..blame::TRIES {
+            odoo.borrow_mut().answers = vec![against(text), against(text)];
+            assert!(matches!(write(&mut sink, &record), Err(Error::Retry { .. })), "{text}");
+        }
+        odoo.borrow_mut().answers = vec![against(text), against(text)];
+        assert_eq!(codes(&write(&mut sink, &record).unwrap()), [(0, "odoo.refused".to_owned())]);
+    }
+}
+
+#[test]
+fn a_search_that_odoo_fails_over_is_tried_in_five_calls_and_then_stops_the_sink() {
+    let (mut sink, odoo) = sink(r#", "tombstones": "delete""#);
+    odoo.borrow_mut().answers =
+        (0..blame::TRIES).map(|_| Some(Response::new(500, r#"{"name": "builtins.KeyError", "message": "'x'"}"#))).collect();
+    for _ in 1..blame::TRIES {
+        assert!(matches!(write(&mut sink, &[("1", None)]), Err(Error::Retry { .. })));
+    }
+    let Err(Error::Fatal(text)) = write(&mut sink, &[("1", None)]) else { panic!("fatal") };
+    assert!(text.contains("`ir.model.data`") && text.contains("builtins.KeyError"), "{text}");
+}
+
+#[test]
+fn a_full_disk_rejects_no_record() {
+    let (mut sink, odoo) = sink("");
+    let text = r#"could not extend file "base/16384/16397": No space left on device"#;
+    for _ in 0..2 * blame::TRIES {
+        odoo.borrow_mut().answers = vec![against(text), against(text)];
+        assert!(matches!(write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]), Err(Error::Retry { .. })));
+    }
+    assert!(write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]).unwrap().is_empty());
+}
+
+#[test]
+fn a_record_that_is_written_while_odoo_misses_one_is_rejected_after_five_calls() {
+    let (mut sink, odoo) = sink("");
+    let gone = || Some(Response::new(404, include_str!("../../shared/odoo-api/tests/gone.json")));
+    let record = [("1", Some(r#"{"name":"a"}"#))];
+    for _ in 1..blame::TRIES {
+        odoo.borrow_mut().answers = vec![gone(), gone()];
+        assert!(matches!(write(&mut sink, &record), Err(Error::Retry { .. })));
+    }
+    odoo.borrow_mut().answers = vec![gone(), gone()];
+    assert_eq!(codes(&write(&mut sink, &record).unwrap()), [(0, "odoo.refused".to_owned())]);
 }
 
 #[test]
@@ -284,10 +354,24 @@ fn a_record_that_is_deleted_in_odoo_at_the_same_moment_counts_as_removed() {
     let (mut sink, odoo) = sink(r#", "tombstones": "delete""#);
     write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]).unwrap();
     let gone = || Some(Response::new(404, include_str!("../../shared/odoo-api/tests/gone.json")));
-    odoo.borrow_mut().answers = vec![None, gone(), None, gone()];
+    odoo.borrow_mut().answers = vec![None, gone(), None, gone(), None, Some(ok(&json!([])))];
     requests(&odoo);
     assert!(write(&mut sink, &[("1", None)]).unwrap().is_empty());
-    assert_eq!(requests(&odoo), ["search_read", "unlink", "search_read", "unlink"]);
+    assert_eq!(requests(&odoo), ["search_read", "unlink", "search_read", "unlink", "search_read", "search"]);
+}
+
+#[test]
+fn a_record_that_is_still_there_does_not_count_as_removed_because_odoo_misses_another() {
+    let (mut sink, odoo) = sink(r#", "tombstones": "delete""#);
+    write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]).unwrap();
+    let gone = || Some(Response::new(404, include_str!("../../shared/odoo-api/tests/gone.json")));
+    let answers = || vec![None, gone(), None, gone(), None, None];
+    for _ in 1..blame::TRIES {
+        odoo.borrow_mut().answers = answers();
+        assert!(matches!(write(&mut sink, &[("1", None)]), Err(Error::Retry { .. })));
+    }
+    odoo.borrow_mut().answers = answers();
+    assert_eq!(codes(&write(&mut sink, &[("1", None)]).unwrap()), [(0, "odoo.refused".to_owned())]);
 }
 
 #[test]
