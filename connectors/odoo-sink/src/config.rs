@@ -59,6 +59,8 @@ pub enum BadConfig {
     Model(String),
     #[error("`config.{0}` is `{1}`: use letters, digits and `_`, as an external id has them")]
     Name(&'static str, String),
+    #[error("`config.{0}` names `id`: Odoo gives it, and the external id stands in its column. Leave it out")]
+    Id(&'static str),
     #[error("`config.max-batch` is 0: give at least 1")]
     MaxBatch,
     #[error(
@@ -83,6 +85,12 @@ impl Config {
         for (key, name) in prefixes.chain([("module", &self.module)]) {
             if !plain(name) {
                 return Err(BadConfig::Name(key, name.clone()));
+            }
+        }
+        let is_id = |field: &String| field == "id" || field == ".id";
+        for (key, named) in [("fields", self.fields.iter().any(is_id)), ("relations", self.relations.keys().any(is_id))] {
+            if named {
+                return Err(BadConfig::Id(key));
             }
         }
         if self.max_batch == 0 {
@@ -168,6 +176,8 @@ mod tests {
             (r#""module": "my.module""#, "config.module"),
             (r#""prefix": """#, "config.prefix"),
             (r#""relations": {"a": "x-y"}"#, "config.relations"),
+            (r#""fields": ["name", "id"]"#, "`config.fields` names `id`"),
+            (r#""relations": {"id": "customer"}"#, "`config.relations` names `id`"),
             (r#""max-batch": 0"#, "config.max-batch"),
             (r#""timeout": "91s""#, "config.timeout"),
         ] {
