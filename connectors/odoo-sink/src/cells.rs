@@ -162,9 +162,16 @@ impl Fields {
 
     fn reference(&self, name: &str, value: &Value) -> Result<Reference, Rejection> {
         if let Some(external) = value.as_object().and_then(|object| object.get("external")) {
-            return match external.as_str().filter(|id| !id.is_empty() && !id.contains([',', ' '])) {
+            let is_whole = |id: &&str| {
+                !id.contains([',', ' '])
+                    && id.split_once('.').is_some_and(|(module, name)| !module.is_empty() && !name.is_empty())
+            };
+            return match external.as_str().filter(is_whole) {
                 Some(id) => Ok(Reference::External(id.to_owned())),
-                None => Err(Rejection::new("value.type", format!("`{name}` has an `external` that is no external id"))),
+                None => Err(Rejection::new(
+                    "value.type",
+                    format!("`{name}` has an `external` that is no external id: expected module.name"),
+                )),
             };
         }
         if let Some(prefix) = self.relations.get(name) {
@@ -292,6 +299,9 @@ mod tests {
             json!({"country_id": "Germany"}),
             json!({"country_id": 0}),
             json!({"country_id": {"external": "a,b"}}),
+            json!({"country_id": {"external": "no"}}),
+            json!({"country_id": {"external": "base."}}),
+            json!({"country_id": {"external": ".de"}}),
             json!({"category_id": 7}),
             json!({"category_id": [7, {"external": "a.b"}]}),
             json!({"child_ids": []}),
