@@ -12,8 +12,9 @@ pub enum BadKey {
     None,
     #[error("the key is no JSON: {0}")]
     Json(String),
-    #[error("the key has a part that is null, an object or a list: {0}")]
-    Part(String),
+    /// Its type; the value may be personal.
+    #[error("the key has a part that is {0}: expected a text, a number, true or false")]
+    Part(&'static str),
 }
 
 /// The name without its module, of a key's bytes: a scalar, or an object of scalars in their order.
@@ -47,7 +48,9 @@ fn append(name: &mut String, part: &Value) -> Result<(), BadKey> {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Bool(yes) => yes.to_string(),
-        Value::Null | Value::Array(_) | Value::Object(_) => return Err(BadKey::Part(part.to_string())),
+        Value::Null => return Err(BadKey::Part("null")),
+        Value::Array(_) => return Err(BadKey::Part("a list")),
+        Value::Object(_) => return Err(BadKey::Part("an object")),
     };
     name.push('.');
     for byte in text.bytes() {
@@ -98,6 +101,10 @@ mod tests {
         assert!(matches!(name("{"), Err(BadKey::Json(_))));
         for key in ["null", "{}", "[1]", r#"{"a":null}"#, r#"{"a":{"b":1}}"#] {
             assert!(matches!(name(key), Err(BadKey::Part(_))), "{key}");
+        }
+        for (key, expected) in [(r#"["Ann"]"#, "a list"), (r#"{"a":{"b":"Ann"}}"#, "an object"), (r#"{"a":null}"#, "null")] {
+            let text = name(key).unwrap_err().to_string();
+            assert!(text.contains(expected) && !text.contains("Ann"), "{text}");
         }
     }
 }
