@@ -32,7 +32,7 @@ pub struct Answer {
 /// A root URL that cannot work.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadUrl {
-    #[error("`config.url` is `{0}`: expected the root of an Odoo server, as https://erp.example.com")]
+    #[error("`config.url` is `{0}`: expected the root of an Odoo server without a query, as https://erp.example.com")]
     Form(String),
     #[error("`config.url` holds a user name: the API key goes into the connector's `auth` section")]
     User,
@@ -46,8 +46,10 @@ impl Server {
         let rest = root.strip_prefix("https://").or_else(|| root.strip_prefix("http://"));
         match rest.and_then(|rest| rest.split('/').next()) {
             Some(authority) if authority.contains('@') => return Err(BadUrl::User),
+            // Without a scheme, too: what is before the `@` must not be shown.
+            None if root.contains('@') => return Err(BadUrl::User),
             Some(authority) if !authority.is_empty() && !root.contains(['?', '#', ' ']) => {}
-            _ => return Err(BadUrl::Form(url.to_owned())),
+            _ => return Err(BadUrl::Form(without_query(url).to_owned())),
         }
         Ok(Self { root: root.to_owned(), database, timeout })
     }
@@ -92,6 +94,11 @@ impl Server {
             Err(other) => Err(other),
         }
     }
+}
+
+/// A URL as it may be shown: a query may hold a secret.
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// This machine's clock.
