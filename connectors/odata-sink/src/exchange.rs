@@ -121,7 +121,15 @@ impl Exchange {
             self.redirect(&response)?;
             let status = response.status;
             let retry_after = response.retry_after();
+            let content = response.header("content-type").unwrap_or_default().to_ascii_lowercase();
             let (body, whole) = body(response);
+            let bare = body.is_empty() && !operation.is_read();
+            if (200..300).contains(&status) && !bare && !is_data(&content, &body) {
+                // A page to sign in, most of all: nothing was written, and the next try begins another session.
+                self.session = Session::default();
+                said.pause = Some((self.no_data(status, &content), None));
+                break;
+            }
             // Of a write the status tells all; what was asked for has to be read to its end.
             if !whole && operation.is_read() {
                 said.pause = Some((format!("the answer of {} broke off", self.host()), None));
@@ -207,6 +215,15 @@ impl Exchange {
         Ok(Said { answers: answers.of, pause })
     }
 
+    fn no_data(&self, status: u16, content: &str) -> String {
+        let content = content.split(';').next().unwrap_or_default().trim();
+        let host = self.host();
+        format!(
+            "{host} answers {status} with `{content}` in place of OData, so it is not known to have written anything: look whether it, or \
+             a proxy before it, wants a sign-in"
+        )
+    }
+
     fn redirect(&self, response: &Response) -> Result<()> {
         if !(300..400).contains(&response.status) {
             return Ok(());
@@ -222,6 +239,16 @@ fn pause(error: Error) -> Result<(String, Option<Duration>)> {
     match error {
         Error::Retry { message, after } => Ok((message, after)),
         other => Err(Error::fatal(other.message())),
+    }
+}
+
+/// Whether a body is what a service of OData answers with: JSON, or Atom and other XML. `content`: its type, in lower case.
+fn is_data(content: &str, body: &[u8]) -> bool {
+    let html = content.contains("html");
+    match body.trim_ascii_start().first() {
+        Some(b'{' | b'[') => !html,
+        Some(b'<') => content.contains("xml") && !html,
+        _ => false,
     }
 }
 

@@ -86,6 +86,23 @@ fn a_service_without_batch_is_sent_requests_one_by_one() {
 }
 
 #[test]
+fn a_page_in_place_of_an_answer_is_not_taken_for_a_write() {
+    let page = || Response::new(200, "<html>Please sign in</html>").with_header("content-type", "text/html; charset=utf-8");
+    let xhtml = || Response::new(200, "<?xml version='1.0'?><html/>").with_header("content-type", "application/xhtml+xml");
+    for (config, page) in [("", page()), (r#", "write": "insert""#, page()), ("", xhtml()), ("", Response::new(200, "<html>"))] {
+        let (mut sink, _) = orders(&format!(r#", "batch": 1{config}"#), vec![page]);
+        let Err(Error::Retry { message, .. }) = sink.write(&values(&THREE[..1])) else { panic!("retry") };
+        assert!(message.contains("in place of OData"), "{message}");
+    }
+    let (mut sink, _) = orders(r#", "batch": 1"#, vec![Response::new(204, ""), page()]);
+    let records = testing::batch("t", [(None, Some(THREE[0])), (Some(r#""2""#), None)]);
+    assert_eq!(told(&sink.write(&records).unwrap(), 2), ["ok", "retry 0"], "nor for a deletion");
+    let entry = Response::new(201, "<entry/>").with_header("content-type", "application/atom+xml;type=entry");
+    let (mut sink, _) = orders(r#", "batch": 1"#, vec![Response::new(200, ""), Response::new(404, ""), entry]);
+    assert_eq!(told(&sink.write(&values(&THREE[..2])).unwrap(), 2), ["ok", "ok"], "an empty body and Atom are answers");
+}
+
+#[test]
 fn refused_credentials_reject_no_record_and_stop_the_sink() {
     let refused = || answered(&[(403, SAID), (204, "")]);
     let (mut sink, _) = orders("", vec![refused(), refused(), refused()]);
