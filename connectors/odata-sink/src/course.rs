@@ -22,8 +22,8 @@ pub enum Judged {
     Later(Option<Duration>),
     /// V4 that does not take, or give, Int64 and Decimal as text; with its status.
     PlainNumbers(u16),
-    /// Refused with 404, where there is such a set at all.
-    SetOrNot(Rejection),
+    /// Answered with 404. Where there is such a set at all, the record is rejected, or delivered where there is no rejection.
+    SetOrNot(Option<Rejection>),
     /// The service does not take this kind of request.
     Never(u16),
 }
@@ -41,11 +41,18 @@ pub fn judge(target: &Target, entry: &mut Entry, answer: &Answer) -> Judged {
     let done = (200..300).contains(&answer.status);
     // Where any ETag would do (`*`), it is the entity itself that is missing (RFC 9110, 13.1.1).
     let any = entry.etag.is_none() && target.etag != Etag::None;
-    let missing = matches!(answer.status, 404 | 410) || answer.status == 412 && any;
+    let gone = matches!(answer.status, 404 | 410);
+    let missing = gone || answer.status == 412 && any;
     match entry.step {
         Step::Update | Step::UpdateAgain | Step::Create { .. } | Step::Delete if done => Judged::Delivered,
+        // A router in front of a service that is not there answers 404, too.
+        Step::Delete if gone => Judged::SetOrNot(None),
         Step::Delete if missing => Judged::Delivered,
         Step::Update if missing => not_there(target, entry, answer),
+        // What could not be created for a 409 is not there either: the 409 says why.
+        Step::UpdateAgain if gone => {
+            Judged::SetOrNot(Some(entry.refused.take().unwrap_or_else(|| refusal(target, entry, answer))))
+        }
         Step::UpdateAgain | Step::Update | Step::Delete => Judged::Rejected(refusal(target, entry, answer)),
         Step::Create { again } => not_created(target, entry, answer, again),
         Step::Ask { then_create } => asked(target, entry, answer, then_create),
@@ -56,13 +63,11 @@ pub fn judge(target: &Target, entry: &mut Entry, answer: &Answer) -> Judged {
 fn not_there(target: &Target, entry: &Entry, answer: &Answer) -> Judged {
     if entry.etag.is_some() {
         let message = format!("the entity of this ETag is no longer there{}", said(answer));
-        return Judged::Rejected(Rejection::new("odata.conflict", message));
+        return Judged::SetOrNot(Some(Rejection::new("odata.conflict", message)));
     }
     if target.write == Write::Update {
-        return Judged::SetOrNot(Rejection::new(
-            "odata.missing",
-            format!("there is no such entity in `{}`{}", target.set, said(answer)),
-        ));
+        let message = format!("there is no such entity in `{}`{}", target.set, said(answer));
+        return Judged::SetOrNot(Some(Rejection::new("odata.missing", message)));
     }
     Judged::Next(Step::Create { again: true })
 }
@@ -75,9 +80,12 @@ fn not_created(target: &Target, entry: &mut Entry, answer: &Answer, again: bool)
         return Judged::Next(Step::Ask { then_create: false });
     }
     match answer.status {
-        409 if again => Judged::Next(Step::UpdateAgain),
+        409 if again => {
+            entry.refused = Some(refusal);
+            Judged::Next(Step::UpdateAgain)
+        }
         409 => Judged::Rejected(Rejection { code: "odata.conflict".to_owned(), ..refusal }),
-        404 => Judged::SetOrNot(refusal),
+        404 | 410 => Judged::SetOrNot(Some(refusal)),
         _ => Judged::Rejected(refusal),
     }
 }
@@ -91,8 +99,7 @@ fn asked(target: &Target, entry: &mut Entry, answer: &Answer, then_create: bool)
         }
         404 | 410 if then_create => Judged::Next(Step::Create { again: false }),
         404 | 410 => match entry.refused.take() {
-            Some(refused) if refused.code == "odata.404" => Judged::SetOrNot(refused),
-            Some(refused) => Judged::Rejected(refused),
+            Some(refused) => Judged::SetOrNot(Some(refused)),
             None => Judged::Next(Step::Create { again: false }),
         },
         _ => Judged::Rejected(entry.refused.take().unwrap_or_else(|| refusal(target, entry, answer))),

@@ -66,7 +66,7 @@ impl Exchange {
         host_of(self.service.address().root())
     }
 
-    /// Whether the entity set is there. It was in `$metadata`; this asks for it by itself.
+    /// Whether the entity set is there. It was in `$metadata`; this asks for it by itself. A page in its place is none.
     ///
     /// # Errors
     /// Where the service does not say.
@@ -74,8 +74,12 @@ impl Exchange {
         let url = format!("{}?$top=1", self.service.address().resource(&self.set));
         let response = Request::get(url).header("accept", "application/json").timeout(self.service.timeout()).send()?;
         match response.status {
-            404 => Ok(false),
-            200..300 => Ok(true),
+            404 | 410 => Ok(false),
+            200..300 => {
+                let content = response.header("content-type").unwrap_or_default().to_ascii_lowercase();
+                let (body, _) = body(response);
+                Ok(is_data(&content, &body))
+            }
             _ => Err(self.service.failure(response, &self.set)),
         }
     }

@@ -37,8 +37,8 @@ pub struct Odata {
     target: Option<Target>,
     /// The service does not take Int64 and Decimal as text.
     plain_numbers: bool,
-    /// It has answered for itself once.
-    set_is_there: bool,
+    /// It has answered for itself once: where it does not later, that passes.
+    set_was_there: bool,
 }
 
 /// One call of `write`.
@@ -48,6 +48,8 @@ struct Call {
     waiting: Waiting,
     /// How its records were read.
     plain_numbers: bool,
+    /// Whether the set answers for itself, asked after the answers that are judged; `None`: not asked.
+    set_is_there: Option<bool>,
     /// Records that were decided: delivered, or rejected.
     decided: usize,
     /// Why the rest has to wait.
@@ -61,7 +63,7 @@ impl Sink for Odata {
         let config: Config = context.config()?;
         let address = config.check().map_err(|e| Error::fatal(e.to_string()))?;
         let exchange = Exchange::new(Service::new(address, "sink", config.timeout), &config);
-        Ok(Self { config, exchange, target: None, plain_numbers: false, set_is_there: false })
+        Ok(Self { config, exchange, target: None, plain_numbers: false, set_was_there: false })
     }
 
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
@@ -109,6 +111,7 @@ impl Odata {
             let Said { answers, pause } = self.exchange.send(target.version, &operations)?;
             call.pause = pause;
             let mut decided = Vec::new();
+            call.set_is_there = None;
             for (place, answer) in places.into_iter().zip(answers) {
                 let Some(answer) = answer else { continue };
                 let Some(entry) = call.waiting.get_mut(place) else { continue };
@@ -153,19 +156,43 @@ impl Odata {
             }
             Judged::SetOrNot(rejection) => {
                 let index = entry.index;
-                self.set_is_there = self.set_is_there || self.exchange.has_set()?;
-                if !self.set_is_there {
-                    let (host, set) = (self.exchange.host(), &target.set);
-                    return Err(Error::fatal(format!(
-                        "{host} answers 404 for the entity set `{set}`, which its $metadata names"
-                    )));
+                if !self.has_set(target, call)? {
+                    return Ok(false);
                 }
-                call.outcomes.push(index, rejection);
+                if let Some(rejection) = rejection {
+                    call.outcomes.push(index, rejection);
+                }
                 return Ok(true);
             }
             Judged::Never(status) => return Err(self.unfit(target, status)),
         }
         Ok(false)
+    }
+
+    /// Whether a 404 is that of an entity. Where the set does not answer for itself, what got a 404 waits: a service that is being
+    /// deployed, or a router before it, answers in that way for everything.
+    fn has_set(&mut self, target: &Target, call: &mut Call) -> Result<bool> {
+        if let Some(known) = call.set_is_there {
+            return Ok(known);
+        }
+        let (there, pause) = match self.exchange.has_set() {
+            Ok(true) => (true, None),
+            Ok(false) => {
+                let (host, set) = (self.exchange.host(), &target.set);
+                let message =
+                    format!("{host} does not give the entity set `{set}`, which its $metadata names, and answers 404 for it");
+                if !self.set_was_there {
+                    return Err(Error::fatal(message));
+                }
+                (false, Some((message, None)))
+            }
+            Err(Error::Retry { message, after }) => (false, Some((message, after))),
+            Err(error) => return Err(error),
+        };
+        self.set_was_there |= there;
+        call.set_is_there = Some(there);
+        call.pause = call.pause.take().or(pause);
+        Ok(there)
     }
 
     fn unfit(&self, target: &Target, status: u16) -> Error {

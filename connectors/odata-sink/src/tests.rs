@@ -150,7 +150,8 @@ fn update_creates_nothing() {
 
 #[test]
 fn a_tombstone_deletes_by_the_key_and_what_is_gone_counts_as_deleted() {
-    let (mut sink, arrived) = orders("", vec![answered(&[(204, ""), (404, ""), (412, "")])]);
+    let answers = vec![answered(&[(204, ""), (404, ""), (412, "")]), Response::new(200, "{}")];
+    let (mut sink, arrived) = orders("", answers);
     let records = testing::batch("t", [(Some(r#"{"OrderID": "1"}"#), None), (Some(r#""2""#), None), (Some(r#""3""#), None)]);
     assert_eq!(told(&sink.write(&records).unwrap(), 3), ["ok", "ok", "ok"]);
     assert_eq!(asked(&arrived)[1], "DELETE OrderSet('1'), DELETE OrderSet('2'), DELETE OrderSet('3')");

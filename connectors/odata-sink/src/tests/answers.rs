@@ -119,7 +119,35 @@ fn a_set_that_is_not_there_stops_the_sink_and_is_named() {
     let answers = vec![answered(&[(404, "")]), answered(&[(404, "")]), Response::new(404, "")];
     let (mut sink, _) = orders("", answers);
     let Err(Error::Fatal(text)) = sink.write(&values(&THREE[..1])) else { panic!("fatal") };
-    assert!(text.contains("404 for the entity set `OrderSet`"), "{text}");
+    assert!(text.contains("the entity set `OrderSet`") && text.contains("404"), "{text}");
+}
+
+#[test]
+fn a_404_of_everything_while_the_service_is_away_decides_on_no_record() {
+    let not_found = || answered(&[(404, ""), (404, "")]);
+    let there = || Response::new(200, r#"{"value": []}"#);
+    let page = Response::new(200, "<html>").with_header("content-type", "text/html");
+    let tombstones = testing::batch("t", [(Some(r#""1""#), None), (Some(r#""2""#), None)]);
+    let answers =
+        vec![not_found(), there(), not_found(), Response::new(404, ""), not_found(), page, not_found(), Response::new(502, "")];
+    let (mut sink, _) = orders("", answers);
+    assert_eq!(told(&sink.write(&tombstones).unwrap(), 2), ["ok", "ok"], "the set is there: they are gone");
+    for _ in 0..3 {
+        let answer = sink.write(&tombstones);
+        assert!(matches!(answer, Err(Error::Retry { .. })), "{answer:?}");
+    }
+    let answers = vec![not_found(), there(), not_found(), Response::new(404, "")];
+    let (mut sink, _) = orders(r#", "write": "update""#, answers);
+    assert_eq!(told(&sink.write(&values(&THREE[..2])).unwrap(), 2), ["odata.missing", "odata.missing"]);
+    assert!(matches!(sink.write(&values(&THREE[..2])), Err(Error::Retry { .. })), "asked anew");
+}
+
+#[test]
+fn what_can_neither_be_created_nor_changed_is_rejected_for_the_reason_of_the_creation() {
+    let answers = vec![answered(&[(404, "")]), answered(&[(409, SAID)]), answered(&[(404, "")]), Response::new(200, "{}")];
+    let (mut sink, _) = orders("", answers);
+    let outcomes = sink.write(&values(&THREE[..1])).unwrap();
+    assert_eq!(rejection(&outcomes, 0).message, "`OrderSet` answers 409: V1/849: Credit limit exceeded");
 }
 
 #[test]
@@ -154,11 +182,11 @@ fn an_insert_that_finds_its_own_entity_was_delivered_before() {
         (found("1.500", 3), "ok"),
         (found("1.501", 3), "odata.exists"),
         (found("1.500", 4), "odata.exists"),
-        (vec![answered(&[(400, SAID)]), answered(&[(404, "")])], "odata.400"),
+        (vec![answered(&[(400, SAID)]), answered(&[(404, "")]), Response::new(200, "{}")], "odata.400"),
     ] {
         let (mut sink, arrived) = orders(r#", "write": "insert""#, answers);
         assert_eq!(told(&sink.write(&record).unwrap(), 1), [expected]);
-        assert_eq!(asked(&arrived)[1..], ["POST OrderSet", "GET OrderSet('1')"]);
+        assert_eq!(asked(&arrived)[1..3], ["POST OrderSet", "GET OrderSet('1')"]);
     }
 }
 
@@ -176,7 +204,7 @@ fn an_insert_that_comes_a_second_time_is_asked_for_before_it_is_repeated() {
 
 #[test]
 fn an_etag_that_no_longer_holds_is_a_conflict_of_that_record() {
-    let answers = vec![answered(&[(204, ""), (412, SAID), (404, "")])];
+    let answers = vec![answered(&[(204, ""), (412, SAID), (404, "")]), Response::new(200, "{}")];
     let (mut sink, arrived) = orders(r#", "etag": "match", "etag-field": "etag""#, answers);
     let of = |id: u32| format!(r#"{{"OrderID": "{id}", "etag": "W/\"{id}\""}}"#);
     let records = [of(1), of(2), of(3)];
@@ -212,11 +240,14 @@ fn a_tombstone_takes_its_etag_from_a_header_and_deletes_nothing_without_one() {
 
 #[test]
 fn a_service_that_refuses_conditions_is_sent_none() {
-    let (mut sink, arrived) = orders(r#", "etag": "none""#, vec![answered(&[(404, ""), (404, "")]), answered(&[(201, "{}")])]);
+    let (mut sink, arrived) = orders(
+        r#", "etag": "none""#,
+        vec![answered(&[(404, ""), (404, "")]), Response::new(200, "{}"), answered(&[(201, "{}")])],
+    );
     let records = testing::batch("t", [(None, Some(r#"{"OrderID": "1"}"#)), (Some(r#""2""#), None)]);
     assert_eq!(told(&sink.write(&records).unwrap(), 2), ["ok", "ok"]);
     assert!(arrived.borrow().iter().all(|request| !String::from_utf8_lossy(&request.body).contains("If-Match")));
-    assert_eq!(asked(&arrived)[1..], ["MERGE OrderSet('1'), DELETE OrderSet('2')", "POST OrderSet"]);
+    assert_eq!(asked(&arrived)[1..], ["MERGE OrderSet('1'), DELETE OrderSet('2')", "GET OrderSet?$top=1", "POST OrderSet"]);
 }
 
 #[test]
