@@ -91,7 +91,10 @@ impl Exchange {
     pub fn send(&mut self, version: Version, operations: &[Operation]) -> Result<Said> {
         let mut said = if self.most == 1 { self.one_by_one(operations)? } else { self.batch(version, operations)? };
         said.answers.resize(operations.len(), None);
-        let turned_away = said.answers.iter().flatten().map(|answer| answer.status).find(|status| matches!(status, 401 | 403));
+        // Beside a write that was done, a 403 is the record's own; refused credentials are refused for all.
+        let done = said.answers.iter().flatten().any(|answer| (200..300).contains(&answer.status));
+        let turned_away =
+            said.answers.iter().flatten().map(|answer| answer.status).find(|status| *status == 401 || *status == 403 && !done);
         if let Some(status) = turned_away {
             said.answers.iter_mut().for_each(|slot| *slot = slot.take().filter(|answer| !matches!(answer.status, 401 | 403)));
             // The session may be what has expired: the next try begins another one.
