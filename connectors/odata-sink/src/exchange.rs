@@ -4,7 +4,7 @@
 //! A request that breaks off leaves operations without an answer. They may have been done or not: the caller sends them again.
 
 use std::io::Read as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wharf_sdk::http::{Request, Response};
 use wharf_sdk::{Error, Result, log};
@@ -84,12 +84,12 @@ impl Exchange {
         }
     }
 
-    /// Sends operations in order.
+    /// Sends operations in order. No request but the first begins after `until`: what it leaves is not answered.
     ///
     /// # Errors
     /// `fatal` where nothing can be written any more. What may work later is a pause, not an error.
-    pub fn send(&mut self, version: Version, operations: &[Operation]) -> Result<Said> {
-        let mut said = if self.most == 1 { self.one_by_one(operations)? } else { self.batch(version, operations)? };
+    pub fn send(&mut self, version: Version, operations: &[Operation], until: Instant) -> Result<Said> {
+        let mut said = if self.most == 1 { self.one_by_one(operations, until)? } else { self.batch(version, operations, until)? };
         said.answers.resize(operations.len(), None);
         // Beside a write that was done, a 403 is the record's own; refused credentials are refused for all.
         let done = said.answers.iter().flatten().any(|answer| (200..300).contains(&answer.status));
@@ -107,9 +107,12 @@ impl Exchange {
         Ok(said)
     }
 
-    fn one_by_one(&mut self, operations: &[Operation]) -> Result<Said> {
+    fn one_by_one(&mut self, operations: &[Operation], until: Instant) -> Result<Said> {
         let mut said = Said::default();
-        for operation in operations {
+        for (place, operation) in operations.iter().enumerate() {
+            if place > 0 && Instant::now() >= until {
+                break;
+            }
             let url = self.service.address().resource(&operation.path);
             let mut request = Request::new(operation.method, url).timeout(self.service.timeout());
             for (name, value) in &operation.headers {
@@ -150,7 +153,7 @@ impl Exchange {
         Ok(said)
     }
 
-    fn batch(&mut self, version: Version, operations: &[Operation]) -> Result<Said> {
+    fn batch(&mut self, version: Version, operations: &[Operation], until: Instant) -> Result<Said> {
         let url = self.service.address().resource("$batch");
         let mut request = Request::post(url).timeout(self.service.timeout());
         if version == Version::V4 {
@@ -171,15 +174,17 @@ impl Exchange {
             (404 | 405 | 501, _) if !self.known => {
                 log::warn!(host = self.host(), status = response.status; "the service has no $batch: requests go out one by one");
                 self.most = 1;
-                self.one_by_one(operations)
+                self.one_by_one(operations, until)
             }
             // One operation that cannot be read may spoil the batch for all.
             (400 | 413 | 422, [_, _, ..]) => {
                 let (first, second) = operations.split_at_checked(operations.len() / 2).unwrap_or((operations, &[]));
-                let mut said = self.batch(version, first)?;
+                let mut said = self.batch(version, first, until)?;
                 said.answers.resize(first.len(), None);
-                if said.pause.is_none() {
-                    let rest = self.batch(version, second)?;
+                // Nothing more is sent to a service that is busy, and nothing that the call has no time for.
+                let busy = said.answers.iter().flatten().any(|answer| matches!(answer.status, 429 | 503));
+                if said.pause.is_none() && !busy && Instant::now() < until {
+                    let rest = self.batch(version, second, until)?;
                     said.answers.extend(rest.answers);
                     said.pause = rest.pause;
                 }

@@ -2,7 +2,7 @@
 //! (`entry.rs`), the oldest of each entity go out together (`waiting.rs`, `exchange.rs`), and each answer decides on its record alone
 //! (`course.rs`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wharf_sdk::{Batch, Context, Error, Outcomes, Result, Sink, export_sink, log};
 use wharf_shared_odata::Version;
@@ -28,11 +28,16 @@ use operation::Operation;
 use target::Target;
 use waiting::Waiting;
 
+/// After this nothing more is sent in a call, so that it ends long before the host ends it (`limits.call-deadline`, two minutes): what
+/// was being written then would count as poison.
+const LONGEST_CALL: Duration = Duration::from_secs(50);
+
 /// A running sink.
 #[derive(Debug)]
 pub struct Odata {
     config: Config,
     exchange: Exchange,
+    longest_call: Duration,
     /// `None` before `$metadata` was read.
     target: Option<Target>,
     /// The service does not take Int64 and Decimal as text.
@@ -63,16 +68,18 @@ impl Sink for Odata {
         let config: Config = context.config()?;
         let address = config.check().map_err(|e| Error::fatal(e.to_string()))?;
         let exchange = Exchange::new(Service::new(address, "sink", config.timeout), &config);
-        Ok(Self { config, exchange, target: None, plain_numbers: false, set_was_there: false })
+        Ok(Self { config, exchange, longest_call: LONGEST_CALL, target: None, plain_numbers: false, set_was_there: false })
     }
 
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
+        let began = Instant::now();
         let target = match self.target.take() {
             Some(target) => target,
             None => Target::new(&self.config, self.exchange.metadata()?).map_err(|e| Error::fatal(e.to_string()))?,
         };
+        let until = began + self.longest_call;
         let mut call = self.read(&target, records);
-        let sent = self.send(&target, &mut call);
+        let sent = self.send(&target, &mut call, until);
         self.target = Some(target);
         sent?;
         self.finish(call)
@@ -97,8 +104,8 @@ impl Odata {
         call
     }
 
-    /// Sends until all is decided, or what is left has to wait.
-    fn send(&mut self, target: &Target, call: &mut Call) -> Result<()> {
+    /// Sends until all is decided, what is left has to wait, or it is `until`.
+    fn send(&mut self, target: &Target, call: &mut Call, until: Instant) -> Result<()> {
         while call.pause.is_none() {
             let places = call.waiting.next(self.exchange.most());
             let operations: Vec<Operation> = places
@@ -108,7 +115,7 @@ impl Odata {
             if operations.is_empty() {
                 break;
             }
-            let Said { answers, pause } = self.exchange.send(target.version, &operations)?;
+            let Said { answers, pause } = self.exchange.send(target.version, &operations, until)?;
             call.pause = pause;
             let mut decided = Vec::new();
             call.set_is_there = None;
@@ -127,6 +134,10 @@ impl Odata {
             }
             call.decided += decided.len();
             call.waiting.remove(&decided);
+            if call.pause.is_none() && !call.waiting.is_empty() && Instant::now() >= until {
+                let (host, longest) = (self.exchange.host(), self.longest_call.as_secs());
+                call.pause = Some((format!("{host} is slow: what is left after {longest} s comes in another call"), None));
+            }
         }
         Ok(())
     }

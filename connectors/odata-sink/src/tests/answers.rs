@@ -123,6 +123,28 @@ fn a_403_beside_a_write_that_was_done_is_of_that_record() {
 }
 
 #[test]
+fn a_call_ends_in_time_and_what_is_left_comes_again() {
+    for (config, answers, requests) in [
+        (r#", "batch": 1"#, vec![Response::new(204, "")], 2),
+        (r#", "batch": 2"#, vec![answered(&[(204, "")])], 2),
+        ("", vec![Response::new(404, ""), Response::new(204, "")], 3),
+        ("", vec![Response::new(400, ""), answered(&[(204, "")])], 3),
+    ] {
+        let (mut sink, arrived) = orders(config, answers);
+        sink.longest_call = Duration::ZERO;
+        assert_eq!(told(&sink.write(&values(&THREE)).unwrap(), 3), ["ok", "retry 0", "retry 0"]);
+        assert_eq!(arrived.borrow().len(), requests, "nothing more is sent");
+    }
+}
+
+#[test]
+fn half_of_a_refused_batch_is_not_sent_to_a_service_that_is_busy() {
+    let (mut sink, arrived) = orders("", vec![Response::new(400, ""), answered(&[(429, "")])]);
+    assert!(matches!(sink.write(&values(&THREE)), Err(Error::Retry { .. })));
+    assert_eq!(arrived.borrow().len(), 3);
+}
+
+#[test]
 fn a_set_that_is_not_there_stops_the_sink_and_is_named() {
     let answers = vec![answered(&[(404, "")]), answered(&[(404, "")]), Response::new(404, "")];
     let (mut sink, _) = orders("", answers);
