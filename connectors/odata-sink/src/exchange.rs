@@ -26,6 +26,8 @@ pub struct Exchange {
     format: Format,
     /// Most operations in one request; 1: no `$batch`.
     most: usize,
+    /// Most in the next `$batch`: half of one that came to nothing, and again more after one that was answered.
+    now: usize,
     /// `$batch` has worked: it will not be taken for missing.
     known: bool,
 }
@@ -43,13 +45,21 @@ impl Exchange {
     #[must_use]
     pub fn new(service: Service, config: &Config) -> Self {
         let session = Session::default();
-        Self { service, session, set: config.entity.clone(), format: config.batch_format, most: config.batch, known: false }
+        Self {
+            service,
+            session,
+            set: config.entity.clone(),
+            format: config.batch_format,
+            most: config.batch,
+            now: config.batch,
+            known: false,
+        }
     }
 
     /// Most operations that one call of [`Exchange::send`] should be given.
     #[must_use]
     pub const fn most(&self) -> usize {
-        self.most
+        if self.now < self.most { self.now } else { self.most }
     }
 
     /// The service's types.
@@ -166,7 +176,10 @@ impl Exchange {
         let request = batch::write(self.format, request, operations);
         let response = match self.session.send(&mut self.service, &request) {
             Ok(response) => response,
-            Err(error) => return Ok(Said { answers: Vec::new(), pause: Some(pause(error)?) }),
+            Err(error) => {
+                self.shrink(operations.len());
+                return Ok(Said { answers: Vec::new(), pause: Some(pause(error)?) });
+            }
         };
         self.redirect(&response)?;
         match (response.status, operations) {
@@ -190,10 +203,8 @@ impl Exchange {
                 }
                 Ok(said)
             }
-            (status @ (400 | 413 | 422), _) => {
-                let (body, _) = body(response);
-                Ok(Said { answers: vec![Some(Answer { status, retry_after: None, body })], pause: None })
-            }
+            // It may be the batch that is refused, not what is in it.
+            (400 | 413 | 422, _) => self.one_by_one(operations, until),
             (406 | 415, _) => {
                 let status = response.status;
                 Err(Error::fatal(format!(
@@ -204,6 +215,9 @@ impl Exchange {
             (status, _) => {
                 if matches!(status, 401 | 403) {
                     self.session = Session::default();
+                }
+                if matches!(status, 408 | 500..) {
+                    self.shrink(operations.len());
                 }
                 let failure = self.service.failure(response, "$batch");
                 Ok(Said { answers: Vec::new(), pause: Some(pause(failure)?) })
@@ -223,8 +237,18 @@ impl Exchange {
         let cut = !unbroken || !answers.whole;
         // A service that stops at the first failure has said all that it will: the rest follows at once.
         let stopped = answered < count && (cut || answered == 0);
+        if answered == 0 {
+            self.shrink(count);
+        } else {
+            self.now = self.most.min(self.now.saturating_mul(2));
+        }
         let pause = stopped.then(|| (format!("{} answered {answered} of {count} requests of a $batch", self.host()), None));
         Ok(Said { answers: answers.of, pause })
+    }
+
+    /// What may be too much for the service, or for its time, is less the next time.
+    fn shrink(&mut self, count: usize) {
+        self.now = (count / 2).max(1);
     }
 
     fn no_data(&self, status: u16, content: &str) -> String {

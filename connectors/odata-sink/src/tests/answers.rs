@@ -67,12 +67,13 @@ fn a_batch_that_is_answered_with_later_comes_again_as_a_whole() {
 #[test]
 fn of_a_refused_batch_only_the_bad_record_is_rejected() {
     let bad = || Response::new(400, SAID);
-    let answers = vec![bad(), answered(&[(204, "")]), bad(), bad(), answered(&[(204, "")])];
+    let answers = vec![bad(), answered(&[(204, "")]), bad(), bad(), bad(), answered(&[(204, "")])];
     let (mut sink, arrived) = orders("", answers);
     assert_eq!(told(&sink.write(&values(&THREE)).unwrap(), 3), ["ok", "odata.400", "ok"]);
-    let expected =
-        ["MERGE OrderSet('1')", "MERGE OrderSet('2'), MERGE OrderSet('3')", "MERGE OrderSet('2')", "MERGE OrderSet('3')"];
+    let (two, three) = ("MERGE OrderSet('2')", "MERGE OrderSet('3')");
+    let expected = ["MERGE OrderSet('1')", &format!("{two}, {three}"), two, two, three];
     assert_eq!(asked(&arrived)[2..], expected);
+    assert!(arrived.borrow()[5].url.ends_with("/OrderSet('2')"), "judged by an answer of its own, outside of a batch");
 }
 
 #[test]
@@ -142,6 +143,25 @@ fn half_of_a_refused_batch_is_not_sent_to_a_service_that_is_busy() {
     let (mut sink, arrived) = orders("", vec![Response::new(400, ""), answered(&[(429, "")])]);
     assert!(matches!(sink.write(&values(&THREE)), Err(Error::Retry { .. })));
     assert_eq!(arrived.borrow().len(), 3);
+}
+
+#[test]
+fn a_record_whose_batch_is_refused_is_written_by_itself() {
+    let (mut sink, _) = orders("", vec![Response::new(413, ""), Response::new(204, "")]);
+    assert_eq!(told(&sink.write(&values(&THREE[..1])).unwrap(), 1), ["ok"]);
+}
+
+#[test]
+fn a_batch_that_comes_to_nothing_is_halved_until_one_is_answered() {
+    let answers = vec![Response::new(504, ""), answered(&[]), answered(&[(204, "")]), answered(&[(204, ""), (204, "")])];
+    let (mut sink, arrived) = orders("", answers);
+    let four = [THREE[0], THREE[1], THREE[2], r#"{"OrderID": "4"}"#];
+    for _ in 0..2 {
+        assert!(matches!(sink.write(&values(&four)), Err(Error::Retry { .. })));
+    }
+    assert_eq!(told(&sink.write(&values(&THREE)).unwrap(), 3), ["ok", "ok", "ok"]);
+    let sizes: Vec<_> = (1..5).map(|number| bodies(&arrived, number).len()).collect();
+    assert_eq!(sizes, [4, 2, 1, 2]);
 }
 
 #[test]
