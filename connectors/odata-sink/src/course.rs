@@ -53,6 +53,11 @@ pub fn judge(target: &Target, entry: &mut Entry, answer: &Answer) -> Judged {
         Step::UpdateAgain if gone => {
             Judged::SetOrNot(Some(entry.refused.take().unwrap_or_else(|| refusal(target, entry, answer))))
         }
+        // It may have been done by a request whose answer was lost: then the ETag is another one by now.
+        Step::Update | Step::Delete if answer.status == 412 && entry.etag.is_some() => {
+            entry.refused = Some(refusal(target, entry, answer));
+            Judged::Next(Step::Ask { then_create: false })
+        }
         Step::UpdateAgain | Step::Update | Step::Delete => Judged::Rejected(refusal(target, entry, answer)),
         Step::Create { again } => not_created(target, entry, answer, again),
         Step::Ask { then_create } => asked(target, entry, answer, then_create),
@@ -84,7 +89,10 @@ fn not_created(target: &Target, entry: &mut Entry, answer: &Answer, again: bool)
             entry.refused = Some(refusal);
             Judged::Next(Step::UpdateAgain)
         }
-        409 => Judged::Rejected(Rejection { code: "odata.conflict".to_owned(), ..refusal }),
+        409 => {
+            entry.refused = Some(Rejection { code: "odata.conflict".to_owned(), ..refusal });
+            Judged::Next(Step::Ask { then_create: false })
+        }
         404 | 410 => Judged::SetOrNot(Some(refusal)),
         _ => Judged::Rejected(refusal),
     }
@@ -93,10 +101,14 @@ fn not_created(target: &Target, entry: &mut Entry, answer: &Answer, again: bool)
 fn asked(target: &Target, entry: &mut Entry, answer: &Answer, then_create: bool) -> Judged {
     match answer.status {
         200..300 if is_as_sent(target, &entry.change, &answer.body) => Judged::Delivered,
+        200..300 if target.write != Write::Insert && entry.refused.is_some() => {
+            Judged::Rejected(entry.refused.take().unwrap_or_else(|| refusal(target, entry, answer)))
+        }
         200..300 => {
             let message = format!("`{}` has an entity of this key with other values", target.set);
             Judged::Rejected(Rejection::new("odata.exists", message))
         }
+        404 | 410 if entry.change == Change::Delete => Judged::SetOrNot(None),
         404 | 410 if then_create => Judged::Next(Step::Create { again: false }),
         404 | 410 => match entry.refused.take() {
             Some(refused) => Judged::SetOrNot(Some(refused)),

@@ -48,8 +48,8 @@ impl Operation {
                 let method = if v4 { "PATCH" } else { "MERGE" };
                 Self::write(method, entity, target, plain_numbers, update).on(condition)
             }
+            (Step::Ask { .. }, _) | (Step::Delete, Change::Put { .. }) => Self::bare("GET", entity, target, plain_numbers),
             (_, Change::Delete) => Self::bare("DELETE", entity, target, plain_numbers).on(condition),
-            (Step::Ask { .. } | Step::Delete, Change::Put { .. }) => Self::bare("GET", entity, target, plain_numbers),
         }
     }
 

@@ -254,7 +254,7 @@ fn an_insert_that_comes_a_second_time_is_asked_for_before_it_is_repeated() {
 
 #[test]
 fn an_etag_that_no_longer_holds_is_a_conflict_of_that_record() {
-    let answers = vec![answered(&[(204, ""), (412, SAID), (404, "")]), Response::new(200, "{}")];
+    let answers = vec![answered(&[(204, ""), (412, SAID), (404, "")]), Response::new(200, "{}"), answered(&[(200, "{}")])];
     let (mut sink, arrived) = orders(r#", "etag": "match", "etag-field": "etag""#, answers);
     let of = |id: u32| format!(r#"{{"OrderID": "{id}", "etag": "W/\"{id}\""}}"#);
     let records = [of(1), of(2), of(3)];
@@ -270,7 +270,7 @@ fn an_etag_that_no_longer_holds_is_a_conflict_of_that_record() {
 
 #[test]
 fn a_record_without_an_etag_only_creates() {
-    let answers = vec![answered(&[(201, "{}"), (409, SAID)])];
+    let answers = vec![answered(&[(201, "{}"), (409, SAID)]), answered(&[(200, "{}")])];
     let (mut sink, arrived) = orders(r#", "etag": "match""#, answers);
     let outcomes = sink.write(&values(&[r#"{"OrderID": "1"}"#, r#"{"OrderID": "2", "@odata.etag": null}"#])).unwrap();
     assert_eq!(told(&outcomes, 2), ["ok", "odata.conflict"]);
@@ -279,7 +279,7 @@ fn a_record_without_an_etag_only_creates() {
 
 #[test]
 fn a_tombstone_takes_its_etag_from_a_header_and_deletes_nothing_without_one() {
-    let (mut sink, arrived) = orders(r#", "etag": "match""#, vec![answered(&[(412, "")])]);
+    let (mut sink, arrived) = orders(r#", "etag": "match""#, vec![answered(&[(412, "")]), answered(&[(200, "{}")])]);
     let mut records = Records::new();
     records.push(NewRecord::new().topic("t").key(r#""1""#).headers(&[("@odata.etag", Some(b"\"a\""))]));
     records.push(NewRecord::new().topic("t").key(r#""2""#));
@@ -298,6 +298,33 @@ fn a_service_that_refuses_conditions_is_sent_none() {
     assert_eq!(told(&sink.write(&records).unwrap(), 2), ["ok", "ok"]);
     assert!(arrived.borrow().iter().all(|request| !String::from_utf8_lossy(&request.body).contains("If-Match")));
     assert_eq!(asked(&arrived)[1..], ["MERGE OrderSet('1'), DELETE OrderSet('2')", "GET OrderSet?$top=1", "POST OrderSet"]);
+}
+
+#[test]
+fn a_conflict_with_what_the_record_itself_has_written_is_none() {
+    let there = |lines: u32| answered(&[(200, &format!(r#"{{"d": {{"OrderID": "1", "Lines": {lines}}}}}"#))]);
+    let set = || Response::new(200, "{}");
+    let (change, create) = (r#"{"OrderID": "1", "Lines": 1, "@odata.etag": "a"}"#, r#"{"OrderID": "1", "Lines": 1}"#);
+    for (record, status, answers, expected) in [
+        (change, 412, vec![there(1)], "ok"),
+        (change, 412, vec![there(2)], "odata.conflict"),
+        (change, 412, vec![answered(&[(404, "")]), set()], "odata.conflict"),
+        (create, 409, vec![there(1)], "ok"),
+        (create, 409, vec![there(2)], "odata.conflict"),
+    ] {
+        let answers = std::iter::once(answered(&[(status, SAID)])).chain(answers).collect();
+        let (mut sink, arrived) = orders(r#", "etag": "match""#, answers);
+        let outcomes = sink.write(&values(&[record])).unwrap();
+        assert_eq!(told(&outcomes, 1), [expected], "{record}");
+        assert_eq!(asked(&arrived)[2], "GET OrderSet('1')");
+    }
+    for (answers, expected) in [(vec![answered(&[(404, "")]), set()], "ok"), (vec![there(1)], "odata.conflict")] {
+        let answers = std::iter::once(answered(&[(412, SAID)])).chain(answers).collect();
+        let (mut sink, _) = orders(r#", "etag": "match""#, answers);
+        let mut records = Records::new();
+        records.push(NewRecord::new().topic("t").key(r#""1""#).headers(&[("@odata.etag", Some(b"a"))]));
+        assert_eq!(told(&sink.write(&records.into_batch()).unwrap(), 1), [expected], "a deletion");
+    }
 }
 
 #[test]
