@@ -23,6 +23,10 @@ pub struct Answers {
 pub enum BadBatch {
     #[error("the answer to $batch is `{0}` in place of multipart/mixed")]
     Content(String),
+    #[error(
+        "the answer to $batch names {id} where {place} was due: what answers what cannot be told; `config.batch = 1` does without"
+    )]
+    Id { id: usize, place: usize },
     #[error("the answer to $batch is no JSON with `responses`, or was cut off")]
     Json,
 }

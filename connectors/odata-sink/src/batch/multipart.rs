@@ -54,8 +54,11 @@ pub(super) fn read(content: &str, body: &[u8], count: usize) -> Result<Answers, 
     let mut of = vec![None; count];
     for (place, part) in parts.into_iter().enumerate() {
         let Some((id, answer)) = answer(part, DEEPEST) else { continue };
-        // A service that tells what it answers is believed; otherwise it answers in the order of the requests.
-        let place = id.unwrap_or(place);
+        // Answers stand in the order of the requests (OData 4.01 Part 1, 11.7.7). An id that says something else, or comes a second
+        // time, could make one record's answer another's.
+        if let Some(id) = id.filter(|id| *id != place) {
+            return Err(BadBatch::Id { id: id + 1, place: place + 1 });
+        }
         if let Some(slot) = of.get_mut(place) {
             *slot = Some(answer);
         }

@@ -60,12 +60,15 @@ fn of_an_answer_that_is_cut_off_only_what_came_whole_counts() {
 }
 
 #[test]
-fn a_content_id_goes_before_the_place() {
+fn a_content_id_that_is_not_that_of_the_place_tells_nothing() {
     let part = |id: u32, status: u16| {
         format!("--b\nContent-Type: application/http\n\nHTTP/1.1 {status} X\nContent-ID: {id}\nRetry-After: 7\n\n\n")
     };
-    let text = format!("a preamble\n{}{}--b--", part(2, 204), part(1, 429));
-    let answers = read("Multipart/Mixed; charset=x; Boundary=\"b\"", text.as_bytes(), 3).unwrap();
+    let text = |first: u32, second: u32| format!("a preamble\n{}{}--b--", part(first, 429), part(second, 204));
+    let read = |text: String| read("Multipart/Mixed; charset=x; Boundary=\"b\"", text.as_bytes(), 3);
+    assert_eq!(read(text(2, 1)), Err(BadBatch::Id { id: 2, place: 1 }));
+    assert_eq!(read(text(1, 1)), Err(BadBatch::Id { id: 1, place: 2 }));
+    let answers = read(text(1, 2)).unwrap();
     assert_eq!((statuses(&answers), answers.whole), (vec![Some(429), Some(204), None], true));
     assert_eq!(answers.of[0].clone().unwrap().retry_after, Some(Duration::from_secs(7)));
 }
