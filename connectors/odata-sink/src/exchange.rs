@@ -94,6 +94,14 @@ impl Exchange {
         }
     }
 
+    /// As [`Exchange::has_set`]; what the service may say later is a no.
+    fn has_set_now(&mut self) -> Result<bool> {
+        self.has_set().or_else(|error| match error {
+            Error::Retry { .. } => Ok(false),
+            other => Err(other),
+        })
+    }
+
     /// Sends operations in order. No request but the first begins after `until`: what it leaves is not answered.
     ///
     /// # Errors
@@ -184,6 +192,13 @@ impl Exchange {
         self.redirect(&response)?;
         match (response.status, operations) {
             (200..300, _) => self.read(response, operations.len()),
+            // Where the set is not there either, the service is away for a while; otherwise it has no `$batch`.
+            (404, _) if !self.has_set_now()? => {
+                let text = format!("{} answers 404 for $batch, and does not give `{}`", self.host(), self.set);
+                let away = if self.known { Error::retry(text) } else { self.service.turned_away(text) };
+                Ok(Said { answers: Vec::new(), pause: Some(pause(away)?) })
+            }
+            (404, _) if self.known => self.one_by_one(operations, until),
             (404 | 405 | 501, _) if !self.known => {
                 log::warn!(host = self.host(), status = response.status; "the service has no $batch: requests go out one by one");
                 self.most = 1;

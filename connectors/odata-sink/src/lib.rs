@@ -157,7 +157,9 @@ impl Odata {
                 return Err(self.unfit(target, status));
             }
             Judged::PlainNumbers(status) => {
-                log::warn!(host = self.exchange.host(); "the service does not know IEEE754Compatible: Int64 and Decimal are sent as JSON numbers");
+                if !self.plain_numbers {
+                    log::warn!(host = self.exchange.host(); "the service does not know IEEE754Compatible: Int64 and Decimal are sent as JSON numbers");
+                }
                 self.plain_numbers = true;
                 // What is left was read for text: it comes again as the whole call does.
                 call.pause = Some((

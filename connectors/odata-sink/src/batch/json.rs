@@ -14,7 +14,8 @@ struct Batch {
 
 #[derive(Deserialize)]
 struct One {
-    id: String,
+    /// Text; some services write the number.
+    id: Value,
     status: u16,
     #[serde(default)]
     headers: Map<String, Value>,
@@ -42,7 +43,8 @@ pub(super) fn read(body: &[u8], count: usize) -> Result<Answers, BadBatch> {
     let batch: Batch = serde_json::from_slice(body).map_err(|_| BadBatch::Json)?;
     let mut of = vec![None; count];
     for One { id, status, headers, body } in batch.responses {
-        let place = id.parse::<usize>().ok().and_then(|id| id.checked_sub(1));
+        let place =
+            id.as_str().map_or_else(|| id.to_string(), ToOwned::to_owned).parse::<usize>().ok().and_then(|id| id.checked_sub(1));
         let Some(slot) = place.and_then(|place| of.get_mut(place)) else { continue };
         let named =
             |name: &str| headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str());
@@ -75,7 +77,7 @@ mod tests {
 
     #[test]
     fn answers_are_known_by_their_ids_whatever_their_order() {
-        let body = br#"{"responses": [{"id": "3", "status": 204}, {"id": "1", "status": 429, "headers": {"Retry-After": "7"},
+        let body = br#"{"responses": [{"id": "3", "status": 204}, {"id": 1, "status": 429, "headers": {"Retry-After": "7"},
             "body": {"error": {"code": "E", "message": "busy"}}}, {"id": "9", "status": 200}]}"#;
         let answers = read(body, 3).unwrap();
         let status: Vec<_> = answers.of.iter().map(|answer| answer.as_ref().map(|answer| answer.status)).collect();

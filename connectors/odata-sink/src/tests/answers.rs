@@ -78,12 +78,13 @@ fn of_a_refused_batch_only_the_bad_record_is_rejected() {
 
 #[test]
 fn a_service_without_batch_is_sent_requests_one_by_one() {
-    let answers = vec![Response::new(404, ""), Response::new(204, ""), Response::new(400, SAID), Response::new(503, "")];
+    let ok = || Response::new(204, "");
+    let answers = vec![Response::new(404, ""), Response::new(200, "{}"), ok(), Response::new(400, SAID), Response::new(503, "")];
     let (mut sink, arrived) = orders("", answers);
     assert_eq!(told(&sink.write(&values(&THREE)).unwrap(), 3), ["ok", "odata.400", "retry 0"]);
     let expected = ["MERGE OrderSet('1')", "MERGE OrderSet('2')", "MERGE OrderSet('3')"];
-    assert_eq!(asked(&arrived)[2..], expected);
-    assert_eq!(header(&arrived.borrow()[2], "x-csrf-token").as_deref(), Some("token-1"));
+    assert_eq!(asked(&arrived)[3..], expected);
+    assert_eq!(header(&arrived.borrow()[3], "x-csrf-token").as_deref(), Some("token-1"));
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn a_call_ends_in_time_and_what_is_left_comes_again() {
     for (config, answers, requests) in [
         (r#", "batch": 1"#, vec![Response::new(204, "")], 2),
         (r#", "batch": 2"#, vec![answered(&[(204, "")])], 2),
-        ("", vec![Response::new(404, ""), Response::new(204, "")], 3),
+        ("", vec![Response::new(404, ""), Response::new(200, "{}"), Response::new(204, "")], 4),
         ("", vec![Response::new(400, ""), answered(&[(204, "")])], 3),
     ] {
         let (mut sink, arrived) = orders(config, answers);
@@ -162,6 +163,20 @@ fn a_batch_that_comes_to_nothing_is_halved_until_one_is_answered() {
     assert_eq!(told(&sink.write(&values(&THREE)).unwrap(), 3), ["ok", "ok", "ok"]);
     let sizes: Vec<_> = (1..5).map(|number| bodies(&arrived, number).len()).collect();
     assert_eq!(sizes, [4, 2, 1, 2]);
+}
+
+#[test]
+fn a_404_of_batch_while_the_service_is_away_is_waited_for() {
+    let away = || [Response::new(404, ""), Response::new(404, "")];
+    let answers = away().into_iter().chain([answered(&[(204, "")])]).chain(away()).chain(away()).chain(away());
+    let (mut sink, arrived) = orders("", answers.collect());
+    let one = values(&THREE[..1]);
+    assert!(matches!(sink.write(&one), Err(Error::Retry { .. })));
+    assert_eq!(told(&sink.write(&one).unwrap(), 1), ["ok"]);
+    for _ in 0..3 {
+        assert!(matches!(sink.write(&one), Err(Error::Retry { .. })));
+    }
+    assert_eq!(asked(&arrived)[1..4], ["MERGE OrderSet('1')", "GET OrderSet?$top=1", "MERGE OrderSet('1')"]);
 }
 
 #[test]
