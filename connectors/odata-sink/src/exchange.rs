@@ -205,19 +205,7 @@ impl Exchange {
                 self.one_by_one(operations, until)
             }
             // One operation that cannot be read may spoil the batch for all.
-            (400 | 413 | 422, [_, _, ..]) => {
-                let (first, second) = operations.split_at_checked(operations.len() / 2).unwrap_or((operations, &[]));
-                let mut said = self.batch(version, first, until)?;
-                said.answers.resize(first.len(), None);
-                // Nothing more is sent to a service that is busy, and nothing that the call has no time for.
-                let busy = said.answers.iter().flatten().any(|answer| matches!(answer.status, 429 | 503));
-                if said.pause.is_none() && !busy && Instant::now() < until {
-                    let rest = self.batch(version, second, until)?;
-                    said.answers.extend(rest.answers);
-                    said.pause = rest.pause;
-                }
-                Ok(said)
-            }
+            (400 | 413 | 422, [_, _, ..]) => self.halves(version, operations, until),
             // It may be the batch that is refused, not what is in it.
             (400 | 413 | 422, _) => self.one_by_one(operations, until),
             (406 | 415, _) => {
@@ -238,6 +226,20 @@ impl Exchange {
                 Ok(Said { answers: Vec::new(), pause: Some(pause(failure)?) })
             }
         }
+    }
+
+    fn halves(&mut self, version: Version, operations: &[Operation], until: Instant) -> Result<Said> {
+        let (first, second) = operations.split_at_checked(operations.len() / 2).unwrap_or((operations, &[]));
+        let mut said = self.batch(version, first, until)?;
+        said.answers.resize(first.len(), None);
+        // Nothing more is sent to a service that is busy, and nothing that the call has no time for.
+        let busy = said.answers.iter().flatten().any(|answer| matches!(answer.status, 429 | 503));
+        if said.pause.is_none() && !busy && Instant::now() < until {
+            let rest = self.batch(version, second, until)?;
+            said.answers.extend(rest.answers);
+            said.pause = rest.pause;
+        }
+        Ok(said)
     }
 
     fn read(&mut self, response: Response, count: usize) -> Result<Said> {
