@@ -76,7 +76,7 @@ impl Exchange {
         host_of(self.service.address().root())
     }
 
-    /// Whether the entity set is there. It was in `$metadata`; this asks for it by itself. A page in its place is none.
+    /// Whether the entity set is there. It was in `$metadata`; this asks for it by itself.
     ///
     /// # Errors
     /// Where the service does not say.
@@ -85,10 +85,10 @@ impl Exchange {
         let response = Request::get(url).header("accept", "application/json").timeout(self.service.timeout()).send()?;
         match response.status {
             404 | 410 => Ok(false),
-            200..300 => {
+            status @ 200..300 => {
                 let content = response.header("content-type").unwrap_or_default().to_ascii_lowercase();
                 let (body, _) = body(response);
-                Ok(is_data(&content, &body))
+                if is_data(&content, &body) { Ok(true) } else { Err(Error::retry(self.no_data(status, &content))) }
             }
             _ => Err(self.service.failure(response, &self.set)),
         }

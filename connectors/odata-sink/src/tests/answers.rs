@@ -195,6 +195,9 @@ fn a_404_of_everything_while_the_service_is_away_decides_on_no_record() {
     let tombstones = testing::batch("t", [(Some(r#""1""#), None), (Some(r#""2""#), None)]);
     let answers =
         vec![not_found(), there(), not_found(), Response::new(404, ""), not_found(), page, not_found(), Response::new(502, "")];
+    let sign_in = Response::new(200, "<html>").with_header("content-type", "text/html");
+    let (mut sink, _) = orders("", vec![not_found(), sign_in]);
+    assert!(matches!(sink.write(&tombstones), Err(Error::Retry { .. })), "a page does not tell that there is no set");
     let (mut sink, _) = orders("", answers);
     assert_eq!(told(&sink.write(&tombstones).unwrap(), 2), ["ok", "ok"], "the set is there: they are gone");
     for _ in 0..3 {
