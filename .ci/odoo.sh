@@ -29,8 +29,19 @@ trap 'rm -rf "$fresh"' EXIT
 server=$cache/odoo-19-$(cat "$requirements" <(echo 1) | sha256sum | cut -c1-12)
 if [[ ! -d $server ]]; then
   fresh=$(mktemp -d "$cache/odoo.XXXXXX")
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' | grep -v security | head -n 1 || true)
-  [[ -n $mirror ]] || { echo "odoo.sh: apt knows no mirror of Debian: run apt-get update on a Debian system" >&2; exit 1; }
+  mirror_of() {
+    apt-get "$@" indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' | grep -v security | head -n 1 || true
+  }
+  mirror=$(mirror_of)
+  if [[ -z $mirror ]]; then
+    # apt names what it has lists of, and an image of Debian may have none: they are fetched beside the system's.
+    known=(-o Dir::State::lists="$fresh/known" -o APT::Sandbox::User=root)
+    mkdir -p "$fresh/known/partial"
+    apt-get -qq "${known[@]}" update >&2
+    mirror=$(mirror_of "${known[@]}")
+    rm -rf "$fresh/known"
+  fi
+  [[ -n $mirror ]] || { echo "odoo.sh: apt knows no mirror of Debian: this needs a Debian system" >&2; exit 1; }
   keys=/usr/share/keyrings/debian-archive-keyring.gpg
   apt=$fresh/apt
   mkdir -p "$apt"/{lists,cache/archives}/partial
