@@ -1,6 +1,7 @@
 //! What stands in for the host in a connector's own tests, outside Wharf: HTTP answers, a database, requests of the
 //! inbox. Each belongs to the thread of its test. Not part of a component.
 
+mod configuration;
 mod transformed;
 
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use crate::inbox;
 use crate::sql::{Column, ColumnDef, Rejected, Rows, Table};
 use crate::writer::{NewRecord, Records};
 
+pub use configuration::configuration;
 pub use transformed::{Transformed, transform};
 
 /// Answers the requests of this thread.
