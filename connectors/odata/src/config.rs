@@ -7,7 +7,7 @@ use wharf_sdk::duration;
 
 pub use wharf_shared_odata::Version;
 
-use crate::address::{Address, BadAddress};
+use crate::address::{Address, BadAddress, is_set_name};
 
 /// Keys of `config`, described in `connector.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,8 +76,7 @@ impl Config {
     /// [`BadConfig`], naming the key at fault.
     pub fn check(&self) -> Result<Address, BadConfig> {
         let service = Address::service(&self.service)?;
-        let name = |c: char| c.is_alphanumeric() || c == '_' || c == '.' || c == '-';
-        if self.entity.is_empty() || !self.entity.chars().all(name) {
+        if !is_set_name(&self.entity) {
             return Err(BadConfig::Entity(self.entity.clone()));
         }
         if self.page_size == 0 {

@@ -28,6 +28,12 @@ pub struct ForeignLink {
     pub service: String,
 }
 
+/// Whether a text can be the name of an entity set: without path and query.
+#[must_use]
+pub fn is_set_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.' || c == '-')
+}
+
 impl Address {
     /// # Errors
     /// [`BadAddress`] for what is no absolute http or https URL, and for one with credentials, query or fragment.

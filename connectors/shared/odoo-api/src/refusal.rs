@@ -129,7 +129,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Host and port of a URL.
-fn host_of(url: &str) -> &str {
+pub(crate) fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }

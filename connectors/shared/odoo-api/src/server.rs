@@ -6,7 +6,7 @@ use serde::Serialize;
 use wharf_sdk::http::Request;
 use wharf_sdk::{Error, Result};
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, host_of};
 use crate::time;
 
 /// The longest answer that is read.
@@ -63,8 +63,7 @@ impl Server {
     /// Host and port, as the `auth` section names them.
     #[must_use]
     pub fn host(&self) -> &str {
-        let rest = self.root.split_once("://").map_or(self.root.as_str(), |(_, rest)| rest);
-        rest.split('/').next().unwrap_or_default()
+        host_of(&self.root)
     }
 
     /// Calls a method. The inner error is an answer that says no.
