@@ -14,7 +14,9 @@ const LIMITS: Limits = Limits {
 /// A new folder with these documents.
 fn folder(test: &str, documents: &[(&str, &str)]) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("@NAME@-{test}-{}", std::process::id()));
-    fs::remove_dir_all(&folder).ok();
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
     fs::create_dir(&folder).unwrap();
     for (name, text) in documents {
         fs::write(folder.join(name), text).unwrap();
