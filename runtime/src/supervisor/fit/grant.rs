@@ -33,7 +33,7 @@ pub(super) fn ungranted(schema: &Value, config: &Value, allow: &Allow) -> Vec<Un
 }
 
 fn host(url: &str, allow: &Allow) -> Option<(String, String)> {
-    let endpoint = match url.parse::<Uri>() {
+    let endpoint = match up_to_host(url).parse::<Uri>() {
         Ok(uri) => Endpoint::of(&uri).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
@@ -53,6 +53,14 @@ fn host(url: &str, allow: &Allow) -> Option<(String, String)> {
     let written = if endpoint.https { endpoint.authority() } else { endpoint.to_string() };
     let message = format!("`{endpoint}` is not allowed; `allow.http` has {}", grants.describe());
     Some((message, format!("add \"{written}\" to allow.http")))
+}
+
+/// What follows the host grants nothing, and may be a template: no URL before it is filled in.
+fn up_to_host(url: &str) -> &str {
+    let from = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(from..).unwrap_or_default();
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    url.get(..from + end).unwrap_or(url)
 }
 
 fn connection(name: &str, allow: &Allow) -> Option<(String, String)> {
@@ -109,6 +117,7 @@ mod tests {
             ("http", "https://erp.example.com/odata/v4"),
             ("http", "https://ERP.example.com:443/"),
             ("http", "http://localhost:8080/x?y"),
+            ("http", "https://erp.example.com/items/{{ key.id }}?at={{ timestamp }}"),
             ("sql", "warehouse"),
             ("files", "in"),
             ("files", "./in/"),
