@@ -10,6 +10,7 @@ pub mod deployment;
 mod faults;
 mod gathered;
 mod held;
+mod http_source;
 mod http_target;
 mod lost_positions;
 mod members;

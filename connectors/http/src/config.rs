@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use wharf_http_rules::headers;
+use wharf_http_rules::jsonpath::JsonPath;
+use wharf_http_rules::statuses::Statuses;
 use wharf_sdk::duration;
 
-use crate::status::Statuses;
+use crate::rules::Rules;
+use crate::target::Templates;
 
 /// As many connections to one host as Wharf keeps open.
 const MOST_IN_FLIGHT: usize = 16;
@@ -41,6 +45,20 @@ pub struct Config {
     pub tombstones: Tombstones,
     #[serde(default = "half_minute", deserialize_with = "duration::above_zero")]
     pub timeout: Duration,
+    pub body_template: Option<String>,
+    pub success_if: Option<JsonPath>,
+    pub fail_if: Option<JsonPath>,
+    #[serde(default)]
+    pub on_fail: OnFail,
+    pub failures: Option<JsonPath>,
+    pub failure_index: Option<String>,
+    pub failure_id: Option<String>,
+    /// What of it is made for each record, once it is checked.
+    #[serde(skip)]
+    pub templates: Option<Templates>,
+    /// How answers are looked into, once it is checked.
+    #[serde(skip)]
+    pub rules: Option<Rules>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -79,6 +97,17 @@ pub enum Tombstones {
     Reject,
     /// Counts as delivered, because the operator said so.
     Skip,
+    /// Sent as DELETE to the URL that the template makes of it.
+    Delete,
+}
+
+/// What an answer means that is an error by its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFail {
+    #[default]
+    Retry,
+    Reject,
 }
 
 impl Method {
@@ -93,35 +122,21 @@ impl Method {
 }
 
 impl Config {
+    /// Checks what was read, and makes its templates and rules.
+    ///
     /// # Errors
     /// One sentence that names the key at fault.
-    pub fn check(&self) -> Result<(), String> {
-        let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
-        let authority = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-        match authority {
-            None | Some("") => return Err("`config.url` is no URL: expected https://host/path".to_owned()),
-            Some(authority) if authority.contains('@') => {
-                return Err("`config.url` holds a user name: credentials go into `[sink.auth]`".to_owned());
-            }
-            Some(_) => {}
-        }
+    pub fn check(&mut self) -> Result<(), String> {
+        headers::check_url(&self.url, "[sink.auth]")?;
+        headers::check(self.headers.keys().map(String::as_str), "[sink.auth]")?;
         if self.max_batch == 0 {
             return Err("`config.max-batch` is 0: give at least 1".to_owned());
         }
         if !(1..=MOST_IN_FLIGHT).contains(&self.in_flight) {
             return Err(format!("`config.in-flight` is {}: give 1 to {MOST_IN_FLIGHT}", self.in_flight));
         }
-        const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
-        const OWN: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
-        for name in self.headers.keys() {
-            let lower = name.to_ascii_lowercase();
-            if SECRET.contains(&lower.as_str()) {
-                return Err(format!("`config.headers` has `{name}`: credentials go into `[sink.auth]`, which the host puts on"));
-            }
-            if OWN.contains(&lower.as_str()) {
-                return Err(format!("`config.headers` has `{name}`, which the host sets by itself"));
-            }
-        }
+        self.templates = Templates::new(self)?;
+        self.rules = Rules::new(self)?;
         Ok(())
     }
 
@@ -134,8 +149,7 @@ impl Config {
     /// Host and port, for messages.
     #[must_use]
     pub fn host(&self) -> &str {
-        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        rest.split(['/', '?', '#']).next().unwrap_or_default()
+        headers::host(&self.url)
     }
 
     /// What `headers` says, or what fits the body.
@@ -196,8 +210,19 @@ mod tests {
             (r#"{"url": "https://h", "in-flight": 17}"#, "config.in-flight"),
             (r#"{"url": "https://h", "headers": {"Authorization": "x"}}"#, "[sink.auth]"),
             (r#"{"url": "https://h", "headers": {"Host": "x"}}"#, "the host sets"),
+            (r#"{"url": "https://h/{{ key.id }}"}"#, "body = \"record\""),
+            (r#"{"url": "https://{{ key.id }}/", "body": "record"}"#, "template in its host"),
+            (r#"{"url": "https://h/{{ kye.id }}", "body": "record"}"#, "`{{ kye.id }}` is not known here"),
+            (r#"{"url": "https://h/", "body": "record", "body-template": "{\"a\": {{ value.a }}"}"#, "is no JSON"),
+            (r#"{"url": "https://h/", "body": "record", "body-template": "{{ value }}", "include": "record"}"#, "config.include"),
+            (r#"{"url": "https://h/", "body": "record", "tombstones": "delete"}"#, "config.tombstones"),
+            (r#"{"url": "https://h/", "headers": {"Content-Type": "{{ topic }}"}}"#, "content type"),
+            (r#"{"url": "https://h/", "failures": "$.errors"}"#, "config.failure-index"),
+            (r#"{"url": "https://h/", "failures": "$.errors", "failure-id": "id"}"#, "config.id-field"),
+            (r#"{"url": "https://h/", "failure-id": "id"}"#, "config.failures"),
+            (r#"{"url": "https://h/", "on-fail": "reject"}"#, "config.on-fail"),
         ] {
-            let error = config(json).check().unwrap_err();
+            let error = Config::check(&mut config(json)).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
         assert!(serde_json::from_str::<Config>(r#"{"url": "https://h", "timeout": "0s"}"#).is_err());

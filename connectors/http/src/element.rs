@@ -11,6 +11,7 @@ use wharf_sdk::json::scan;
 use wharf_sdk::{Record, Rejection};
 
 use crate::config::{Body, Config, Include, Tombstones};
+use crate::target::Target;
 
 /// The longest key of a batch in plain words; longer ones are hashed.
 const LONGEST_KEY: usize = 200;
@@ -25,6 +26,8 @@ pub struct Element<'a> {
     pub offset: i64,
     /// One JSON text, on one line where lines are sent.
     pub bytes: Cow<'a, [u8]>,
+    /// Where it goes, where that is of its own.
+    pub target: Option<Box<Target>>,
 }
 
 /// The element of a record. `Ok(None)`: a tombstone that is to be skipped.
@@ -33,19 +36,32 @@ pub struct Element<'a> {
 /// [`Rejection`] for what has no place in the body.
 pub fn element<'a>(config: &Config, record: &Record<'a>) -> Result<Option<Element<'a>>, Rejection> {
     let Some(bytes) = bytes(config, record)? else { return Ok(None) };
+    let target = match &config.templates {
+        Some(templates) => Some(Box::new(templates.target(config, record)?)),
+        None => None,
+    };
     let Record { index, topic, partition, offset, .. } = *record;
-    Ok(Some(Element { index, topic, partition, offset, bytes }))
+    Ok(Some(Element { index, topic, partition, offset, bytes, target }))
 }
 
 fn bytes<'a>(config: &Config, record: &Record<'a>) -> Result<Option<Cow<'a, [u8]>>, Rejection> {
+    if let (None, Tombstones::Delete) = (record.value, config.tombstones) {
+        return Ok(Some(Cow::Borrowed(&[])));
+    }
+    if let (Some(_), Some(templates)) = (record.value, &config.templates)
+        && let Some(body) = templates.body(record)?
+    {
+        return Ok(Some(body.into()));
+    }
     match (config.include, record.value, config.tombstones) {
         (Include::Record, ..) => envelope(config, record).map(|bytes| Some(bytes.into())),
         (Include::Value, Some(value), _) if config.is_raw() => Ok(Some(value.into())),
         (Include::Value, Some(bytes), _) => value(config, record, bytes).map(Some),
         (Include::Value, None, Tombstones::Skip) => Ok(None),
-        (Include::Value, None, Tombstones::Reject) => Err(Rejection::new(
+        // Those to delete were told apart above.
+        (Include::Value, None, Tombstones::Reject | Tombstones::Delete) => Err(Rejection::new(
             "http.tombstone",
-            "the value is null; `config.include = \"record\"` sends it, `config.tombstones = \"skip\"` leaves it out",
+            "the value is null; `config.include = \"record\"` sends it, `config.tombstones = \"skip\"` leaves it out, \"delete\" sends DELETE",
         )),
     }
 }
@@ -231,7 +247,7 @@ mod tests {
     }
 
     fn at(topic: &str, partition: i32, offset: i64) -> Element<'_> {
-        Element { index: 0, topic, partition, offset, bytes: b"1".into() }
+        Element { index: 0, topic, partition, offset, bytes: b"1".into(), target: None }
     }
 
     #[test]

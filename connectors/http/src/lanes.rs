@@ -92,6 +92,11 @@ impl<'a> Lane<'a> {
         self.sent > 0
     }
 
+    /// What is under way.
+    pub fn under_way(&self) -> impl Iterator<Item = &Element<'a>> {
+        self.elements.iter().take(self.sent)
+    }
+
     /// What was under way is done with. Answers how many records that were.
     pub fn done(&mut self) -> usize {
         self.alone = self.alone.saturating_sub(self.sent);

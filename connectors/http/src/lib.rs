@@ -1,26 +1,27 @@
 //! Sink `http`: records to an HTTP endpoint, several in a request or one by one. This file sends and sorts the answers; what
-//! goes beside what is told in `lanes.rs`, what is sent is made in `element.rs`, what a status means stands in `status.rs`.
+//! goes beside what is told in `lanes.rs`, what is sent is made in `element.rs` and `target.rs`, what a status means stands in
+//! `status.rs`, what the body of an answer does in `rules.rs`.
 //!
 //! Order: the requests of a partition go one after the other. After an answer that means "later" nothing more is sent in that call.
 
 use std::time::Duration;
 
+use wharf_http_rules::answer::start;
 use wharf_sdk::http::{InFlight, Request, Response};
 use wharf_sdk::{Batch, Context, Error, Outcomes, Rejection, Result, Sink, export_sink, log};
 
 mod config;
 mod element;
 mod lanes;
+mod rules;
 mod status;
+mod target;
 
 use config::Config;
 use element::{Element, body, idempotency_key};
 use lanes::{Lane, lanes};
 use status::{Meaning, meaning};
 
-/// How much of an answer is read, and how many characters of it are shown.
-const READ: u64 = 64 << 10;
-const SHOWN: usize = 200;
 /// How often refused credentials are tried again.
 const TRIES: u32 = 2;
 
@@ -38,6 +39,8 @@ enum Sent {
     Delivered,
     Later(String, Option<Duration>),
     Never(Rejection),
+    /// Delivered but for some: their indices in the batch.
+    Partly(Vec<(u32, Rejection)>),
     /// The credentials are: with this status.
     Refused(u16),
 }
@@ -46,7 +49,7 @@ export_sink!(Http, manifest = include_str!("../connector.toml"));
 
 impl Sink for Http {
     fn open(context: &Context) -> Result<Self> {
-        let config: Config = context.config()?;
+        let mut config: Config = context.config()?;
         config.check().map_err(Error::fatal)?;
         Ok(Self { config, refused: 0 })
     }
@@ -94,10 +97,14 @@ impl Http {
             let Some((number, answer)) = under_way.answer() else { break };
             let Some(lane) = lanes.get_mut(number) else { continue };
             let answered = answer.is_ok();
-            let sent = self.sorted(answer)?;
+            let sent = self.sorted(lane, answer)?;
             well |= answered && !matches!(sent, Sent::Refused(_));
             match sent {
                 Sent::Delivered => done += lane.done(),
+                Sent::Partly(rejected) => {
+                    lane.done();
+                    rejected.into_iter().for_each(|(index, rejection)| outcomes.push(index, rejection));
+                }
                 Sent::Never(rejection) => {
                     if let Some(index) = lane.refused() {
                         outcomes.push(index, rejection);
@@ -126,27 +133,35 @@ impl Http {
         Ok((done, wait))
     }
 
-    fn sorted(&self, answer: Result<Response>) -> Result<Sent> {
+    fn sorted(&self, lane: &Lane<'_>, answer: Result<Response>) -> Result<Sent> {
         let response = match answer {
             Ok(response) => response,
             Err(Error::Retry { message, after }) => return Ok(Sent::Later(message, after)),
+            Err(Error::Reject(message)) if self.config.templates.is_some() => {
+                return Ok(Sent::Never(Rejection::new("http.template", message)));
+            }
             Err(other) => return Err(Error::fatal(other.message())),
         };
         let (status, host) = (response.status, self.config.host());
-        match meaning(&self.config, status) {
-            Meaning::Delivered => {
+        // What is to be deleted is gone, perhaps by the same request before. There is nothing to look into then, nor where no body is.
+        let means = meaning(&self.config, status);
+        let is_gone = means == Meaning::Never && target::is_gone(&self.config, lane.under_way().next(), status);
+        let rules = self.config.rules.as_ref().filter(|_| !is_gone && status != 204);
+        match (if is_gone { Meaning::Delivered } else { means }, rules) {
+            (Meaning::Delivered, Some(rules)) => rules.sent(lane, host, response),
+            (Meaning::Delivered, None) => {
                 // An answer that breaks off after its status changes nothing.
                 start(response);
                 Ok(Sent::Delivered)
             }
-            Meaning::Later => Ok(Sent::Later(format!("{host} answers {status}"), response.retry_after())),
-            Meaning::Never => {
+            (Meaning::Later, _) => Ok(Sent::Later(format!("{host} answers {status}"), response.retry_after())),
+            (Meaning::Never, _) => {
                 let message = format!("{host} answers {status}: {}", start(response));
                 Ok(Sent::Never(Rejection::new(format!("http.{status}"), message)))
             }
-            Meaning::Refused => Ok(Sent::Refused(status)),
-            Meaning::Elsewhere => {
-                let to = response.header("location").and_then(|url| url.split("://").nth(1)?.split(['/', '?']).next());
+            (Meaning::Refused, _) => Ok(Sent::Refused(status)),
+            (Meaning::Elsewhere, _) => {
+                let to = response.header("location").filter(|url| url.contains("://")).map(wharf_http_rules::headers::host);
                 let to = to.map_or_else(String::new, |host| format!(" to {host}"));
                 Err(Error::fatal(format!("{host} redirects{to} ({status}): give the address itself in `config.url`")))
             }
@@ -160,28 +175,26 @@ impl Http {
 
     fn request(&self, elements: &[Element<'_>]) -> Request {
         let config = &self.config;
-        let mut request = Request::new(config.method.name(), config.url.clone())
-            .header("content-type", config.content_type())
-            .timeout(config.timeout)
-            .body(body(config, elements));
+        let own = elements.first().and_then(|element| element.target.as_deref());
+        let mut request = match own {
+            None => Request::new(config.method.name(), config.url.clone()),
+            Some(target) => Request::new(target.method, target.url.clone()),
+        };
+        request = request.timeout(config.timeout).body(body(config, elements));
+        if !own.is_some_and(target::Target::has_no_body) {
+            request = request.header("content-type", config.content_type());
+        }
         if !config.idempotency_header.is_empty() {
             request = request.header(config.idempotency_header.clone(), idempotency_key(elements));
+        }
+        if let Some(target) = own {
+            return target.headers.iter().fold(request, |request, (name, value)| request.header(name.clone(), value.clone()));
         }
         for (name, value) in config.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type")) {
             request = request.header(name.clone(), value.clone());
         }
         request
     }
-}
-
-/// The first characters of an answer on one line. Reads what a connection needs to be used again, within bounds.
-fn start(response: Response) -> String {
-    let mut bytes = Vec::new();
-    let read = std::io::Read::read_to_end(&mut std::io::Read::take(response.into_body(), READ), &mut bytes);
-    let broken = if read.is_err() { " (the answer broke off)" } else { "" };
-    let text = String::from_utf8_lossy(&bytes);
-    let shown: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
-    format!("{}{broken}", if shown.is_empty() { "(no text)" } else { &shown })
 }
 
 #[cfg(test)]

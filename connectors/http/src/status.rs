@@ -1,13 +1,6 @@
 //! What a status of the receiver means. No I/O.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Unexpected};
-
 use crate::config::Config;
-
-/// Statuses: single ones and ranges with both ends.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Statuses(Vec<(u16, u16)>);
 
 /// The meaning of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,22 +14,6 @@ pub enum Meaning {
     Elsewhere,
 }
 
-impl Statuses {
-    #[must_use]
-    pub fn accepted() -> Self {
-        Self(vec![(200, 299)])
-    }
-
-    #[must_use]
-    pub fn retried() -> Self {
-        Self(vec![(408, 408), (425, 425), (429, 429), (500, 500), (502, 599)])
-    }
-
-    fn has(&self, status: u16) -> bool {
-        self.0.iter().any(|(from, to)| (*from..=*to).contains(&status))
-    }
-}
-
 /// What a status means: what the operator lists goes first, in the order accept, reject, retry.
 #[must_use]
 pub fn meaning(config: &Config, status: u16) -> Meaning {
@@ -48,30 +25,6 @@ pub fn meaning(config: &Config, status: u16) -> Meaning {
         300..=399 => Meaning::Elsewhere,
         400..=499 | 501 => Meaning::Never,
         _ => Meaning::Later,
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Item {
-    Number(u16),
-    Text(String),
-}
-
-impl<'de> Deserialize<'de> for Statuses {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const EXPECTED: &str = "a status such as 409, or a range such as \"500..599\"";
-        let items = Vec::<Item>::deserialize(deserializer)?;
-        let range = |item| match item {
-            Item::Number(status) => Some((status, status)),
-            Item::Text(text) => {
-                let (from, to) = text.split_once("..").unwrap_or((&text, &text));
-                Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
-            }
-        };
-        let valid = |(from, to): &(u16, u16)| 100 <= *from && from <= to && *to <= 599;
-        let ranges: Option<Vec<_>> = items.into_iter().map(|item| range(item).filter(valid)).collect();
-        ranges.map(Self).ok_or_else(|| D::Error::invalid_value(Unexpected::Other("a list with something else"), &EXPECTED))
     }
 }
 
@@ -112,13 +65,6 @@ mod tests {
             (501, Meaning::Later),
         ] {
             assert_eq!(meaning(&config, status), expected, "{status}");
-        }
-    }
-
-    #[test]
-    fn lists_that_name_no_statuses_are_refused() {
-        for list in ["[99]", "[\"599..500\"]", "[\"4xx\"]", "[600]", "[true]", "[70000]"] {
-            assert!(serde_json::from_str::<Statuses>(list).is_err(), "{list}");
         }
     }
 }

@@ -7,6 +7,9 @@ use wharf_sdk::{Verdict, testing};
 
 use super::*;
 
+mod beyond_the_status;
+mod per_record;
+
 type Arrived = Rc<RefCell<Vec<Request>>>;
 
 /// A sink whose receiver answers as `answer` says, from the body.
@@ -111,7 +114,7 @@ fn refused_credentials_reject_no_record_and_stop_the_sink() {
 
 #[test]
 fn redirects_are_not_followed() {
-    let (mut sink, arrived) = sink("", |_| Response::new(308, "").with_header("Location", "https://new.example.com/x?y"));
+    let (mut sink, arrived) = sink("", |_| Response::new(308, "").with_header("Location", "https://me:pw@new.example.com/x?y"));
     let Err(Error::Fatal(text)) = sink.write(&batch(&["1"])) else { panic!("fatal") };
     assert_eq!(text, "api.example.com redirects to new.example.com (308): give the address itself in `config.url`");
     assert_eq!(arrived.borrow().len(), 1);

@@ -15,6 +15,7 @@ use super::*;
 
 mod commits;
 mod last_calls;
+mod templates;
 
 /// What a target answers while it is busy.
 #[derive(Debug, Clone, Copy)]
