@@ -4,7 +4,7 @@
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use super::kept::exactly_once;
+use super::kept::{can_be_exactly_once, exactly_once};
 use crate::config::{Allow, Config, Connector, TransformStep, suggest};
 use crate::guest::{Component, ComponentKind};
 
@@ -49,8 +49,13 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
     let alone = Section { name: &connector.name, reference: &reference, config: &connector.config, allow };
     let mut found = section(&alone, component);
     let sink = config.sinks.iter().find(|s| s.connector.name == connector.name);
-    if sink.is_some_and(|sink| sink.exactly_once == Some(true)) && !component.wants("sql") {
-        let message = format!("component {reference} writes through no connection, and cannot be exactly once");
+    if sink.is_some_and(|sink| sink.exactly_once == Some(true)) && !can_be_exactly_once(component) {
+        let how = if component.wants("sql") {
+            "delivers over HTTP, which no transaction holds"
+        } else {
+            "writes through no connection"
+        };
+        let message = format!("component {reference} {how}, and cannot be exactly once");
         let help = "remove it: this sink is at least once, with the same idempotency key at each repetition";
         found.push(alone.misfit("/exactly-once".to_owned(), message, help.to_owned()));
     }

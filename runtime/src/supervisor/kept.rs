@@ -26,9 +26,15 @@ pub async fn database_of(sink: &SinkConfig, bundle: Bundle, component_cache: &Pa
     offsets_connection(sink).map(|name| Some(name.to_owned())).map_err(StartError::Config)
 }
 
-/// Whether a sink's offsets live in the database it writes to: the default for one that writes through `sql`.
+/// Whether a sink's offsets live in the database it writes to: the default for one that writes through `sql` alone.
 pub(super) fn exactly_once(sink: &SinkConfig, component: &Component) -> bool {
-    component.wants("sql") && asks_for_once(sink)
+    can_be_exactly_once(component) && asks_for_once(sink)
+}
+
+/// One that asks for HTTP too delivers to a service, which no transaction of a database holds: what it keeps in a database has to
+/// be durable when its call returns, and not when its offsets are.
+pub(super) fn can_be_exactly_once(component: &Component) -> bool {
+    component.wants("sql") && !component.wants("http")
 }
 
 /// What its section says; the component has to be able to.
