@@ -13,8 +13,9 @@ odoo=$!
 kafka=$("$here/kafka.sh" "$WHARF_CI_CACHE" "$work/kafka")
 sap=$("$here/mock-sap.sh" "$WHARF_CI_CACHE" "$work/mock-sap")
 clickhouse=$("$here/clickhouse.sh" "$work/clickhouse")
+mailchimp=$("$here/prism.sh" "$WHARF_CI_CACHE" "$work/prism")
 wait "$odoo"
 read -r odoo_url odoo_database odoo_key < "$work/odoo.address"
 printf 'export WHARF_TEST_KAFKA=%q\nexport WHARF_TEST_POSTGRES=%q\nexport WHARF_TEST_MOCK_SAP=%q\n' "$kafka" "$postgres" "$sap"
-printf 'export WHARF_TEST_CLICKHOUSE=%q\n' "$clickhouse"
+printf 'export WHARF_TEST_CLICKHOUSE=%q\nexport WHARF_TEST_MAILCHIMP=%q\n' "$clickhouse" "$mailchimp"
 printf 'export WHARF_TEST_ODOO=%q\nexport WHARF_TEST_ODOO_DB=%q\nexport WHARF_TEST_ODOO_KEY=%q\n' "$odoo_url" "$odoo_database" "$odoo_key"

@@ -2,8 +2,10 @@
 //! its own; the embedded log mostly, and Kafka and PostgreSQL where they could differ.
 
 mod altered;
+mod audience;
 mod bad_input;
 mod buffered;
+mod campaign_events;
 pub mod components;
 mod database_away;
 pub mod deployment;

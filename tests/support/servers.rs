@@ -23,6 +23,8 @@ pub enum Server {
     ClickHouse,
     /// `WHARF_TEST_ODOO`: base URL; database and API key are in `WHARF_TEST_ODOO_DB` and `WHARF_TEST_ODOO_KEY`.
     Odoo,
+    /// `WHARF_TEST_MAILCHIMP`: base URL of its published specification, as Prism answers it.
+    Mailchimp,
 }
 
 impl Server {
@@ -35,6 +37,7 @@ impl Server {
             Self::MockSap => "WHARF_TEST_MOCK_SAP",
             Self::ClickHouse => "WHARF_TEST_CLICKHOUSE",
             Self::Odoo => "WHARF_TEST_ODOO",
+            Self::Mailchimp => "WHARF_TEST_MAILCHIMP",
         }
     }
 

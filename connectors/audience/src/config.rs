@@ -1,0 +1,152 @@
+//! The `config` table: what an operator writes, checked. Sends nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use wharf_sdk::duration;
+
+/// The longest timeout: an answer is waited for twice, for its head and within its body, and one call of a connector has two minutes
+/// unless an operator says otherwise.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Keys of `config`, described in `connector.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    pub service: Named,
+    /// Root URL of the API.
+    pub url: String,
+    /// Id of the list that members are put into.
+    pub list: String,
+    /// Name of the connection that keeps what is known of each member's consent.
+    pub connection: String,
+    #[serde(default = "table")]
+    pub table: String,
+    /// Odoo's database.
+    pub database: Option<String>,
+    #[serde(default = "email")]
+    pub email: String,
+    pub consent: Consent,
+    /// Field of the event's time; without it the record's own time.
+    pub time: Option<String>,
+    /// The service's name of a field, and the record's.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
+    #[serde(default)]
+    pub tombstones: Tombstones,
+    #[serde(default = "half_minute", deserialize_with = "duration::above_zero")]
+    pub timeout: Duration,
+}
+
+/// The services that can be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Named {
+    Mailchimp,
+    Odoo,
+}
+
+/// How a record says whether its member wants to be on the list.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Consent {
+    pub field: String,
+    pub subscribe: Vec<String>,
+    pub withdraw: Vec<String>,
+}
+
+/// What a null value means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tombstones {
+    #[default]
+    Reject,
+    /// The member is taken from the list; the service keeps its history.
+    Archive,
+    /// The service is told to forget the member.
+    Erase,
+}
+
+impl Config {
+    /// The URL without a slash at its end.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
+
+    /// Host and port, for messages.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    }
+
+    /// What this list is called where consent is kept: lists of several services may share a table.
+    #[must_use]
+    pub fn audience(&self) -> String {
+        match self.service {
+            Named::Mailchimp => format!("mailchimp/{}", self.list),
+            Named::Odoo => format!("odoo/{}/{}", self.database.as_deref().unwrap_or_default(), self.list),
+        }
+    }
+
+    /// # Errors
+    /// One sentence that names the key at fault.
+    pub fn check(&self) -> Result<(), String> {
+        let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
+        match rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default()) {
+            None | Some("") => return Err("`config.url` is no URL: expected https://host/path".to_owned()),
+            Some(authority) if authority.contains('@') => {
+                return Err("`config.url` holds a user name: credentials go into `[sink.auth]`".to_owned());
+            }
+            Some(_) if self.url.contains(['?', '#']) => {
+                return Err("`config.url` has a query or a fragment: give the root of the API alone".to_owned());
+            }
+            Some(_) => {}
+        }
+        if self.timeout > LONGEST_TIMEOUT {
+            return Err(format!("`config.timeout` is {:?}: give at most {LONGEST_TIMEOUT:?}", self.timeout));
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if self.list.is_empty() || !self.list.chars().all(is_name) {
+            return Err(format!("`config.list` is `{}`: give the id of a list", self.list));
+        }
+        let parts: Vec<_> = self.table.split('.').collect();
+        let is_part = |part: &&str| {
+            part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+                && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        if parts.len() > 2 || !parts.iter().all(is_part) {
+            return Err(format!("`config.table` is `{}`: give table or schema.table, in lower case", self.table));
+        }
+        let Consent { subscribe, withdraw, .. } = &self.consent;
+        if subscribe.is_empty() || withdraw.is_empty() {
+            return Err("`config.consent` needs at least one value in each of `subscribe` and `withdraw`".to_owned());
+        }
+        if let Some(both) = subscribe.iter().find(|value| withdraw.contains(value)) {
+            return Err(format!("`config.consent` has `{both}` in both `subscribe` and `withdraw`"));
+        }
+        match (self.service, &self.database) {
+            (Named::Odoo, None) => return Err("`config.database` is missing: give the name of Odoo's database".to_owned()),
+            (Named::Mailchimp, Some(_)) => return Err("`config.database` is a key for `service = \"odoo\"`".to_owned()),
+            _ => {}
+        }
+        if self.service == Named::Odoo && self.list.parse::<i64>().is_err() {
+            return Err("`config.list`: Odoo's lists have numbers; give one as text, such as \"7\"".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn table() -> String {
+    "audience_consent".to_owned()
+}
+
+fn email() -> String {
+    "email".to_owned()
+}
+
+const fn half_minute() -> Duration {
+    Duration::from_secs(30)
+}

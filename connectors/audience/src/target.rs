@@ -1,0 +1,230 @@
+//! What the sink asks of a service, and what the service's answers mean: delivered, later, never, stop. Texts name host and status;
+//! what a service says is shown only with the address taken out.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wharf_sdk::http::Request;
+use wharf_sdk::{Error, Rejection, Result};
+
+use crate::config::Config;
+use crate::entry::{Address, Entry};
+
+/// The longest answer that is read.
+const LONGEST: usize = 32 << 20;
+/// The longest that a call may take, less than what the host allows it (`call-deadline`, 120 s).
+const LONGEST_CALL: Duration = Duration::from_secs(110);
+/// How often refused credentials are tried again.
+const TRIES: u32 = 2;
+/// Characters of a service's own words that are shown.
+const SHOWN: usize = 200;
+
+/// What a member is to be on the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Subscribed,
+    Unsubscribed,
+}
+
+/// What became of one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Done,
+    /// The service itself knows of a withdrawal at the same time or later: nothing was sent.
+    Withheld,
+    /// Not certain: this member is to be sent again.
+    Later,
+    /// For good.
+    Refused(Rejection),
+}
+
+/// A service with lists.
+pub trait Target: std::fmt::Debug {
+    /// A call of the sink begins. Requests are begun for so long, and those after it are answered by `retry`.
+    fn begin(&mut self, patience: Duration);
+
+    /// Most members of one call of [`Target::put`].
+    fn most(&self) -> usize;
+
+    /// Brings each member to its status; no member twice. Answers one verdict each.
+    ///
+    /// # Errors
+    /// `retry` where nothing is certain, so that all of it is to be sent again; `fatal` where nothing can be sent.
+    fn put(&mut self, members: &[(&Entry, Status)]) -> Result<Vec<Verdict>>;
+
+    /// Takes a member from the list; `erase`: the service is to forget it.
+    ///
+    /// # Errors
+    /// As for [`Target::put`].
+    fn remove(&mut self, member: &Entry, erase: bool) -> Result<Verdict>;
+}
+
+/// The connection to one service.
+#[derive(Debug)]
+pub struct Client {
+    root: String,
+    host: String,
+    timeout: Duration,
+    /// When the call began, and for how long it begins requests.
+    call: Option<(Instant, Duration)>,
+    refused: u32,
+}
+
+/// An answer that has come whole.
+#[derive(Debug)]
+pub enum Answer {
+    /// 2xx, with its status.
+    Done(u16, Vec<u8>),
+    /// Any other status that is about what was sent.
+    Refused(u16, Vec<u8>),
+}
+
+impl Client {
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let (root, host) = (config.root().to_owned(), config.host().to_owned());
+        Self { root, host, timeout: config.timeout, call: None, refused: 0 }
+    }
+
+    /// As [`Target::begin`].
+    pub fn begin(&mut self, patience: Duration) {
+        self.call = Some((Instant::now(), patience));
+    }
+
+    /// How long an answer may be waited for now.
+    fn timeout(&self) -> Result<Duration> {
+        let Some((began, patience)) = self.call else { return Ok(self.timeout) };
+        let gone = began.elapsed();
+        if gone >= patience {
+            return Err(Error::retry(format!(
+                "{} answers too slowly for all records of this call: the time of the call is over, the rest comes again",
+                self.host
+            )));
+        }
+        // For the head of the answer, and once within its body.
+        Ok(self.timeout.min(LONGEST_CALL.saturating_sub(gone) / 2))
+    }
+
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.root)
+    }
+
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// `retry` where no whole answer came, for 408, 409, 423, 425, 429, 5xx (not 501 and 505), and twice for 401, 403 and 407; then `fatal`, as for
+    /// redirects.
+    pub fn send(&mut self, request: Request) -> Result<Answer> {
+        self.send_about(request, &[])
+    }
+
+    /// As [`Client::send`], where these statuses too are about what was sent.
+    ///
+    /// # Errors
+    /// As for [`Client::send`], without these statuses.
+    pub fn send_about(&mut self, request: Request, statuses: &[u16]) -> Result<Answer> {
+        let response = request.header("accept", "application/json").timeout(self.timeout()?).send()?;
+        let (status, host) = (response.status, self.host.clone());
+        match status {
+            401 | 403 | 407 if !statuses.contains(&status) => {
+                self.refused += 1;
+                let text = self.denied(status);
+                Err(if self.refused > TRIES { Error::fatal(text) } else { Error::retry(text) })
+            }
+            408 | 409 | 423 | 425 | 429 | 500 | 502..=504 | 506.. if !statuses.contains(&status) => {
+                let error = Error::retry(format!("{host} answers {status}"));
+                Err(match response.retry_after() {
+                    Some(pause) => error.after(pause),
+                    None => error,
+                })
+            }
+            300..=399 => {
+                let to = response.header("location").and_then(|url| url.split("://").nth(1)?.split(['/', '?']).next());
+                let to = to.map_or_else(String::new, |host| format!(" to {host}"));
+                Err(Error::fatal(format!("{host} redirects{to} ({status}): give the API's own URL in `config.url`")))
+            }
+            _ => {
+                self.refused = 0;
+                let body = response.bytes_up_to(LONGEST)?;
+                Ok(if (200..300).contains(&status) { Answer::Done(status, body) } else { Answer::Refused(status, body) })
+            }
+        }
+    }
+
+    /// What is to be looked at where the account is refused.
+    #[must_use]
+    pub fn denied(&self, status: u16) -> String {
+        let host = &self.host;
+        format!(
+            "{host} answers {status}: check the credentials in `[sink.auth.\"{host}\"]`, and that the account may write to the list"
+        )
+    }
+
+    /// An answer that says well, and does not say what the API says then: a page of something between, or of another service.
+    #[must_use]
+    pub fn strange(&self, status: u16, expected: &str) -> Error {
+        Error::retry(format!("{} answers {status}, but not with {expected}: nothing is certain", self.host))
+    }
+
+    /// An answer that cannot be read, so that nothing is certain.
+    #[must_use]
+    pub fn unreadable(&self, error: &serde_json::Error) -> Error {
+        let how = if error.is_data() { "has not the documented shape" } else { "is no JSON, or was cut off," };
+        Error::retry(format!("the answer of {} {how} at line {}, column {}", self.host, error.line(), error.column()))
+    }
+}
+
+/// What a service says of a member, without the address, the part before its @ and its domain, on one line.
+#[must_use]
+pub fn without_address(text: &str, address: &Address) -> String {
+    let address = address.text();
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let mut out = text.to_lowercase();
+    // A text whose length changes with its case is shown in lower case; nothing depends on its letters.
+    for part in [address, local, domain] {
+        if part.len() < 3 && out.contains(part) {
+            return "(its words would show the address)".to_owned();
+        }
+        if !part.is_empty() {
+            out = out.replace(part, "…");
+        }
+    }
+    out.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
+}
+
+/// Title and fields of a problem in the form of RFC 7807, as Mailchimp gives it; `detail` may quote an address and is left out.
+#[must_use]
+pub fn problem(body: &[u8]) -> String {
+    let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text =
+        |value: &Value| value.as_str().map(|text| text.chars().filter(|c| !c.is_control()).take(SHOWN).collect::<String>());
+    let title = json.get("title").and_then(text).unwrap_or_default();
+    let fields = json.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let fields: Vec<_> = fields.filter_map(|error| text(error.get("field")?)).filter(|field| !field.is_empty()).collect();
+    if fields.is_empty() { title } else { format!("{title} (at {})", fields.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_says_is_shown_without_the_address() {
+        let address = Address::read("Ada.Lovelace@Example.com").unwrap();
+        for (said, expected) in [
+            ("ada.lovelace@example.com looks fake or invalid", "… looks fake or invalid"),
+            ("the portion after the @: example.com", "the portion after the @: …"),
+            ("Hello Ada.Lovelace", "hello …"),
+        ] {
+            assert_eq!(without_address(said, &address), expected);
+        }
+        let short = Address::read("a@example.com").unwrap();
+        assert!(!without_address("the portion before the @: a", &short).contains(": a"));
+    }
+}
