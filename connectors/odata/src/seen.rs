@@ -3,9 +3,7 @@
 
 use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use sha2::{Digest as _, Sha256};
+use wharf_packing::varint;
 
 /// Entities by the hash of their key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,12 +18,6 @@ struct Entry {
     value: u64,
     /// Microseconds of the cursor, or the number of the read that found it last.
     at: i64,
-}
-
-/// The first 64 bits of SHA-256: the same in every build, as positions outlive them.
-#[must_use]
-pub fn hash(bytes: &[u8]) -> u64 {
-    Sha256::digest(bytes).first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 impl Seen {
@@ -67,50 +59,24 @@ impl Seen {
         for (age, key, value) in entries {
             bytes.extend(key.to_be_bytes());
             bytes.extend(value.to_be_bytes());
-            push_leb128(&mut bytes, age.unsigned_abs());
+            varint::push(&mut bytes, age.unsigned_abs());
         }
-        STANDARD_NO_PAD.encode(bytes)
+        wharf_packing::text(&bytes)
     }
 
     /// What [`Seen::pack`] wrote; `None` for anything else.
     #[must_use]
     pub fn unpack(text: &str, high: i64) -> Option<Self> {
-        let bytes = STANDARD_NO_PAD.decode(text).ok()?;
+        let bytes = wharf_packing::bytes(text)?;
         let mut rest = bytes.as_slice();
         let mut seen = Self::default();
         while !rest.is_empty() {
-            let (key, tail) = rest.split_first_chunk()?;
-            let (value, tail) = tail.split_first_chunk()?;
-            let (age, tail) = leb128(tail)?;
-            rest = tail;
-            let at = high.checked_sub(i64::try_from(age).ok()?)?;
-            seen.insert(u64::from_be_bytes(*key), u64::from_be_bytes(*value), at);
+            let [key, value] = [wharf_packing::take(&mut rest)?, wharf_packing::take(&mut rest)?].map(u64::from_be_bytes);
+            let at = high.checked_sub(i64::try_from(varint::take(&mut rest)?).ok()?)?;
+            seen.insert(key, value, at);
         }
         Some(seen)
     }
-}
-
-fn push_leb128(bytes: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let [low, ..] = number.to_le_bytes();
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low & 0x7f);
-            return;
-        }
-        bytes.push(low | 0x80);
-    }
-}
-
-fn leb128(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut number = 0_u64;
-    for (index, byte) in bytes.iter().enumerate().take(10) {
-        number |= u64::from(byte & 0x7f).checked_shl(u32::try_from(index).ok()? * 7)?;
-        if byte & 0x80 == 0 {
-            return Some((number, bytes.get(index + 1..)?));
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -152,10 +118,5 @@ mod tests {
         assert_eq!(Seen::unpack("", 7).unwrap(), Seen::default());
         assert_eq!(Seen::unpack(&text[..10], 7), None);
         assert_eq!(Seen::unpack("not base64!", 7), None);
-    }
-
-    #[test]
-    fn hashes_do_not_change_between_builds() {
-        assert_eq!(hash(b"abc"), 0xba78_16bf_8f01_cfea);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::varint;
+use wharf_packing::varint;
 
 /// First byte of packed ids: an empty set is a position too, and an empty position would be none.
 const VERSION: u8 = 0;

@@ -16,7 +16,6 @@ mod schema;
 mod seen;
 mod sweep;
 mod value;
-mod varint;
 
 use client::Client;
 use config::{Config, Deletions};

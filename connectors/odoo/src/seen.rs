@@ -3,11 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use sha2::{Digest as _, Sha256};
-
-use crate::varint;
+use wharf_packing::{first_of_hash, varint};
 
 /// Bytes of a hash. Odoo shows whole seconds, so only the value tells of a second change within one.
 const HASH: usize = 6;
@@ -17,7 +13,7 @@ pub type Hash = [u8; HASH];
 
 #[must_use]
 pub fn hash(bytes: &[u8]) -> Hash {
-    Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
+    first_of_hash(bytes)
 }
 
 /// Records by id.
@@ -76,13 +72,13 @@ impl Seen {
                 lower = id;
             }
         }
-        STANDARD_NO_PAD.encode(bytes)
+        wharf_packing::text(&bytes)
     }
 
     /// What [`Seen::pack`] wrote; `None` for anything else.
     #[must_use]
     pub fn unpack(text: &str) -> Option<Self> {
-        let bytes = STANDARD_NO_PAD.decode(text).ok()?;
+        let bytes = wharf_packing::bytes(text)?;
         let mut rest = bytes.as_slice();
         let (mut seen, mut at) = (Self::default(), 0_i64);
         while !rest.is_empty() {
@@ -90,9 +86,7 @@ impl Seen {
             let mut id = 0_i64;
             for _ in 0..varint::take(&mut rest)? {
                 id = id.checked_add_unsigned(varint::take(&mut rest)?)?;
-                let (hash, tail) = rest.split_first_chunk()?;
-                rest = tail;
-                seen.insert(id, at, *hash);
+                seen.insert(id, at, wharf_packing::take(&mut rest)?);
             }
         }
         Some(seen)

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
+use wharf_packing::hash;
 use wharf_sdk::json::pointer;
 
 use super::control::{is_relation, removed};
 use super::{Read, ReadError, Reader};
 use crate::cursor::Cursor;
 use crate::key;
-use crate::seen::hash;
 
 /// Stands for the value of a deleted entity.
 const GONE: u64 = 0;
