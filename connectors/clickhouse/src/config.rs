@@ -6,9 +6,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use wharf_sdk::{Context, Error, Result, duration};
 
-/// What stands for the topic's name in `table`.
-const TOPIC: &str = "{topic}";
-
 /// Keys of `config`; `connector.toml` describes them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -135,35 +132,11 @@ impl Config {
         Ok(config)
     }
 
-    /// The table that records of a topic go to.
-    ///
-    /// # Errors
-    /// `fatal` where the configuration names none.
-    pub fn table(&self, topic: &str) -> Result<String> {
-        if let Some(table) = self.tables.get(topic) {
-            return Ok(table.clone());
-        }
-        let table = self.table.as_ref().ok_or_else(|| {
-            Error::fatal(format!("topic `{topic}` has no table: add it to `tables` of `config`, or set `table`"))
-        })?;
-        Ok(table.replace(TOPIC, &identifier(topic)))
-    }
-
-    /// Whether tables are named by topics, so that two topics can mean the same one by accident.
-    pub fn is_named_by_topic(&self, topic: &str) -> bool {
-        !self.tables.contains_key(topic) && self.table.as_ref().is_some_and(|table| table.contains(TOPIC))
-    }
-
     /// Host and port, as the operator writes them under `auth`.
     pub fn host(&self) -> &str {
         let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default()
     }
-}
-
-/// A topic's name as (part of) a table's: what is no letter, digit or `_` becomes `_`.
-fn identifier(topic: &str) -> String {
-    topic.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 fn default_database() -> String {
@@ -203,15 +176,6 @@ mod tests {
         spelled_out.extend([("url".to_owned(), "http://h".into()), ("table".to_owned(), "t".into())]);
         let spelled_out = read(&serde_json::Value::from(spelled_out).to_string()).unwrap();
         assert_eq!(format!("{spelled_out:?}"), format!("{:?}", read(r#"{"url": "http://h", "table": "t"}"#).unwrap()));
-    }
-
-    #[test]
-    fn table_of_a_topic_is_its_own_or_the_named_one_or_made_of_its_name() {
-        let config = read(r#"{"url":"http://h","table":"raw_{topic}","tables":{"erp.orders":"orders"}}"#).unwrap();
-        assert_eq!(config.table("erp.orders").unwrap(), "orders");
-        assert_eq!(config.table("shop-1.items").unwrap(), "raw_shop_1_items");
-        let config = read(r#"{"url":"http://h","tables":{"a":"b"}}"#).unwrap();
-        assert!(matches!(config.table("c"), Err(Error::Fatal(_))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use wharf_sdk::{Batch, Context, Error, Outcomes, Partition, Result, Sink, export_sink};
+use wharf_tables::table_of;
 
 use config::Config;
 use delivery::{Delivery, Told};
@@ -120,7 +121,7 @@ impl ClickHouse {
         converted: &'t mut BTreeMap<String, Rows<'a>>,
     ) -> Result<(&'t Config, &'t Table, &'t mut Rows<'a>)> {
         if !self.topics.contains_key(topic) {
-            let table = self.table_of(topic)?;
+            let table = table_of(topic, self.config.table.as_deref(), &self.config.tables, &self.topics)?;
             self.topics.insert(topic.to_owned(), table);
         }
         let name = self.topics.get(topic).map_or("", String::as_str);
@@ -133,17 +134,6 @@ impl ClickHouse {
             }
         };
         Ok((&self.config, table, converted.entry(name.to_owned()).or_default()))
-    }
-
-    fn table_of(&self, topic: &str) -> Result<String> {
-        let table = self.config.table(topic)?;
-        let same = self.topics.iter().find(|(_, other)| **other == table);
-        match same {
-            Some((other, _)) if self.config.is_named_by_topic(topic) => Err(Error::fatal(format!(
-                "the topics `{other}` and `{topic}` both give the table `{table}`: name their tables under `tables`"
-            ))),
-            _ => Ok(table),
-        }
     }
 }
 

@@ -1,56 +1,20 @@
 //! One value: from JSON to the bytes of RowBinary, exactly or not at all. The rules stand in README.md; numbers are in
 //! `number.rs`, times in `time.rs`.
 
+use wharf_tables::Shape;
+
 use crate::config::Times;
 use crate::kind::Kind;
 use crate::number;
 use crate::object::{Json, elements, text};
 use crate::time;
 
-/// What JSON says a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Null,
-    Bool,
-    Integer,
-    Fraction,
-    Text,
-    Object,
-    Array,
-}
-
-impl Shape {
-    fn of(json: Json<'_>) -> Self {
-        match json.0.as_bytes().first() {
-            Some(b'n') => Self::Null,
-            Some(b't' | b'f') => Self::Bool,
-            Some(b'"') => Self::Text,
-            Some(b'{') => Self::Object,
-            Some(b'[') => Self::Array,
-            _ if json.0.contains(['.', 'e', 'E']) => Self::Fraction,
-            _ => Self::Integer,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool => "a boolean",
-            Self::Integer => "an integer",
-            Self::Fraction => "a number with a fraction",
-            Self::Text => "a text",
-            Self::Object => "an object",
-            Self::Array => "an array",
-        }
-    }
-}
-
 /// Appends a value of a column of this kind to `row`. After an error `row` may hold a part of it.
 ///
 /// # Errors
 /// What it is and what the column holds; no value is in the text.
 pub fn encode(kind: &Kind, json: Json<'_>, times: Times, row: &mut Vec<u8>) -> Result<(), String> {
-    let shape = Shape::of(json);
+    let shape = Shape::of(json.0);
     let written = match (kind, shape) {
         (Kind::Nullable(_), Shape::Null) => {
             row.push(1);

@@ -6,9 +6,6 @@ use serde::Deserialize;
 use wharf_sdk::sql::Kind;
 use wharf_sdk::{Context, Error, Result};
 
-/// What stands for the topic's name in `table`.
-const TOPIC: &str = "{topic}";
-
 /// Keys of `config`; `connector.toml` describes them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,30 +89,6 @@ impl Config {
         }
         Ok(config)
     }
-
-    /// The table that records of a topic go to.
-    ///
-    /// # Errors
-    /// `fatal` where the configuration names none.
-    pub fn table(&self, topic: &str) -> Result<String> {
-        if let Some(table) = self.tables.get(topic) {
-            return Ok(table.clone());
-        }
-        let table = self.table.as_ref().ok_or_else(|| {
-            Error::fatal(format!("topic `{topic}` has no table: add it to `tables` of `config`, or set `table`"))
-        })?;
-        Ok(table.replace(TOPIC, &identifier(topic)))
-    }
-
-    /// Whether tables are named by topics, so that two topics can mean the same one by accident.
-    pub fn is_named_by_topic(&self, topic: &str) -> bool {
-        !self.tables.contains_key(topic) && self.table.as_ref().is_some_and(|table| table.contains(TOPIC))
-    }
-}
-
-/// A topic's name as (part of) a table's: what is no letter, digit or `_` becomes `_`.
-fn identifier(topic: &str) -> String {
-    topic.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 #[cfg(test)]
@@ -124,15 +97,6 @@ mod tests {
 
     fn read(config: &str) -> Result<Config, String> {
         Config::read(&Context::new("orders", config)).map_err(|e| e.message().to_owned())
-    }
-
-    #[test]
-    fn table_of_a_topic_is_its_own_or_the_named_one_or_made_of_its_name() {
-        let config = read(r#"{"connection":"w","table":"raw_{topic}","tables":{"erp.orders":"sales.orders"}}"#).unwrap();
-        assert_eq!(config.table("erp.orders").unwrap(), "sales.orders");
-        assert_eq!(config.table("shop-1.items").unwrap(), "raw_shop_1_items");
-        let config = read(r#"{"connection":"w","tables":{"a":"b"}}"#).unwrap();
-        assert!(matches!(config.table("c"), Err(Error::Fatal(_))));
     }
 
     #[test]

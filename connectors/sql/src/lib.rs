@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use wharf_sdk::sql::{ColumnDef, Connection};
 use wharf_sdk::{Batch, Context, Error, Outcomes, Partition, Rejection, Result, Sink, export_sink};
+use wharf_tables::table_of;
 
 use config::{Config, Schema};
 use mapping::{Rows, Table};
@@ -113,7 +114,7 @@ impl Sql {
         waiting: &'t mut BTreeMap<String, Rows<'a>>,
     ) -> Result<(&'t mut Table, &'t mut Rows<'a>)> {
         if !self.topics.contains_key(topic) {
-            let table = self.table_of(topic)?;
+            let table = table_of(topic, self.config.table.as_deref(), &self.config.tables, &self.topics)?;
             self.topics.insert(topic.to_owned(), table);
         }
         let name = self.topics.get(topic).map_or("", String::as_str);
@@ -125,17 +126,6 @@ impl Sql {
             }
         };
         Ok((table, waiting.entry(name.to_owned()).or_default()))
-    }
-
-    fn table_of(&self, topic: &str) -> Result<String> {
-        let table = self.config.table(topic)?;
-        let same = self.topics.iter().find(|(_, other)| **other == table);
-        match same {
-            Some((other, _)) if self.config.is_named_by_topic(topic) => Err(Error::fatal(format!(
-                "the topics `{other}` and `{topic}` both give the table `{table}`: name their tables under `tables`"
-            ))),
-            _ => Ok(table),
-        }
     }
 
     fn apply(&mut self, name: &str, mut rows: Rows<'_>, outcomes: &mut Outcomes) -> Result<()> {

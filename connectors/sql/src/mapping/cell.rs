@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wharf_sdk::sql::{Kind, Value};
+use wharf_tables::Shape;
 
 use super::fields::Json;
 use super::time;
@@ -39,45 +40,6 @@ impl Cell<'_> {
             Self::Date(days) => Value::Date(*days),
             Self::Json(text) => Value::Json(text),
         })
-    }
-}
-
-/// What JSON says a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Null,
-    Bool,
-    Integer,
-    Fraction,
-    Text,
-    Object,
-    Array,
-}
-
-impl Shape {
-    /// `json` is one valid JSON value without space around it.
-    fn of(json: &str) -> Self {
-        match json.as_bytes().first() {
-            Some(b'n') => Self::Null,
-            Some(b't' | b'f') => Self::Bool,
-            Some(b'"') => Self::Text,
-            Some(b'{') => Self::Object,
-            Some(b'[') => Self::Array,
-            _ if json.contains(['.', 'e', 'E']) => Self::Fraction,
-            _ => Self::Integer,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool => "a boolean",
-            Self::Integer => "an integer",
-            Self::Fraction => "a number with a fraction",
-            Self::Text => "a text",
-            Self::Object => "an object",
-            Self::Array => "an array",
-        }
     }
 }
 
