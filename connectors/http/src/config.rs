@@ -216,6 +216,16 @@ mod tests {
             (r#"{"url": "https://h/", "body": "record", "body-template": "{\"a\": {{ value.a }}"}"#, "is no JSON"),
             (r#"{"url": "https://h/", "body": "record", "body-template": "{{ value }}", "include": "record"}"#, "config.include"),
             (r#"{"url": "https://h/", "body": "record", "tombstones": "delete"}"#, "config.tombstones"),
+            (r#"{"url": "https://h/{{ topic }}", "body": "record", "tombstones": "delete"}"#, "the record's key in `config.url`"),
+            (r#"{"url": "https://h/{{ value.id }}", "body": "record", "tombstones": "delete"}"#, "the record's key"),
+            (
+                r#"{"url": "https://h/{{ key }}/{{ value.id }}", "body": "record", "tombstones": "delete"}"#,
+                "`config.url` names the value",
+            ),
+            (
+                r#"{"url": "https://h/{{ key }}", "headers": {"X-Id": "{{ value }}"}, "body": "record", "tombstones": "delete"}"#,
+                "`config.headers.X-Id` names the value",
+            ),
             (r#"{"url": "https://h/", "headers": {"Content-Type": "{{ topic }}"}}"#, "content type"),
             (r#"{"url": "https://h/", "failures": "$.errors"}"#, "config.failure-index"),
             (r#"{"url": "https://h/", "failures": "$.errors", "failure-id": "id"}"#, "config.id-field"),

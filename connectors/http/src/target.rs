@@ -64,8 +64,19 @@ impl Templates {
         let form = Form::of_body(config.content_type());
         let body = config.body_template.as_ref().map(|text| template("body-template", text, form)).transpose()?;
         let named = url.names().next().is_some() || headers.iter().any(|(_, template)| template.names().next().is_some());
-        if config.tombstones == Tombstones::Delete && url.names().next().is_none() {
-            return Err("`config.tombstones` = \"delete\" needs a template in `config.url`, as `/items/{{ key.id }}`: without one it would delete all of them".to_owned());
+        if config.tombstones == Tombstones::Delete {
+            let is_of =
+                |name: &str, part: &str| name == part || name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'));
+            if !url.names().any(|name| is_of(name, "key")) {
+                return Err("`config.tombstones` = \"delete\" needs the record's key in `config.url`, as `/items/{{ key.id }}`: without it, it would delete all of them".to_owned());
+            }
+            let named = [("url".to_owned(), &url)].into_iter();
+            let mut named = named.chain(headers.iter().map(|(name, template)| (format!("headers.{name}"), template)));
+            if let Some((at, _)) = named.find(|(_, template)| template.names().any(|name| is_of(name, "value"))) {
+                return Err(format!(
+                    "`config.{at}` names the value, and `tombstones` = \"delete\" is about records that have none: name fields of the key"
+                ));
+            }
         }
         if !named && body.is_none() {
             return Ok(None);

@@ -1,19 +1,10 @@
 //! Headers that an operator may not set: those of credentials, and those that the host sets by itself.
 
-const SECRET: [&str; 12] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "x-api-key",
-    "api-key",
-    "apikey",
-    "x-auth-token",
-    "x-access-token",
-    "private-token",
-    "x-goog-api-key",
-    "ocp-apim-subscription-key",
-    "x-functions-key",
-];
+const SECRET: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "apikey", "x-functions-key", "ocp-apim-subscription-key"];
+/// How names of credentials end: `X-Api-Key`, `X-Shopify-Access-Token`.
+const SECRET_ENDS: [&str; 8] =
+    ["api-key", "access-token", "auth-token", "private-token", "security-token", "vault-token", "-secret", "-password"];
 const OWN: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
 /// `section` is where credentials go, as `[sink.auth]`.
@@ -23,7 +14,7 @@ const OWN: [&str; 4] = ["host", "content-length", "transfer-encoding", "connecti
 pub fn check<'a>(names: impl IntoIterator<Item = &'a str>, section: &str) -> Result<(), String> {
     for name in names {
         let lower = name.to_ascii_lowercase();
-        if SECRET.contains(&lower.as_str()) {
+        if SECRET.contains(&lower.as_str()) || SECRET_ENDS.iter().any(|end| lower.ends_with(end)) {
             return Err(format!("`config.headers` has `{name}`: credentials go into `{section}`, which the host puts on"));
         }
         if OWN.contains(&lower.as_str()) {
@@ -75,7 +66,12 @@ mod tests {
     #[test]
     fn headers_of_credentials_and_urls_with_a_part_that_is_never_sent_are_refused() {
         assert!(check(["X-Auth-Token"], "[sink.auth]").unwrap_err().contains("[sink.auth]"));
-        assert!(check(["X-Tenant"], "[sink.auth]").is_ok());
+        for name in ["X-Shopify-Access-Token", "X-Amz-Security-Token", "X-Vault-Token", "DD-API-KEY", "X-Client-Secret"] {
+            assert!(check([name], "[sink.auth]").is_err(), "{name}");
+        }
+        for name in ["X-Tenant", "Idempotency-Key", "X-Partition-Key", "X-Continuation-Token"] {
+            assert!(check([name], "[sink.auth]").is_ok(), "{name}");
+        }
         assert!(check_url("https://h/a#b", "[sink.auth]").unwrap_err().contains('#'));
     }
 }
