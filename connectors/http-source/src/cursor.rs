@@ -132,6 +132,23 @@ impl Cursor {
         }
     }
 
+    /// Whether two of it that one record had say which is the later one: numbers, and times with their zone, that do not lie ahead of
+    /// `now`. Where the clock of a place is put back, its times go back as well.
+    #[must_use]
+    pub fn tells_later(&self, now: Timestamp) -> bool {
+        match &self.value {
+            Value::Time(at, Zone::Written) => *at <= now,
+            Value::Number(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is a time of day without its zone.
+    #[must_use]
+    pub const fn lacks_zone(&self) -> bool {
+        matches!(&self.value, Value::Time(_, Zone::Left))
+    }
+
     /// Whether it is a time with its zone, of that moment or later.
     #[must_use]
     pub fn reaches(&self, moment: Timestamp) -> bool {
@@ -142,6 +159,34 @@ impl Cursor {
     #[must_use]
     pub fn is_after(&self, moment: Timestamp) -> bool {
         matches!(&self.value, Value::Time(at, _) if *at > moment)
+    }
+
+    /// A cursor behind this one with as little between them as an API may tell apart; `None` for texts.
+    #[must_use]
+    pub fn above(&self) -> Option<Self> {
+        let (value, text) = match &self.value {
+            Value::Time(at, zone) => {
+                let step = match zone {
+                    Zone::Date => SignedDuration::from_hours(24),
+                    _ if at.subsec_nanosecond() == 0 => SignedDuration::from_secs(1),
+                    _ => SignedDuration::from_micros(1),
+                };
+                let at = at.checked_add(step).ok()?;
+                (Value::Time(at, *zone), write(at, *zone))
+            }
+            Value::Number(digits) => {
+                let whole = digits.split(['.', 'e', 'E']).next().filter(|_| !digits.contains(['e', 'E']))?;
+                let digits = whole.parse::<i128>().ok()?.checked_add(1)?.to_string();
+                (Value::Number(digits.clone()), digits)
+            }
+            Value::Text(_) => return None,
+        };
+        Some(Self { json: self.like_this(text), value })
+    }
+
+    /// In quotes where this one has them.
+    fn like_this(&self, text: String) -> String {
+        if self.json.starts_with('"') { wharf_sdk::json::json_string(&text) } else { text }
     }
 
     /// The cursor that lies before this one by the overlap; itself where it has none.
@@ -158,29 +203,33 @@ impl Cursor {
             }
             (Value::Number(digits), Some(Overlap::Number(by))) if by > 0 => {
                 let whole = if digits.contains(['e', 'E']) {
-                    whole(digits).to_string()
+                    format!("{:.0}", digits.parse::<f64>().unwrap_or_default().floor())
                 } else {
                     digits.split('.').next().unwrap_or_default().to_owned()
                 };
-                let earlier = whole.parse::<i128>().ok().map(|number| (number - i128::from(by)).to_string());
+                let earlier = whole.parse::<i128>().ok().map(|number| number.saturating_sub(i128::from(by)).to_string());
                 earlier.map(|digits| (Value::Number(digits.clone()), digits))
             }
             _ => None,
         };
         let Some((value, text)) = earlier else { return self.clone() };
-        let json = if self.json.starts_with('"') { wharf_sdk::json::json_string(&text) } else { text };
-        Self { json, value }
+        Self { json: self.like_this(text), value }
     }
 }
 
-/// The largest whole number that is not above it; the nearest one where that is out of range.
+/// From here on ages are coarse.
+const COARSE: i64 = 1 << 62;
+
+/// The largest whole number that is not above it. From 2^62 on, where the times of some have 20 digits, it is the bits of the
+/// nearest float, which lie above that and grow with the number, though more slowly.
 fn whole(digits: &str) -> i64 {
-    if let Ok(number) = digits.parse() {
+    let near = |number: &i64| (-COARSE..COARSE).contains(number);
+    if let Some(number) = digits.parse().ok().filter(near) {
         return number;
     }
-    let limit = if digits.starts_with('-') { i64::MIN } else { i64::MAX };
     let floor = digits.parse::<f64>().unwrap_or_default().floor();
-    format!("{floor:.0}").parse().unwrap_or(limit)
+    let coarse = || if floor < 0.0 { -(-floor).to_bits().cast_signed() } else { floor.to_bits().cast_signed() };
+    format!("{floor:.0}").parse().ok().filter(near).unwrap_or_else(coarse)
 }
 
 fn is_number(text: &str) -> bool {
@@ -264,12 +313,25 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_whole_and_never_out_of_range() {
-        for (json, age) in
-            [("7", 7), ("7.9", 7), ("-7.5", -8), ("1e3", 1000), ("1e300", i64::MAX), ("-99999999999999999999", i64::MIN)]
-        {
+    fn an_age_is_whole_and_grows_with_the_number_as_far_as_numbers_go() {
+        for (json, age) in [("7", 7), ("7.9", 7), ("-7.5", -8), ("1e3", 1000), ("4611686018427387903", COARSE - 1)] {
             assert_eq!(read(json).age(), Some(age), "{json}");
         }
+        let growing = [
+            "-1e300",
+            "-20240501100000123456",
+            "-4611686018427387904",
+            "-7",
+            "7",
+            "4611686018427387903",
+            "4611686018427387904",
+            "9223372036854775807",
+            "20240501100000000000",
+            "20240501100000123456",
+            "1e300",
+        ];
+        let ages: Vec<_> = growing.iter().map(|json| read(json).age().unwrap()).collect();
+        assert!(ages.is_sorted_by(|a, b| a < b), "{ages:?}");
         assert_eq!(read("\"1970-01-01T00:00:00.000001Z\"").age(), Some(1));
     }
 
@@ -296,6 +358,23 @@ mod tests {
         assert_eq!(capped("\"2024-05-01T11:00:00+02:00\"").as_deref(), Some("\"2024-05-01T11:00:00+02:00\""));
         for json in ["\"2024-05-01T13:00:00\"", "\"2024-05-02\"", "7", "\"a\""] {
             assert_eq!(capped(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_behind_another_one_is_as_near_as_its_form_tells() {
+        for (json, expected) in [
+            ("7", Some("8")),
+            ("7.5", Some("8")),
+            ("\"7\"", Some("\"8\"")),
+            ("\"2024-05-01\"", Some("\"2024-05-02\"")),
+            ("\"2024-05-01T10:00:00\"", Some("\"2024-05-01T10:00:01\"")),
+            ("\"2024-05-01T10:00:00.25Z\"", Some("\"2024-05-01T10:00:00.250001Z\"")),
+            ("\"a\"", None),
+        ] {
+            let above = read(json).above();
+            assert_eq!(above.as_ref().map(|above| above.json.as_str()), expected, "{json}");
+            assert!(above.is_none_or(|above| above.order(&read(json)) == Ordering::Greater), "{json}");
         }
     }
 

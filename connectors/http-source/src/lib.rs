@@ -20,7 +20,7 @@ mod url;
 use client::{Answer, Client, Fetched};
 use config::{Config, Pagination};
 use page::Page;
-use pager::Whereabouts;
+use pager::{BadPages, Whereabouts};
 use place::Place;
 use plan::Plan;
 use reader::{Read, ReadError, Reader};
@@ -55,7 +55,11 @@ export_source!(Http, manifest = include_str!("../connector.toml"));
 
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
-        Self::fatal(error.to_string())
+        match error {
+            // One answer that contradicts itself: the same page is asked for once more.
+            ReadError::Pages(BadPages::NoNext) => Self::retry(error.to_string()),
+            _ => Self::fatal(error.to_string()),
+        }
     }
 }
 

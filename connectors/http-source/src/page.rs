@@ -8,7 +8,8 @@ use serde::de::IgnoredAny;
 use wharf_http_rules::answer::{says_yes, shown};
 use wharf_http_rules::jsonpath::JsonPath;
 
-use crate::config::{Config, Format};
+use crate::config::{Config, Format, Pagination};
+use crate::seen::hash_of;
 
 /// An answer, its records not yet read.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Page {
     records: VecDeque<Range<usize>>,
     /// How many it had when it came, by which the API counts: those that a filter of `config.records` leaves out too.
     pub count: u64,
+    /// A hash of its records, where pages are counted: so two of the same are known, whatever stands around them.
+    pub content: u64,
     /// What `config.next` selects: JSON text.
     pub next: Option<String>,
     /// What `config.more` says.
@@ -47,6 +50,10 @@ impl Page {
             Format::JsonLines => json_lines(&body, text)?,
             Format::Json => json(config, &body, text)?,
         };
+        if matches!(config.pagination, Pagination::Page | Pagination::Offset) {
+            let records = page.records.iter().filter_map(|range| body.get(range.clone()));
+            page.content = hash_of(records.chain([page.count.to_string().as_str()]));
+        }
         page.body = body;
         Ok(page)
     }
@@ -60,12 +67,6 @@ impl Page {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
-    }
-
-    /// The whole answer.
-    #[must_use]
-    pub fn body(&self) -> &str {
-        &self.body
     }
 }
 

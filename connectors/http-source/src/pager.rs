@@ -13,15 +13,18 @@ use crate::url::resolve;
 pub struct Pager {
     /// Where the pages of this round were, as hashes.
     visited: HashSet<u64>,
-    /// The answer before, as a hash.
+    /// The records of the page before, as a hash.
     before: Option<u64>,
-    /// A page of so few records that it has to be the last.
+    /// A page of so few records that it should be the last.
     short: Option<u64>,
-    /// A short page was the last one once.
-    short_is_last: bool,
-    /// A short page was followed by a shorter one once: some had come or gone meanwhile.
-    short_was_not_last: bool,
+    /// A page of so many, and fewer than a full one, was the last once: the most of them.
+    last: u64,
+    /// One of so many was not: the fewest of them.
+    not_last: Option<u64>,
 }
+
+/// So many records at the least may be all that an API gives at a time.
+pub const LIKE_A_LIMIT: u64 = 10;
 
 /// Where a page was, and where it says that the next one is.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,8 @@ pub enum BadPages {
         "a page has {got} records and is not the last, where `config.page-size` says that a full one has {size}: the API gives at most {got}. Set `page-size` to that, or leave it out"
     )]
     Short { got: u64, size: u64 },
+    #[error("the answer says that there are more records (`config.more`), and names no next page")]
+    NoNext,
 }
 
 impl Pager {
@@ -71,43 +76,59 @@ impl Pager {
             Pagination::Cursor => page.next.as_deref().map(|next| by_next(next, at)),
             Pagination::Page | Pagination::Offset => return self.counted(config, step, page),
         };
-        if let Some(next) = &next
-            && !self.visited.insert(identity(next))
-        {
-            return Err(BadPages::Circle(text_of(next)));
+        let Some(next) = next else {
+            return if page.more == Some(true) { Err(BadPages::NoNext) } else { Ok(None) };
+        };
+        // Feeds name the place at which nothing is yet as the next one.
+        if page.count == 0 && &next == step {
+            return Ok(None);
         }
-        Ok(next)
+        if !self.visited.insert(identity(&next)) {
+            return Err(BadPages::Circle(text_of(&next)));
+        }
+        Ok(Some(next))
     }
 
     fn counted(&mut self, config: &Config, step: &Step, page: &Page) -> Result<Option<Step>, BadPages> {
-        if let (Some(got), Some(size)) = (self.short.take(), config.page_size) {
-            if page.count >= got || page.count > 0 && self.short_was_not_last {
-                return Err(BadPages::Short { got, size });
-            }
-            self.short_was_not_last |= page.count > 0;
-            self.short_is_last |= page.count == 0;
+        let by_page = config.pagination == Pagination::Page;
+        if page.count > 0 && self.before.replace(page.content) == Some(page.content) {
+            return Err(BadPages::Same(if by_page { "page" } else { "offset" }));
         }
-        if page.count == 0 {
+        if page.more.is_none() && self.is_last(config, page.count)? {
             return Ok(None);
         }
-        if config.page_size.is_some_and(|size| page.count < size) {
-            if self.short_is_last {
-                return Ok(None);
+        // What was filtered out of a page counts nowhere: of an empty one all is.
+        let count = if page.count > 0 { page.count } else { config.page_size.unwrap_or_default() };
+        match step {
+            Step::Page(number) if by_page => Ok(Some(Step::Page(number + 1))),
+            _ if by_page => Ok(Some(Step::Page(config.first_page + 1))),
+            _ if count == 0 => Err(BadPages::NoNext),
+            Step::Offset(offset) => Ok(Some(Step::Offset(offset + count))),
+            _ => Ok(Some(Step::Offset(count))),
+        }
+    }
+
+    /// Whether no page is behind one of so many records. Behind a short one it is looked, until one of as many was the last: an
+    /// API that gives less than it was asked for would end there, with all others unread.
+    fn is_last(&mut self, config: &Config, count: u64) -> Result<bool, BadPages> {
+        let before = self.short.take();
+        if let Some(got) = before {
+            if count == 0 {
+                self.last = self.last.max(got);
+            } else {
+                self.not_last = Some(self.not_last.map_or(got, |fewest| fewest.min(got)));
             }
-            // Looked at once: an API that gives less than it was asked for would end here, with all others unread.
-            self.short = Some(page.count);
         }
-        let content = hash(page.body().as_bytes());
-        let (name, next) = match (config.pagination, step) {
-            (Pagination::Page, Step::Page(number)) => ("page", Step::Page(number + 1)),
-            (Pagination::Page, _) => ("page", Step::Page(config.first_page + 1)),
-            (_, Step::Offset(offset)) => ("offset", Step::Offset(offset + page.count)),
-            _ => ("offset", Step::Offset(page.count)),
-        };
-        if self.before.replace(content) == Some(content) {
-            return Err(BadPages::Same(name));
+        let Some(size) = config.page_size.filter(|size| count < *size && count > 0) else { return Ok(count == 0) };
+        if count <= self.last && self.not_last.is_none_or(|fewest| count < fewest) {
+            return Ok(true);
         }
-        Ok(Some(next))
+        // Counted in records the next one follows at once; a page's number may stand for as many as were asked for.
+        if config.pagination == Pagination::Page && before == Some(count) && count >= LIKE_A_LIMIT {
+            return Err(BadPages::Short { got: count, size });
+        }
+        self.short = Some(count);
+        Ok(false)
     }
 }
 
@@ -169,24 +190,74 @@ mod tests {
     }
 
     #[test]
-    fn a_short_page_is_the_last_once_that_was_seen_and_an_api_that_gives_less_is_told_of() {
-        let pages = config(r#", "pagination": "page", "page-size": 2"#);
+    fn a_short_page_is_the_last_once_one_of_as_many_was() {
+        let pages = config(r#", "pagination": "page", "page-size": 3"#);
         let mut pager = Pager::default();
-        let first = walk(&mut pager, &pages, &["[1, 2]", "[3]", "[]"]).unwrap();
+        let first = walk(&mut pager, &pages, &["[1, 2, 3]", "[4]", "[]"]).unwrap();
         assert_eq!(first, [Some(Step::Page(2)), Some(Step::Page(3)), None]);
-        assert_eq!(walk(&mut pager, &pages, &["[1, 2]", "[3]"]).unwrap(), [Some(Step::Page(2)), None]);
-        let error = walk(&mut Pager::default(), &pages, &["[1]", "[2]"]).unwrap_err();
-        assert_eq!(error, BadPages::Short { got: 1, size: 2 });
+        assert_eq!(walk(&mut pager, &pages, &["[1, 2, 3]", "[4]"]).unwrap(), [Some(Step::Page(2)), None]);
+        let more = walk(&mut pager, &pages, &["[1, 2]", "[]"]).unwrap();
+        assert_eq!(more, [Some(Step::Page(2)), None], "of two that is not known yet");
+        assert_eq!(walk(&mut pager, &pages, &["[1, 2]"]).unwrap(), [None]);
     }
 
     #[test]
-    fn a_record_that_comes_between_a_short_page_and_the_next_stops_nothing_and_twice_it_does() {
-        let pages = config(r#", "pagination": "page", "page-size": 3"#);
+    fn an_api_that_gives_less_than_it_was_asked_for_is_read_to_its_end_after_small_rounds_too() {
+        let offsets = config(r#", "pagination": "offset", "page-size": 9"#);
         let mut pager = Pager::default();
-        let first = walk(&mut pager, &pages, &["[1, 2]", "[3]", "[]"]).unwrap();
-        assert_eq!(first, [Some(Step::Page(2)), Some(Step::Page(3)), None]);
-        let mut pager = Pager { short_was_not_last: true, ..Pager::default() };
-        assert_eq!(walk(&mut pager, &pages, &["[1, 2]", "[3]"]), Err(BadPages::Short { got: 2, size: 3 }));
+        assert_eq!(walk(&mut pager, &offsets, &["[1]", "[]"]).unwrap(), [Some(Step::Offset(1)), None]);
+        for _ in 0..3 {
+            let found = walk(&mut pager, &offsets, &["[1, 2]", "[3, 4]", "[5, 6]", "[]"]).unwrap();
+            assert_eq!(found, [Some(Step::Offset(2)), Some(Step::Offset(4)), Some(Step::Offset(6)), None]);
+        }
+    }
+
+    #[test]
+    fn a_record_that_comes_between_a_short_page_and_the_next_stops_nothing() {
+        let offsets = config(r#", "pagination": "offset", "page-size": 9"#);
+        let mut pager = Pager::default();
+        for _ in 0..3 {
+            let found = walk(&mut pager, &offsets, &["[1]", "[2]", "[]"]).unwrap();
+            assert_eq!(found, [Some(Step::Offset(1)), Some(Step::Offset(2)), None]);
+        }
+    }
+
+    #[test]
+    fn short_pages_by_number_that_are_all_as_long_stop_the_source() {
+        let pages = config(r#", "pagination": "page", "page-size": 100"#);
+        let ten = |first: u32| format!("{:?}", (first..first + 10).collect::<Vec<_>>());
+        let error = walk(&mut Pager::default(), &pages, &[&ten(0), &ten(10)]).unwrap_err();
+        assert_eq!(error, BadPages::Short { got: 10, size: 100 });
+    }
+
+    #[test]
+    fn more_goes_on_behind_short_and_empty_pages() {
+        let more = r#", "page-size": 2, "records": "$.d", "more": "$.more""#;
+        let bodies = [r#"{"d": [], "more": true}"#, r#"{"d": [1], "more": true}"#, r#"{"d": [2], "more": false}"#];
+        let pages = walk(&mut Pager::default(), &config(&format!(r#"{more}, "pagination": "page""#)), &bodies).unwrap();
+        assert_eq!(pages, [Some(Step::Page(2)), Some(Step::Page(3)), None]);
+        let offsets = walk(&mut Pager::default(), &config(&format!(r#"{more}, "pagination": "offset""#)), &bodies).unwrap();
+        assert_eq!(offsets, [Some(Step::Offset(2)), Some(Step::Offset(3)), None]);
+        let links = config(r#", "pagination": "link", "records": "$.d", "more": "$.more""#);
+        assert_eq!(walk(&mut Pager::default(), &links, &bodies), Err(BadPages::NoNext));
+        let unsized_offsets = config(r#", "pagination": "offset", "records": "$.d", "more": "$.more""#);
+        assert_eq!(walk(&mut Pager::default(), &unsized_offsets, &bodies), Err(BadPages::NoNext));
+    }
+
+    #[test]
+    fn pages_of_the_same_records_are_the_same_whatever_stands_around_them() {
+        for size in ["", r#", "page-size": 2"#, r#", "page-size": 9"#] {
+            let pages = config(&format!(r#", "pagination": "page", "records": "$.d"{size}"#));
+            let bodies = [r#"{"d": [1, 2], "page": 1}"#, r#"{"page": 2, "d": [1, 2]}"#];
+            assert_eq!(walk(&mut Pager::default(), &pages, &bodies), Err(BadPages::Same("page")), "{size}");
+        }
+    }
+
+    #[test]
+    fn an_empty_page_that_names_itself_is_the_end() {
+        let cursors = config(r#", "pagination": "cursor", "records": "$.d", "next": "$.next""#);
+        let bodies = [r#"{"d": [1], "next": "a"}"#, r#"{"d": [], "next": "a"}"#];
+        assert_eq!(walk(&mut Pager::default(), &cursors, &bodies).unwrap(), [Some(Step::Cursor("\"a\"".to_owned())), None]);
     }
 
     #[test]

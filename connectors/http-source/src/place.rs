@@ -42,9 +42,15 @@ pub struct Place {
     /// `seen` has left out what was read in the round that is being read.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub cut: bool,
+    /// The round that is being read has more records than are remembered.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub large: bool,
     /// Hashes of what was seen, see `Seen::pack`.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub seen: String,
+    /// The same of what the round that is being read has not listed so far.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub earlier: String,
     /// The same of records that could not be read.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub odd: String,

@@ -87,6 +87,12 @@ impl Plan {
                 ));
             }
         }
+        if config.more.is_some() && config.pagination == Pagination::None && config.order == Order::Any {
+            return Err(
+                "`config.more` says whether there is another page, and pagination = \"none\" has none: set `config.pagination`, or leave it out"
+                    .to_owned(),
+            );
+        }
         if config.page_size == Some(0) {
             return Err("`config.page-size` is 0: give at least 1".to_owned());
         }

@@ -1,5 +1,5 @@
 //! Reading an API round by round. Owns the state of it: the highest cursor, what was seen, the page. What a record comes to is
-//! in `record.rs`, from where a restart goes on in `restart.rs`. Sends nothing.
+//! in `record.rs`, from where a restart goes on in `restart.rs`, pages by their last cursor are in `ascending.rs`. Sends nothing.
 //!
 //! A round is all pages of one `{{ since }}`. In any order its highest cursor counts for the next round only: a record further on
 //! may have a lower one. Where the API sorts by the cursor, all before the highest one is done with, so that reading can go on
@@ -22,15 +22,15 @@ use crate::place::Step;
 use crate::plan::Plan;
 use crate::seen::Seen;
 
+mod ascending;
 mod record;
 mod restart;
 
+use ascending::{Behind, Row};
 pub use record::Read;
 
 /// So many records are remembered of a round, or half of it where there are more, beyond those of the overlap.
 const REMEMBERED: usize = 100_000;
-/// So many records at the least may be all that an API gives at a time.
-const LIKE_A_LIMIT: u64 = 10;
 /// After so many empty pages in a row the next one is not asked for at once.
 const QUIET_PAGES: u32 = 10;
 
@@ -70,8 +70,11 @@ pub struct Reader {
     turn: u64,
     /// A round is being read.
     within: bool,
-    /// Of this round not all is remembered.
+    /// Of this round not all is remembered: it has too many records, or a position has held too few of them.
+    large: bool,
     cut: bool,
+    /// It is looked behind a cursor that may fill a page.
+    behind: Option<Behind>,
     /// How often the API did not take its own link since it took that one, and behind how many pages that was.
     lost: u32,
     lost_behind: u32,
@@ -81,19 +84,14 @@ pub struct Reader {
     told: Told,
 }
 
-/// Pages in ascending order, as many of them as brought the same number of records and a higher cursor.
-#[derive(Debug, Default)]
-struct Row {
-    /// Records of the last page.
-    count: Option<u64>,
-    pages: u32,
-}
-
 #[derive(Debug, Default)]
 struct Told {
     ahead: bool,
     overlap: bool,
     stuck: bool,
+    zone: bool,
+    full: bool,
+    many: bool,
 }
 
 /// Reading cannot go on without risk of leaving something out.
@@ -143,7 +141,9 @@ impl Reader {
             rises: 0,
             turn: 0,
             within: false,
+            large: false,
             cut: false,
+            behind: None,
             lost: 0,
             lost_behind: 0,
             empty: 0,
@@ -168,7 +168,7 @@ impl Reader {
 
     fn start_over(&mut self) {
         (self.sought, self.last, self.step) = (None, None, Step::First);
-        (self.row, self.empty) = (Row::default(), 0);
+        (self.row, self.empty, self.behind) = (Row::default(), 0, None);
         self.pager.begin(&self.step);
     }
 
@@ -201,6 +201,7 @@ impl Reader {
         if seeks && let Some(goes_on) = self.sought(page)? {
             return Ok(goes_on);
         }
+        self.warn_of_a_full_page(page);
         let next = self.pager.after(&self.plan.config, &self.step, page, at)?;
         self.empty = if page.count == 0 { self.empty + 1 } else { 0 };
         match next {
@@ -215,61 +216,29 @@ impl Reader {
         }
     }
 
-    /// In ascending order the next page is the one from the last cursor on, until a page is not full: the round ends there, so that
-    /// the overlap of the next one finds what came late. `None`: pages are to be counted, as one cursor fills this one.
-    fn sought(&mut self, page: &Page) -> Result<Option<bool>, ReadError> {
-        let before = self.row.count.replace(page.count);
-        let as_many = before == Some(page.count);
-        let is_none = self.plan.config.pagination == Pagination::None;
-        let by_size = self.plan.config.page_size.is_some_and(|size| page.count >= size) || page.more == Some(true);
-        // An API may give less than it was asked for: what is no less than the page before may be full too.
-        let full = page.count > 0 && (by_size || before.is_none_or(|before| page.count >= before));
-        let higher = self.advanced();
-        if !full || higher.as_ref().is_some_and(|last| self.began.is_some_and(|began| last.reaches(began))) {
-            self.end();
-            return Ok(Some(false));
-        }
-        if let Some(last) = higher {
-            self.row.pages = if page.count < LIKE_A_LIMIT {
-                0
-            } else if as_many {
-                self.row.pages + 1
-            } else {
-                1
-            };
-            self.sought = Some(last);
-            self.last = None;
-            self.step = Step::First;
-            self.pager.begin(&self.step);
-            return Ok(Some(true));
-        }
-        if !is_none {
-            return Ok(None);
-        }
-        if by_size || as_many && self.row.pages >= 2 {
-            return Err(ReadError::Stuck(page.count));
-        }
-        if as_many && page.count >= LIKE_A_LIMIT && !std::mem::replace(&mut self.told.stuck, true) {
+    fn warn_of_a_full_page(&mut self, page: &Page) {
+        let config = &self.plan.config;
+        let is_full = config.page_size.is_some_and(|size| page.count >= size);
+        if config.pagination == Pagination::None && is_full && !std::mem::replace(&mut self.told.full, true) {
             log::warn!(
-                "{} records share the highest cursor, and nothing lies behind them. If the API gives no more than that at a time, set `config.page-size` to it: there may be more",
+                "an answer has {} records, as many as `config.page-size` says that the API gives at a time: if it has more of them, they are not read. Set `config.pagination`",
                 page.count
             );
         }
-        self.end();
-        Ok(Some(false))
-    }
-
-    /// The last cursor of a page, where it is higher than what was asked for.
-    fn advanced(&self) -> Option<Cursor> {
-        let last = self.last.as_ref()?;
-        let floor = self.sought.as_ref().or(self.floor.as_ref());
-        let higher = floor.is_none_or(|floor| floor.kind() != last.kind() || last.order(floor) == Ordering::Greater);
-        higher.then(|| last.clone())
     }
 
     /// All is read for now.
     pub fn end(&mut self) {
+        self.end_at(i64::MAX);
+    }
+
+    /// All is read up to this age.
+    fn end_at(&mut self, reached: i64) {
         self.next = self.next_base();
+        // A round without an answer, or with none but an empty one, says nothing of what it has not listed.
+        if self.plan.cursor.is_some() && self.pages > 0 {
+            self.seen.forget_unlisted(self.round, reached);
+        }
         let floor = match (&self.plan.cursor, self.plan.config.unchanged) {
             (Some(_), _) => self.oldest_of(self.next.as_ref()),
             (None, Unchanged::Skip) => self.round,
@@ -279,17 +248,20 @@ impl Reader {
         self.odd.forget_before(self.round, true);
         self.round += 1;
         self.within = false;
-        self.cut = false;
+        (self.large, self.cut, self.behind) = (false, false, None);
         (self.lost, self.lost_behind) = (0, 0);
     }
 
     /// What the next round counts from.
     fn next_base(&self) -> Option<Cursor> {
+        if self.pages == 0 {
+            return self.base.clone();
+        }
         let high = self.high.as_ref()?;
         let capped = self.began.and_then(|began| high.no_later_than(began));
         match capped {
             Some(capped) => Some(capped),
-            None if self.ascends() || self.pages <= 1 || self.cut => Some(high.clone()),
+            None if self.ascends() || self.pages <= 1 || self.large => Some(high.clone()),
             None => self.before.clone(),
         }
     }
@@ -313,9 +285,18 @@ impl Reader {
                 self.set_floor();
             }
             self.pages = 0;
+            self.seen.forget(self.seen.replaced(self.round, self.plan.cursor.is_some()));
+            self.renumber();
             self.start_over();
         }
         own
+    }
+
+    /// The round is read once more: what it had listed so far is of an earlier one now.
+    const fn renumber(&mut self) {
+        if self.plan.cursor.is_some() || matches!(self.plan.config.unchanged, Unchanged::Skip) {
+            self.round += 1;
+        }
     }
 
     /// Whether the API named this page itself.
@@ -332,7 +313,7 @@ impl Reader {
     /// Whether this round is remembered in part alone, so that one that is begun again repeats records.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
-        self.cut
+        self.cut || self.large
     }
 
     /// The age from which on records are within the overlap.
@@ -370,8 +351,15 @@ impl Reader {
             self.seen.forget_before(floor, false);
         } else if self.seen.len() > REMEMBERED && (by_cursor || self.plan.config.unchanged == Unchanged::Send) {
             let floor = if by_cursor { self.oldest() } else { i64::MAX };
-            self.seen.forget_extras(floor, self.turn.saturating_sub(REMEMBERED as u64 / 2));
-            self.cut = true;
+            let before = self.seen.len();
+            let too_many = self.seen.forget_extras(floor, self.turn.saturating_sub(REMEMBERED as u64 / 2), REMEMBERED);
+            self.large |= self.seen.len() < before;
+            if too_many && !std::mem::replace(&mut self.told.many, true) {
+                log::warn!(
+                    "the next round reads more than {} records again, and not all of them are remembered: some may come twice. A lower `config.overlap` makes them fewer",
+                    REMEMBERED * 4
+                );
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use wharf_sdk::testing;
 
 use super::*;
 
+mod again;
 mod changing;
 mod late;
 mod pages;

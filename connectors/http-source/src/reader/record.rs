@@ -11,10 +11,12 @@ use wharf_sdk::log;
 use super::{REMEMBERED, ReadError, Reader};
 use crate::config::Unchanged;
 use crate::cursor::Cursor;
-use crate::seen::hash;
+use crate::seen::{Entry, hash};
 
 /// A cursor may be ahead of this clock by no more: a time without a zone may be that of any place.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+/// So far the API's clock may be ahead of this one.
+const SOON: SignedDuration = SignedDuration::from_mins(1);
 
 /// What a record of an answer comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,6 +45,12 @@ impl Reader {
     /// # Errors
     /// [`ReadError`] where the API's order cannot be trusted.
     pub fn record(&mut self, raw: &str) -> Result<Read, ReadError> {
+        if let Some(behind) = self.behind.as_ref().filter(|behind| !behind.confirms) {
+            let found = self.facts(raw).ok().and_then(|facts| facts.cursor);
+            let found = found.is_some_and(|cursor| cursor.order(&behind.cursor) == Ordering::Greater);
+            self.behind.iter_mut().for_each(|behind| behind.found |= found);
+            return Ok(Read::Nothing);
+        }
         self.turn += 1;
         let Facts { cursor, key } = match self.facts(raw) {
             Ok(facts) => facts,
@@ -61,9 +69,18 @@ impl Reader {
         let age = self.age(cursor.as_ref());
         let since = if cursor.is_none() && self.plan.config.unchanged == Unchanged::Send { self.round } else { i64::MIN };
         let new = !self.seen.holds(identity, since);
-        self.seen.insert(identity, age, self.turn);
+        let key_hash = key.as_deref().map(hash);
+        let soon = Timestamp::now().saturating_add(SOON).unwrap_or(Timestamp::MAX);
+        if let Some(key) = key_hash.filter(|_| cursor.as_ref().is_some_and(|cursor| cursor.tells_later(soon))) {
+            if new && self.seen.has_higher(key, age, self.round) {
+                return Ok(Read::Nothing);
+            }
+            self.seen.raise(key, age, self.round);
+        }
+        self.seen.insert(identity, Entry { at: age, round: self.round, turn: self.turn, key: key_hash });
         self.forget();
-        let timestamp = cursor.as_ref().and_then(Cursor::milliseconds);
+        // Kafka refuses a time that lies ahead; without one it is that of its writing.
+        let timestamp = cursor.as_ref().filter(|cursor| !cursor.is_after(soon)).and_then(Cursor::milliseconds);
         Ok(if new { Read::Record { key, timestamp } } else { Read::Nothing })
     }
 
@@ -115,6 +132,12 @@ impl Reader {
             }
             self.kind = Some(cursor.kind());
         }
+        if cursor.lacks_zone() && self.plan.config.overlap.is_none() && !std::mem::replace(&mut self.told.zone, true) {
+            let name = self.cursor_name();
+            log::warn!(
+                "the times in `{name}` have no zone and count as UTC. If they are of a place whose clocks are put back in autumn, give overlap = \"61m\": what changes in the hour that comes twice is left out without it"
+            );
+        }
         let higher = self.high.as_ref().is_none_or(|high| cursor.order(high) == Ordering::Greater);
         if !higher {
             return Ok(());
@@ -142,10 +165,8 @@ impl Reader {
     fn unreadable(&mut self, raw: &str, rejection: Rejection) -> Read {
         let identity = hash(raw.as_bytes());
         let new = !self.odd.holds(identity, i64::MIN);
-        self.odd.insert(identity, self.round, self.turn);
-        if self.odd.len() > REMEMBERED {
-            self.odd.forget_extras(i64::MAX, self.turn.saturating_sub(REMEMBERED as u64 / 2));
-        }
+        self.odd.insert(identity, Entry { at: self.round, round: self.round, turn: self.turn, key: None });
+        self.odd.forget_extras(i64::MAX, self.turn.saturating_sub(REMEMBERED as u64 / 2), REMEMBERED);
         if new { Read::Unreadable(rejection) } else { Read::Nothing }
     }
 }

@@ -8,7 +8,7 @@ use super::{ReadError, Reader};
 use crate::config::{Pagination, Unchanged};
 use crate::cursor::Cursor;
 use crate::place::{LARGEST, Place, Step};
-use crate::seen::{Seen, hash};
+use crate::seen::{Entry, Seen, hash};
 
 /// What a position may hold of records that could not be read, and what is left for the rest beside the two lists.
 const ODD: usize = 32 << 10;
@@ -38,7 +38,12 @@ impl Reader {
         if place.high.is_some() && self.high.is_none() {
             log::warn!("the highest cursor of the stored position is none of `config.cursor-type`: reading begins anew");
         }
-        let (seen, odd) = (Seen::unpack(&place.seen, self.newest()), Seen::unpack(&place.odd, self.round));
+        // Where ages are no numbers of rounds: what the round that is being read has listed is of it.
+        let (by_cursor, listed) = (self.plan.cursor.is_some(), if place.page.is_some() { 0 } else { -1 });
+        let seen = Seen::unpack(&place.seen, self.newest(), |at| if by_cursor { listed } else { at });
+        let earlier = Seen::unpack(&place.earlier, self.newest(), |_| -1);
+        let odd = Seen::unpack(&place.odd, self.round, |at| at);
+        let seen = seen.zip(earlier).map(|(seen, earlier)| seen.and(earlier));
         if seen.is_none() || odd.is_none() {
             log::warn!("the stored position does not say what was read of the overlap: some records may come twice");
         }
@@ -57,13 +62,15 @@ impl Reader {
         // What was read of it before counts as another page, whatever comes now.
         self.pages = 2;
         self.set_floor();
-        self.cut = place.cut;
+        (self.cut, self.large) = (place.cut, place.large);
         self.step = match (self.plan.config.pagination, step) {
             (Pagination::Link, Step::Url(_)) | (Pagination::Cursor, Step::Url(_) | Step::Cursor(_)) => step.clone(),
-            // Pages that are counted may hold other records by now: as long as all of the round is remembered it is begun again.
-            (Pagination::Page, Step::Page(_)) | (Pagination::Offset, Step::Offset(_)) if place.cut => step.clone(),
+            // Pages that are counted may hold other records by now.
             _ => Step::First,
         };
+        if self.step == Step::First {
+            self.renumber();
+        }
         self.pager.begin(&self.step);
     }
 
@@ -79,20 +86,27 @@ impl Reader {
             (false, true) => i64::MIN,
             (false, false) => i64::MAX,
         };
-        let odd = self.odd.pack(self.round, i64::MAX, ODD);
+        let odd = self.odd.pack(self.round, i64::MAX, ODD, |_| true);
         let room = LARGEST - REST - odd.text.len();
-        let seen = self.seen.pack(self.newest(), floor, room);
-        if skips && !seen.enough {
+        let within = self.within && !self.ascends();
+        let (newest, round) = (self.newest(), self.round);
+        // What a restart reads again is news where something else has come for it meanwhile.
+        let replaced = self.seen.replaced(round, by_cursor);
+        let apart = within && by_cursor;
+        let kept = |entry: &Entry| !(self.within && replaced(entry));
+        let seen = self.seen.pack(newest, floor, room, |entry| kept(entry) && !(apart && entry.round != round));
+        let earlier = self.seen.pack(newest, floor, room - seen.text.len(), |entry| apart && kept(entry) && entry.round != round);
+        let (whole, enough) = (seen.whole && earlier.whole, seen.enough && earlier.enough);
+        if skips && !enough {
             return Err(ReadError::List(self.seen.len()));
         }
-        if !seen.enough && !std::mem::replace(&mut self.told.overlap, true) {
+        if !enough && !std::mem::replace(&mut self.told.overlap, true) {
             let count = self.seen.len();
             log::warn!(
                 "the next round may read {count} records again, and the position cannot hold them all (256 KiB): after a restart some may come twice. A lower `config.overlap` makes them fewer"
             );
         }
         let raw = |cursor: Option<&Cursor>| cursor.and_then(|cursor| RawValue::from_string(cursor.json.clone()).ok());
-        let within = self.within && !self.ascends();
         // In ascending order a restart begins a round wherever it was.
         let settled = if self.within { self.settled() } else { self.next.clone() };
         let since = if within { self.base.as_ref() } else { settled.as_ref().filter(|since| Some(*since) != self.high.as_ref()) };
@@ -106,8 +120,10 @@ impl Reader {
             began: self.began.filter(|_| within).map(Timestamp::as_second),
             anew: !within && settled.is_none() && self.high.is_some(),
             page: within.then(|| self.step.clone()),
-            cut: within && (self.cut || !seen.whole),
+            cut: within && (self.cut || !whole),
+            large: within && self.large,
             seen: seen.text,
+            earlier: earlier.text,
             odd: odd.text,
         };
         if !stored && place.high.is_none() && place.seen.is_empty() && place.odd.is_empty() {

@@ -106,3 +106,62 @@ fn nothing_comes_twice_and_the_last_of_each_record_is_what_the_api_has_in_the_en
         }
     }
 }
+
+/// A list whose rows hold one of three values, with a cursor that does not tell changes apart, or none.
+struct Stocks {
+    rows: Vec<u32>,
+    dice: Dice,
+    changes: bool,
+    by_hour: bool,
+}
+
+impl Stocks {
+    /// Three rows from a place in the list on.
+    fn answer(&mut self, url: &str) -> Response {
+        for _ in 0..if self.changes { self.dice.below(3) } else { 0 } {
+            let row = self.dice.below(9) as usize;
+            self.rows[row] = self.dice.below(3);
+        }
+        let from = parameter(url, "from").unwrap_or(0) as usize;
+        let texts: Vec<_> = (from..(from + 3).min(9)).map(|row| self.text(row)).collect();
+        let response = json(format!("[{}]", texts.join(", ")));
+        let link = format!("</orders?from={}>; rel=\"next\"", from + 3);
+        if from + 3 < 9 { response.with_header("Link", &link) } else { response }
+    }
+
+    fn text(&self, row: usize) -> String {
+        let cursor = if self.by_hour { r#", "at": "2024-05-01T12:00:00Z""# } else { "" };
+        format!(r#"{{"id": {row}, "stock": {}{cursor}}}"#, self.rows[row])
+    }
+}
+
+#[test]
+fn the_last_of_each_record_is_what_the_api_has_though_values_come_back_and_cursors_do_not_tell() {
+    for (pages, by_hour) in [("link", true), ("link", false), ("offset", true), ("offset", false)] {
+        for seed in 0..40 {
+            let api = Rc::new(RefCell::new(Stocks { rows: vec![0; 9], dice: Dice(seed), changes: true, by_hour }));
+            let served = Rc::clone(&api);
+            answers(move |url| served.borrow_mut().answer(url));
+            let cursor = if by_hour { r#", "cursor": "at""# } else { "" };
+            let offset = if pages == "offset" { r#", "query": {"from": "{{ offset }}"}"# } else { "" };
+            let config = format!(r#", "key": ["id"], "pagination": "{pages}"{cursor}{offset}"#);
+            let (mut dice, mut reading) = (Dice(seed + 1000), open(&config, &[]).unwrap());
+            let (mut last, mut whole) = (BTreeMap::new(), false);
+            for turn in 0..400 {
+                api.borrow_mut().changes = turn < 300;
+                whole |= reading.poll(1 + dice.below(4) as usize).unwrap();
+                for value in std::mem::take(&mut reading.values) {
+                    last.insert(value.split(',').next().unwrap().to_owned(), value);
+                }
+                // Keys are known again once a round was read.
+                if whole && dice.below(8) == 0 {
+                    whole = false;
+                    reading = open(&config, &reading.positions).unwrap();
+                }
+            }
+            let api = api.borrow();
+            let expected: Vec<_> = (0..9).map(|row| api.text(row)).collect();
+            assert_eq!(last.into_values().collect::<Vec<_>>(), expected, "{pages}, by hour {by_hour}, seed {seed}");
+        }
+    }
+}

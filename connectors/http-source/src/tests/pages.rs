@@ -173,3 +173,85 @@ fn an_api_whose_pages_do_not_follow_each_other_in_order_stops_the_source() {
     assert!(!reading.poll(9).unwrap());
     assert!(fatal(reading.poll(9)).contains("do not come in the order of `at`"));
 }
+
+/// At most so many of these at a time, from `since` on.
+fn capped(all: Rc<RefCell<Vec<(u32, u32)>>>, most: usize) -> Asked {
+    answers(move |url| {
+        let since = parameter(url, "since").unwrap_or(0);
+        json(list(&all.borrow().iter().filter(|(_, at)| *at >= since).take(most).copied().collect::<Vec<_>>()))
+    })
+}
+
+#[test]
+fn one_cursor_that_fills_the_first_page_stops_the_source_once_there_is_more_behind_it() {
+    // No more than a hundred at a time, and 150 share a cursor.
+    let all = Rc::new(RefCell::new((1..=150).map(|id| (id, 7)).collect::<Vec<_>>()));
+    capped(Rc::clone(&all), 100);
+    let mut reading = open(&format!(r#"{ASCENDING}, "page-size": 1000"#), &[]).unwrap();
+    assert_eq!(reading.round().len(), 33 * 3 + 1);
+    all.borrow_mut().push((151, 8));
+    let error = (0..100).find_map(|_| reading.poll(50).err()).unwrap();
+    assert!(fatal(Err::<(), _>(error)).contains("100 records) shares one cursor"));
+    assert_eq!(reading.values, [""; 0], "what lies behind is left for then");
+    let mut mended = open(&format!(r#"{ASCENDING}, "page-size": 100"#), &reading.positions).unwrap();
+    assert!(fatal((0..100).find_map(|_| mended.poll(50).err()).map_or(Ok(()), Err)).contains("shares one cursor"));
+}
+
+#[test]
+fn what_comes_while_it_is_looked_behind_one_cursor_stops_nothing() {
+    let all = Rc::new(RefCell::new((1..=20).map(|id| (id, 7)).collect::<Vec<_>>()));
+    let served = Rc::clone(&all);
+    answers(move |url| {
+        let since = parameter(url, "since").unwrap_or(0);
+        if since == 8 && served.borrow().len() == 20 {
+            served.borrow_mut().push((21, 8));
+        }
+        json(list(&served.borrow().iter().filter(|(_, at)| *at >= since).copied().collect::<Vec<_>>()))
+    });
+    let mut reading = open(&format!(r#"{ASCENDING}, "page-size": 50"#), &[]).unwrap();
+    assert_eq!(ids(&reading.round()), (1..=21).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_empty_page_with_more_behind_it_ends_no_round() {
+    let asked = answers(|url| match parameter(url, "page") {
+        Some(page @ (2 | 4)) => json(format!(r#"{{"d": [{{"id": {page}, "at": {page}}}], "more": {}}}"#, page < 4)),
+        _ => json(r#"{"d": [], "more": true}"#),
+    });
+    for order in ["any", "ascending"] {
+        let config = format!(
+            r#", "records": "$.d", "more": "$.more", "pagination": "page", "page-size": 3, "cursor": "at", "order": "{order}",
+            "query": {{"page": "{{{{ page }}}}", "since": "{{{{ since }}}}"}}"#
+        );
+        if order == "any" {
+            assert_eq!(ids(&open(&config, &[]).unwrap().round()), [2, 4]);
+            assert_eq!(asked.borrow().len(), 4);
+        } else {
+            let mut reading = open(&config, &[]).unwrap();
+            while reading.values.is_empty() {
+                reading.poll(9).unwrap();
+            }
+            assert_eq!(ids(&reading.values), [2]);
+        }
+    }
+}
+
+#[test]
+fn more_without_a_next_page_is_asked_for_again() {
+    let whole = Rc::new(RefCell::new(false));
+    let served = Rc::clone(&whole);
+    answers(move |url| {
+        if url.contains("after") {
+            return json(r#"{"d": [{"id": 2}], "more": false}"#);
+        }
+        json(format!(r#"{{"d": [{{"id": 1}}], "more": true, "next": {}}}"#, if *served.borrow() { "7" } else { "null" }))
+    });
+    let config =
+        r#", "records": "$.d", "more": "$.more", "next": "$.next", "pagination": "cursor", "query": {"after": "{{ cursor }}"}"#;
+    let mut reading = open(config, &[]).unwrap();
+    assert!(!reading.poll(9).unwrap());
+    let Err(Error::Retry { message, .. }) = reading.poll(9) else { panic!("later") };
+    assert!(message.contains("names no next page"), "{message}");
+    whole.replace(true);
+    assert_eq!([std::mem::take(&mut reading.values), reading.round()].concat(), [r#"{"id": 1}"#, r#"{"id": 2}"#]);
+}

@@ -58,6 +58,7 @@ fn configurations_that_cannot_work_are_refused_by_the_name_of_their_key() {
         (r#", "method": "POST", "body": "{\"a\": \"{{ since }}\"}", "cursor": "at""#, "has no value in the first request"),
         (r#", "headers": {"Cookie": "x"}"#, "[source.auth]"),
         (r#", "page-size": 0"#, "`config.page-size`"),
+        (r#", "more": "$.more""#, "`config.more` says whether there is another page"),
     ] {
         let error = fatal(open(config, &[]).map(|_| ()));
         assert!(error.contains(expected), "{config}: {error}");
