@@ -345,11 +345,13 @@ impl Reader {
     /// What is remembered stays within bounds, whatever a round holds.
     fn forget(&mut self) {
         let by_cursor = self.plan.cursor.is_some();
+        let most = if self.ascends() { REMEMBERED * 4 } else { REMEMBERED };
         if self.ascends() {
             // Up to the highest cursor this round still reads again what lies behind the record at hand.
             let floor = self.oldest().min(self.oldest_of(self.last.as_ref()));
             self.seen.forget_before(floor, false);
-        } else if self.seen.len() > REMEMBERED && (by_cursor || self.plan.config.unchanged == Unchanged::Send) {
+        }
+        if self.seen.len() > most && (by_cursor || self.plan.config.unchanged == Unchanged::Send) {
             let floor = if by_cursor { self.oldest() } else { i64::MAX };
             let before = self.seen.len();
             let too_many = self.seen.forget_extras(floor, self.turn.saturating_sub(REMEMBERED as u64 / 2), REMEMBERED);

@@ -125,7 +125,7 @@ impl Seen {
     /// has doubled, and at four times as many, whatever the floor is. Answers whether something of it was forgotten that lies
     /// at the floor or behind it.
     pub fn forget_extras(&mut self, floor: i64, turn: u64, most: usize) -> bool {
-        if self.entries.len() <= most.max(self.prune_at) {
+        if self.entries.len() <= most.max(self.prune_at.min(most * 4)) {
             return false;
         }
         self.entries.retain(|_, entry| entry.at >= floor || entry.turn >= turn);
@@ -257,7 +257,10 @@ mod tests {
             assert!(seen.len() <= 80, "{}", seen.len());
         }
         assert!(looks < 60 && forgotten > 10, "{looks} {forgotten}");
-        assert!(seen.holds(999, 0) && !seen.holds(0, 0));
+        seen.prune_at = 1000;
+        (1000..1070).for_each(|n| seen.insert(n, entry(0, n)));
+        assert!(seen.forget_extras(0, 1060, 20), "however many there were before");
+        assert!(seen.holds(1069, 0) && !seen.holds(1000, 0));
     }
 
     #[test]

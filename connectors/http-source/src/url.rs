@@ -38,15 +38,16 @@ fn is_next(parameters: &str) -> bool {
 /// Where `link` leads from the page at `base`.
 #[must_use]
 pub fn resolve(base: &str, link: &str) -> String {
-    // Some write a space as it is, which no request can hold.
-    let link = &link.trim().replace(' ', "%20");
+    let link = &written(link);
     let link = link.split('#').next().unwrap_or_default();
-    let lower = link.get(..8).unwrap_or(link).to_ascii_lowercase();
-    if lower.starts_with("http://") || lower.starts_with("https://") {
-        return link.to_owned();
-    }
     let base = base.split('#').next().unwrap_or_default();
     let (scheme, rest) = base.split_once("://").unwrap_or(("https", base));
+    if let Some((own, elsewhere)) = link.split_once("://").filter(|(own, _)| is_http(own)) {
+        let own = own.to_ascii_lowercase();
+        // An API behind a proxy that does not know of it: its own address, less safe than it was asked by.
+        let is_here = authority(elsewhere) == authority(rest);
+        return format!("{}://{elsewhere}", if is_here && scheme == "https" { scheme } else { &own });
+    }
     if let Some(elsewhere) = link.strip_prefix("//") {
         return format!("{scheme}://{elsewhere}");
     }
@@ -63,6 +64,24 @@ pub fn resolve(base: &str, link: &str) -> String {
         format!("{}/{link}", path.rsplit_once('/').map_or("", |(folder, _)| folder))
     };
     format!("{scheme}://{authority}{}{query}", without_dots(&whole))
+}
+
+fn is_http(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+/// Host and port.
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?']).next().unwrap_or_default()
+}
+
+/// Without what some write as it is, and no request can hold.
+fn written(link: &str) -> String {
+    let encoded = |c: char| match c {
+        ' ' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' => format!("%{:02X}", u32::from(c)),
+        other => other.to_string(),
+    };
+    link.trim().chars().map(encoded).collect()
 }
 
 /// RFC 3986, 5.2.4.
@@ -101,6 +120,9 @@ mod tests {
         let base = "https://api.example.com:8443/v1/orders/list?page=1";
         for (link, expected) in [
             ("https://other.example.com/x", "https://other.example.com/x"),
+            ("HTTPS://other.example.com/x?q=\"a|b\"", "https://other.example.com/x?q=%22a%7Cb%22"),
+            ("http://api.example.com:8443/v1?page=2", "https://api.example.com:8443/v1?page=2"),
+            ("http://other.example.com/x", "http://other.example.com/x"),
             ("//other.example.com/x", "https://other.example.com/x"),
             ("/v2/orders?page=2#top", "https://api.example.com:8443/v2/orders?page=2"),
             ("?page=2", "https://api.example.com:8443/v1/orders/list?page=2"),

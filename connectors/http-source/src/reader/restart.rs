@@ -87,7 +87,12 @@ impl Reader {
             (false, false) => i64::MAX,
         };
         let odd = self.odd.pack(self.round, i64::MAX, ODD, |_| true);
-        let room = LARGEST - REST - odd.text.len();
+        // A link may be longer than all else beside the lists.
+        let link = match &self.step {
+            Step::Url(text) | Step::Cursor(text) => serde_json::to_string(text).map_or(0, |text| text.len()),
+            _ => 0,
+        };
+        let room = LARGEST.saturating_sub(REST + odd.text.len() + link);
         let within = self.within && !self.ascends();
         let (newest, round) = (self.newest(), self.round);
         // What a restart reads again is news where something else has come for it meanwhile.

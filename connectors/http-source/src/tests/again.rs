@@ -231,6 +231,39 @@ fn the_time_of_a_record_is_never_one_that_lies_ahead() {
 }
 
 #[test]
+fn a_round_that_ends_by_the_clock_forgets_nothing_of_what_lies_behind_it() {
+    let clock = Rc::new(RefCell::new(10));
+    let now = Rc::clone(&clock);
+    answers(move |url| {
+        let since = url.split("10%3A00%3A").nth(1).map_or(1, |rest| rest[..2].parse().unwrap());
+        let rows: Vec<_> = (since..=10).take(2).map(|n| format!(r#"{{"id": {n}, "at": "2024-05-01T10:00:{n:02}Z"}}"#)).collect();
+        let date = format!("Wed, 01 May 2024 10:00:{:02} GMT", now.borrow());
+        json(format!("[{}]", rows.join(", "))).with_header("Date", &date)
+    });
+    let config = r#", "cursor": "at", "order": "ascending", "page-size": 2, "query": {"since": "{{ since }}"}"#;
+    let mut reading = open(config, &[]).unwrap();
+    assert_eq!(ids(&reading.round()), (1..=10).collect::<Vec<_>>());
+    for second in [5, 10] {
+        // Another server, whose clock is behind.
+        clock.replace(second);
+        assert_eq!(reading.round(), [""; 0], "{second}");
+    }
+}
+
+#[test]
+fn the_position_has_room_for_a_long_link_beside_a_long_list() {
+    let rows: Vec<_> = (0..20_000).map(|id| (id, 1)).collect();
+    let (body, long) = (list(&rows), "x".repeat(40_000));
+    answers(move |url| match url.contains("next") {
+        true => json("[]"),
+        false => json(body.clone()).with_header("Link", &format!("</next?x={long}>; rel=\"next\"")),
+    });
+    let mut reading = open(r#", "key": ["id"], "cursor": "at", "pagination": "link""#, &[]).unwrap();
+    assert!(!reading.poll(20_000).unwrap());
+    assert!(reading.positions[0].place.len() > 200_000);
+}
+
+#[test]
 fn numbers_of_twenty_digits_are_forgotten_like_others() {
     let all = Rc::new(RefCell::new((0..2_000_u64).collect::<Vec<_>>()));
     let rows = Rc::clone(&all);
