@@ -7,9 +7,9 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 use wharf_http_rules::answer::{says_yes, shown};
 use wharf_http_rules::jsonpath::JsonPath;
+use wharf_packing::hash_of;
 
 use crate::config::{Config, Format, Pagination};
-use crate::seen::hash_of;
 
 /// An answer, its records not yet read.
 #[derive(Debug, Default)]

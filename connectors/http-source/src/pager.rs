@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use wharf_packing::hash;
+
 use crate::config::{Config, Pagination};
 use crate::page::Page;
 use crate::place::Step;
-use crate::seen::hash;
 use crate::url::resolve;
 
 /// What is remembered of the pages of a round.

@@ -4,9 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use sha2::{Digest as _, Sha256};
+use wharf_packing::varint;
 
 /// The fewest characters of an entry in a packed list.
 const SHORTEST: usize = 12;
@@ -42,23 +40,6 @@ pub struct Packed {
     pub whole: bool,
     /// Nothing from the floor on had to be left out.
     pub enough: bool,
-}
-
-/// The first 64 bits of SHA-256: the same in every build, as positions outlive them.
-#[must_use]
-pub fn hash(bytes: &[u8]) -> u64 {
-    Sha256::digest(bytes).first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
-}
-
-/// The same of several texts.
-#[must_use]
-pub fn hash_of<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
-    let mut digest = Sha256::new();
-    for text in texts {
-        digest.update(text.len().to_be_bytes());
-        digest.update(text);
-    }
-    digest.finalize().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 impl Seen {
@@ -169,29 +150,27 @@ impl Seen {
         for (record, entry) in entries {
             let before = bytes.len();
             bytes.extend(record.to_be_bytes());
-            push_leb128(&mut bytes, zigzag(high.wrapping_sub(entry.at)));
-            if bytes.len().div_ceil(3) * 4 > room {
+            varint::push_signed(&mut bytes, high.wrapping_sub(entry.at));
+            if wharf_packing::text_len(bytes.len()) > room {
                 enough = entry.at < floor;
                 bytes.truncate(before);
                 whole = false;
                 break;
             }
         }
-        Packed { text: STANDARD_NO_PAD.encode(bytes), whole, enough }
+        Packed { text: wharf_packing::text(&bytes), whole, enough }
     }
 
     /// What [`Seen::pack`] wrote; `None` for anything else. `round_of` gives the round of an age.
     #[must_use]
     pub fn unpack(text: &str, high: i64, round_of: impl Fn(i64) -> i64) -> Option<Self> {
-        let bytes = STANDARD_NO_PAD.decode(text).ok()?;
+        let bytes = wharf_packing::bytes(text)?;
         let mut rest = bytes.as_slice();
         let mut seen = Self::default();
         while !rest.is_empty() {
-            let (record, tail) = rest.split_first_chunk()?;
-            let (age, tail) = leb128(tail)?;
-            rest = tail;
-            let at = high.wrapping_sub(unzigzag(age));
-            seen.insert(u64::from_be_bytes(*record), Entry { at, round: round_of(at), turn: 0, key: None });
+            let record = u64::from_be_bytes(wharf_packing::take(&mut rest)?);
+            let at = high.wrapping_sub(varint::take_signed(&mut rest)?);
+            seen.insert(record, Entry { at, round: round_of(at), turn: 0, key: None });
         }
         Some(seen)
     }
@@ -202,37 +181,6 @@ impl Entry {
     fn place(&self, same: bool) -> Option<(u64, i64)> {
         self.key.map(|key| (key, if same { self.at } else { 0 }))
     }
-}
-
-const fn zigzag(number: i64) -> u64 {
-    (number.cast_unsigned() << 1) ^ (number >> 63).cast_unsigned()
-}
-
-const fn unzigzag(number: u64) -> i64 {
-    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
-}
-
-fn push_leb128(bytes: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let [low, ..] = number.to_le_bytes();
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low & 0x7f);
-            return;
-        }
-        bytes.push(low | 0x80);
-    }
-}
-
-fn leb128(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut number = 0_u64;
-    for (index, byte) in bytes.iter().enumerate().take(10) {
-        number |= u64::from(byte & 0x7f).checked_shl(u32::try_from(index).ok()? * 7)?;
-        if byte & 0x80 == 0 {
-            return Some((number, bytes.get(index + 1..)?));
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -295,10 +243,5 @@ mod tests {
         assert!((70..100).all(|record| kept.holds(record, 0)) && !kept.holds(0, 0));
         let packed = seen.pack(99, 0, 40 * 12, |_| true);
         assert!(!packed.whole && !packed.enough && Seen::unpack(&packed.text, 99, |at| at).unwrap().holds(99, 0));
-    }
-
-    #[test]
-    fn hashes_do_not_change_between_builds() {
-        assert_eq!(hash(b"abc"), 0xba78_16bf_8f01_cfea);
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::de::IgnoredAny;
+use wharf_packing::hash;
 use wharf_sdk::Rejection;
 use wharf_sdk::json::key;
 use wharf_sdk::log;
@@ -11,7 +12,7 @@ use wharf_sdk::log;
 use super::{REMEMBERED, ReadError, Reader};
 use crate::config::Unchanged;
 use crate::cursor::Cursor;
-use crate::seen::{Entry, hash};
+use crate::seen::Entry;
 
 /// A cursor may be ahead of this clock by no more: a time without a zone may be that of any place.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);

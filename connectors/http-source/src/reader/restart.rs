@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
+use wharf_packing::hash;
 use wharf_sdk::log;
 
 use super::{ReadError, Reader};
 use crate::config::{Pagination, Unchanged};
 use crate::cursor::Cursor;
 use crate::place::{LARGEST, Place, Step};
-use crate::seen::{Entry, Seen, hash};
+use crate::seen::{Entry, Seen};
 
 /// What a position may hold of records that could not be read, and what is left for the rest beside the two lists.
 const ODD: usize = 32 << 10;

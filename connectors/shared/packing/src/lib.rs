@@ -19,6 +19,17 @@ pub fn hash(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(first_of_hash(bytes))
 }
 
+/// The first 64 bits of SHA-256 of several texts, each behind its length: `["ab", "c"]` is not `["a", "bc"]`.
+#[must_use]
+pub fn hash_of<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    }
+    digest.finalize().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+}
+
 /// Bytes as a position holds them: base64 (RFC 4648 §4) without padding.
 #[must_use]
 pub fn text(bytes: &[u8]) -> String {
@@ -52,6 +63,12 @@ mod tests {
     fn hashes_do_not_change_between_builds() {
         assert_eq!(hash(b"abc"), 0xba78_16bf_8f01_cfea);
         assert_eq!(first_of_hash(b"abc"), [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01]);
+    }
+
+    #[test]
+    fn the_hash_of_several_texts_tells_where_each_ends() {
+        assert_ne!(hash_of(["ab", "c"].into_iter()), hash_of(["a", "bc"].into_iter()));
+        assert_eq!(hash_of(["abc"].into_iter()), hash(b"\0\0\0\0\0\0\0\x03abc"));
     }
 
     #[test]
