@@ -12,6 +12,8 @@ use crate::config::Config;
 const LONGEST: usize = 32 << 20;
 /// How often refused credentials are tried again.
 const TRIES: u32 = 2;
+/// Odoo's 404 where a row was found and is gone when it is read: the table is there.
+const WENT: &str = "odoo.exceptions.MissingError";
 /// Characters of a service's own words that are shown.
 const SHOWN: usize = 200;
 
@@ -45,12 +47,17 @@ impl Client {
     /// Sends it. `what` names what is read, for messages. `None`: there is no such thing (404, 410).
     ///
     /// # Errors
-    /// `retry` where the same request may work later (no answer, 408, 425, 429, 5xx, a cut-off answer; 401 and 403 twice),
-    /// `fatal` where it will not.
+    /// `retry` where the same request may work later (no answer, 408, 409, 423, 425, 429, 5xx, a cut-off answer, Odoo's answer that a row
+    /// went while it was read; 401 and 403 twice), `fatal` where it will not.
     pub fn send(&mut self, request: Request, what: &str) -> Result<Option<Answer>> {
         let response = request.header("accept", "application/json").timeout(self.timeout).send()?;
         if matches!(response.status, 404 | 410) {
             self.refused = 0;
+            let status = response.status;
+            let name = response.bytes_up_to(64 << 10).ok().and_then(|body| words(&body));
+            if name.as_deref() == Some(WENT) {
+                return Err(Error::retry(format!("{} answers {status} for {what}: a row went while it was read", self.root)));
+            }
             return Ok(None);
         }
         if !(200..300).contains(&response.status) {
@@ -92,7 +99,7 @@ impl Client {
                 if self.refused > TRIES { Error::fatal(text) } else { Error::retry(text) }
             }
             501 | 505 => Error::fatal(format!("{root} answers {status} for {what}{said}")),
-            408 | 425 | 429 | 500.. => {
+            408 | 409 | 423 | 425 | 429 | 500.. => {
                 let error = Error::retry(format!("{root} answers {status} for {what}{said}"));
                 match pause {
                     Some(pause) => error.after(pause),

@@ -83,11 +83,11 @@ impl Event {
         Value::Object(value).to_string().into_bytes()
     }
 
-    /// By what it is known again: two links clicked within one second are two events.
+    /// By what it is known again: two links clicked within one second are two events, and a reason that is told later is news.
     #[must_use]
     pub fn identity(&self) -> u64 {
         let mut identity = self.key();
-        for name in ["url", "type", "list"] {
+        for name in ["url", "type", "list", "reason"] {
             if let Some(value) = self.more.get(name) {
                 identity.extend(value.to_string().into_bytes());
             }

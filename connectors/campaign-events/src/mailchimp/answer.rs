@@ -211,7 +211,9 @@ fn unreadable(row: Value, stream: &Stream, config: &Config, why: Rejection) -> F
     match row {
         Value::Object(row) => {
             let shown = |name: &str| config.addresses || !matches!(name, "email_address" | "ip" | "merge_fields");
-            raw.extend(row.into_iter().filter(|(name, _)| shown(name)));
+            // What is within a list or an object may hold anything.
+            let is_plain = |value: &Value| config.addresses || !(value.is_object() || value.is_array());
+            raw.extend(row.into_iter().filter(|(name, value)| shown(name) && is_plain(value)));
             if let Some(url) = raw.get("url").and_then(Value::as_str).map(|url| shown_url(url, config).to_owned()) {
                 raw.insert("url".to_owned(), url.into());
             }

@@ -221,7 +221,7 @@ fn what_is_no_event_goes_to_the_dead_letter_topic_once_and_without_an_address() 
     let rows = json!({"emails": [
         {"email_id": "m1", "email_address": "a@example.com", "activity": [{"action": "forward", "timestamp": iso(SENT), "ip": "198.51.100.7"}, {"action": "open", "timestamp": "yesterday"}]},
         {"email_address": "b@example.com", "activity": [{"action": "open", "timestamp": iso(SENT)}]},
-        {"email_id": "m3"},
+        {"email_id": "m3", "contact": {"who": "c@example.com"}, "tags": ["d@example.com"]},
         7], "total_items": 4});
     let page = || Response::new(200, rows.to_string());
     let listed = || Response::new(200, json!({"reports": [{"id": "c1", "send_time": iso(SENT)}], "total_items": 1}).to_string());

@@ -229,6 +229,27 @@ fn a_restart_at_any_poll_loses_nothing_and_repeats_nothing() {
 }
 
 #[test]
+fn a_reason_that_is_told_afterwards_comes_with_the_unsubscribe_once_more() {
+    let (server, _) = server();
+    let mut reading = reading(&json!({"events": ["unsubscribe"]}));
+    reading.round();
+    let keys: Vec<_> = reading.records.drain(..).map(|(key, _)| key).collect();
+    for (model, reason) in [("mailing.subscription", "Other"), ("mail.blacklist", "I have too many emails")] {
+        let row = server.borrow_mut().table(model)[0].clone();
+        server.borrow_mut().table(model)[0] = rewritten(&row, 30, &[("opt_out_reason_id", json!([3, reason]))]);
+    }
+    server.borrow_mut().now = NOW + 60;
+    reading.round();
+    reading.round();
+    let again: Vec<_> = reading.records.iter().map(|(key, value)| (key.clone(), value["reason"].clone())).collect();
+    assert_eq!(again[0], (keys[0].clone(), json!("Other")), "a subscription tells when it was left: the same key");
+    // The blacklist has no time but that of the row.
+    let mut later = keys[1].clone();
+    later["timestamp"] = "2026-11-30T18:12:30.000000Z".into();
+    assert_eq!(again[1..], [(later, json!("I have too many emails"))]);
+}
+
+#[test]
 fn rows_that_name_nobody_go_to_the_dead_letter_topic_without_an_address() {
     let (server, _) = server();
     let bad = json!({"id": 9, "model": false, "res_id": 6, "email": "ada@example.com", "trace_status": "sent", "sent_datetime": "2026-11-30 18:11:30", "write_date": "2026-11-30 18:11:30"});
@@ -260,8 +281,14 @@ fn what_a_server_refuses_stops_the_source_or_is_asked_again() {
     assert!(text.contains("Email Marketing") && text.contains("`mailing.trace`"), "{text}");
     let invalid = || Response::new(401, r#"{"name": "werkzeug.exceptions.Unauthorized", "message": "Invalid apikey"}"#);
     server.borrow_mut().instead = vec![Response::new(200, "[{\"id\": 1"), Response::new(502, ""), invalid()];
+    let named = |status, name| Response::new(status, json!({"name": name, "message": "Record does not exist"}).to_string());
+    server.borrow_mut().instead.extend([
+        named(404, "odoo.exceptions.MissingError"),
+        named(409, "odoo.exceptions.ConcurrencyError"),
+        named(423, "odoo.exceptions.LockError"),
+    ]);
     let mut reading = reading(&json!({}));
-    for expected in ["401", "502", "cut off"] {
+    for expected in ["423", "409", "404", "401", "502", "cut off"] {
         let Err(Error::Retry { message, .. }) = reading.poll(LIMITS) else { panic!("retry") };
         assert!(message.contains(expected) && message.contains("odoo.example.com"), "{message}");
     }
