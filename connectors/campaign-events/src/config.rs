@@ -12,6 +12,9 @@ const LARGEST_PAGE: u32 = 1000;
 /// Pages overlap by a row, so that rows which moved are noticed.
 const SMALLEST_PAGE: u32 = 2;
 
+/// The services' clocks tell whole seconds, and a row is not seen as soon as it is written.
+const SHORTEST_OVERLAP: Duration = Duration::from_secs(10);
+
 /// The longest timeout: an answer is waited for twice, for its head and within its body, and one call of a connector has two minutes
 /// unless an operator says otherwise.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(45);
@@ -81,6 +84,9 @@ impl Config {
         }
         if self.timeout > LONGEST_TIMEOUT {
             return Err(format!("`config.timeout` is {:?}: give at most {LONGEST_TIMEOUT:?}", self.timeout));
+        }
+        if self.overlap < SHORTEST_OVERLAP {
+            return Err(format!("`config.overlap` is {:?}: give at least {SHORTEST_OVERLAP:?}", self.overlap));
         }
         if self.events.is_empty() {
             return Err("`config.events` is empty: name at least one event, or leave it out for all".to_owned());
@@ -171,6 +177,7 @@ mod tests {
             (r#""page-size": 1"#, "config.page-size"),
             (r#""page-size": 1001"#, "config.page-size"),
             (r#""timeout": "46s""#, "config.timeout"),
+            (r#""overlap": "9s""#, "config.overlap"),
             (r#""events": []"#, "config.events"),
             (r#""events": ["sent"]"#, "config.events"),
             (r#""database": "erp""#, "config.database"),

@@ -268,7 +268,7 @@ impl Service for Mailchimp {
         for (slice, keep) in std::mem::take(&mut self.changed) {
             let position = match (keep, self.streams.get_mut(&slice), self.listed) {
                 (false, ..) => Position::forget(slice),
-                (true, Some(stream), _) => stream.position(slice)?,
+                (true, Some(stream), _) => stream.position(slice, micros(self.config.overlap))?,
                 (true, None, Some(listed)) if slice == CAMPAIGNS => {
                     self.listed_at = Some(Instant::now());
                     Position::json(slice, &Listed { listed })?

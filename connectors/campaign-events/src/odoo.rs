@@ -123,7 +123,7 @@ impl Service for Odoo {
         let mut positions = Vec::with_capacity(self.changed.len());
         for index in std::mem::take(&mut self.changed) {
             if let Some(table) = self.tables.get_mut(index) {
-                positions.push(table.position()?);
+                positions.push(table.position(micros(self.config.overlap))?);
             }
         }
         Ok(positions)

@@ -48,15 +48,15 @@ impl Seen {
         }
     }
 
-    /// The page is handed over and the position is behind it.
-    pub fn end_page(&mut self, floor: Option<i64>) {
+    /// The page is handed over and the position is behind it. `moves`: its rows may come again in this read.
+    pub fn end_page(&mut self, floor: Option<i64>, moves: bool) {
         let last = std::mem::take(&mut self.last);
         for (event, at) in std::mem::take(&mut self.page) {
             if floor.is_none_or(|floor| at > floor) {
                 self.kept.insert(event, at);
             } else if last.contains(&event) {
                 self.page.insert(event, at);
-            } else {
+            } else if moves {
                 self.done.insert(event);
             }
         }
@@ -73,11 +73,25 @@ impl Seen {
     /// The read has come to its end: the next one begins after the floor.
     pub fn end_read(&mut self, floor: Option<i64>) {
         self.last.clear();
-        self.end_page(floor);
+        self.end_page(floor, false);
         self.done.clear();
         if let Some(floor) = floor {
             self.kept.retain(|_, at| *at > floor);
         }
+    }
+
+    /// Where a position would hold more than so many events: it forgets the older half of those of pages that are done with, as often as
+    /// it takes, but none after `latest`. Answers the time up to which it has forgotten; the process remembers until the read's end.
+    pub fn shorten(&mut self, most: usize, latest: i64) -> Option<i64> {
+        let mut floor = None;
+        while self.len() > most {
+            let mut times: Vec<_> = self.kept.values().copied().filter(|at| *at <= latest).collect();
+            times.sort_unstable();
+            let Some(middle) = times.get(times.len() / 2) else { break };
+            self.release(Some(*middle));
+            floor = Some(*middle);
+        }
+        floor
     }
 
     /// Number of events that a position holds.
@@ -155,7 +169,7 @@ mod tests {
         seen.insert(2, 900 * SECOND, false);
         let stored = Seen::unpack(&seen.pack()).unwrap();
         assert!(stored.holds(1) && stored.holds(2), "a restart reads this page again");
-        seen.end_page(Some(500 * SECOND));
+        seen.end_page(Some(500 * SECOND), true);
         seen.insert(3, 200 * SECOND, false);
         assert!(seen.holds(1) && seen.holds(2) && seen.holds(3), "the process knows all of its read");
         let stored = Seen::unpack(&seen.pack()).unwrap();
@@ -166,9 +180,9 @@ mod tests {
     fn the_last_row_of_a_page_is_remembered_through_the_next_one() {
         let mut seen = Seen::default();
         seen.insert(1, 100 * SECOND, true);
-        seen.end_page(Some(500 * SECOND));
+        seen.end_page(Some(500 * SECOND), true);
         assert!(Seen::unpack(&seen.pack()).unwrap().holds(1));
-        seen.end_page(Some(500 * SECOND));
+        seen.end_page(Some(500 * SECOND), true);
         assert!(!Seen::unpack(&seen.pack()).unwrap().holds(1) && seen.holds(1));
     }
 
@@ -189,10 +203,23 @@ mod tests {
         let mut seen = Seen::default();
         seen.insert(1, 600 * SECOND, false);
         seen.insert(2, 900 * SECOND, false);
-        seen.end_page(Some(500 * SECOND));
+        seen.end_page(Some(500 * SECOND), true);
         seen.release(Some(700 * SECOND));
         assert!(seen.holds(1) && seen.holds(2));
         assert_eq!(seen.len(), 1);
+    }
+
+    #[test]
+    fn what_a_position_cannot_hold_is_forgotten_from_the_oldest_on_and_never_after_the_latest_time_that_may_be() {
+        let mut seen = Seen::default();
+        (0..100).for_each(|n| seen.insert(n, i64::try_from(n).unwrap() * SECOND, false));
+        seen.end_page(Some(-1), true);
+        assert_eq!((seen.shorten(100, 99 * SECOND), seen.len()), (None, 100));
+        assert_eq!((seen.shorten(99, 99 * SECOND), seen.len()), (Some(50 * SECOND), 49));
+        assert!((0..100).all(|n| seen.holds(n)), "the process knows all of its read");
+        assert_eq!((seen.shorten(10, 60 * SECOND), seen.len()), (Some(60 * SECOND), 39));
+        let stored = Seen::unpack(&seen.pack()).unwrap();
+        assert!(!stored.holds(60) && stored.holds(61));
     }
 
     #[test]

@@ -8,6 +8,11 @@ use crate::event::Found;
 
 /// The most that a position may hold.
 pub const LARGEST: usize = 256 << 10;
+/// The most events that a position holds, at about 13 characters each.
+pub const MOST_HELD: usize = 19_000;
+/// Where more came within one overlap, that of this read is shortened, but not below this: what is recorded late is recorded within it.
+/// Microseconds.
+pub const LEAST_OVERLAP: i64 = 60_000_000;
 /// A position that moved without an event is stored this often.
 pub const QUIET: Duration = Duration::from_secs(600);
 

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use wharf_sdk::http::Request;
-use wharf_sdk::{Error, Position, Result};
+use wharf_sdk::{Error, Position, Result, log};
 
 use crate::client::Client;
 use crate::config::{Config, micros};
 use crate::event::Found;
 use crate::mailchimp::answer::{Page, iso};
 use crate::seen::{Seen, hash};
-use crate::service::{LARGEST, QUIET};
+use crate::service::{LARGEST, LEAST_OVERLAP, MOST_HELD, QUIET};
 
 /// Nothing happens to a campaign before it is sent; the first read asks from this long before.
 const BEFORE_SENT: Duration = Duration::from_secs(86_400);
@@ -71,6 +71,9 @@ struct Place {
     after: Option<String>,
     #[serde(skip_serializing_if = "is_false", default)]
     moved: bool,
+    /// More came within the overlap than a position holds: what is at or before it is not stored.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    cut: Option<i64>,
     #[serde(skip_serializing_if = "String::is_empty", default)]
     seen: String,
 }
@@ -105,6 +108,8 @@ pub struct Stream {
     offset: usize,
     after: Option<String>,
     moved: bool,
+    /// As in the position.
+    cut: Option<i64>,
     pub seen: Seen,
     /// So many times in a row there was no report of it.
     pub gone: u32,
@@ -133,7 +138,7 @@ impl Stream {
     }
 
     fn of(campaign: String, kind: Kind, place: Place, seen: Seen) -> Self {
-        let Place { sent, list, since, begun, offset, after, moved, .. } = place;
+        let Place { sent, list, since, begun, offset, after, moved, cut, .. } = place;
         let (open, stored_at) = (None, None);
         Self {
             campaign,
@@ -145,6 +150,7 @@ impl Stream {
             offset,
             after,
             moved,
+            cut,
             seen,
             gone: 0,
             open,
@@ -209,21 +215,39 @@ impl Stream {
         true
     }
 
-    /// When this read began, less the overlap; never before where the last one left off. `None`: everything is remembered.
+    /// When this read began, less the overlap, or less as much of it as a position holds; never before where the last one left off.
+    /// `None`: everything is remembered.
     fn floor(&self, overlap: i64) -> Option<i64> {
-        let begun = self.begun?;
-        (self.kind == Kind::Activity).then(|| self.since.map_or(i64::MIN, |s| s).max(begun.saturating_sub(overlap)))
+        let begun = self.begun.filter(|_| self.kind == Kind::Activity)?;
+        Some(begun.saturating_sub(overlap)).max(self.since).max(self.cut)
+    }
+
+    /// The overlap of this read becomes as short as a position takes it.
+    fn shorten(&mut self, overlap: i64) {
+        let Some(begun) = self.begun.filter(|_| self.kind == Kind::Activity) else { return };
+        self.cut = self.cut.max(self.seen.shorten(MOST_HELD, begun.saturating_sub(overlap.min(LEAST_OVERLAP))));
+    }
+
+    /// Tells where it did.
+    fn tell_shortened(&self, overlap: i64) {
+        let (Some(begun), Some(cut)) = (self.begun, self.cut) else { return };
+        let seconds = begun.saturating_sub(cut) / 1_000_000;
+        if cut > begun.saturating_sub(overlap) {
+            log::warn!(campaign = self.campaign, seconds = seconds; "more happened within `config.overlap` than a position holds (256 KiB): the next read looks back by fewer seconds, and what is recorded later than that is missed");
+        }
     }
 
     /// The page is handed over. `Some`: the read has come to its end, and whether it is whole.
     pub fn end_page(&mut self, overlap: i64) -> Option<bool> {
         let Open { offset, after, is_last } = self.open.take()?;
+        self.shorten(overlap);
         let floor = self.floor(overlap);
-        self.seen.end_page(floor);
+        self.seen.end_page(floor, true);
         if !is_last {
             (self.offset, self.after) = (offset, after);
             return None;
         }
+        self.tell_shortened(overlap);
         let whole = !self.moved;
         if whole {
             self.seen.end_read(floor);
@@ -231,7 +255,7 @@ impl Stream {
         } else {
             self.seen.release(floor);
         }
-        (self.begun, self.offset, self.after, self.moved, self.rows) = (None, 0, None, false, None);
+        (self.begun, self.offset, self.after, self.moved, self.cut, self.rows) = (None, 0, None, false, None, None);
         Some(whole)
     }
 
@@ -266,7 +290,8 @@ impl Stream {
 
     /// # Errors
     /// `fatal` where it is larger than the host takes.
-    pub fn position(&mut self, slice: String) -> Result<Position> {
+    pub fn position(&mut self, slice: String, overlap: i64) -> Result<Position> {
+        self.shorten(overlap);
         self.stored_at = Some(Instant::now());
         let place = Place {
             sent: self.sent,
@@ -276,6 +301,7 @@ impl Stream {
             offset: self.offset,
             after: self.after.clone(),
             moved: self.moved,
+            cut: self.cut,
             seen: self.seen.pack(),
         };
         let position = Position::json(slice, &place)?;
@@ -285,7 +311,7 @@ impl Stream {
         let (campaign, count) = (&self.campaign, self.seen.len());
         Err(Error::fatal(match self.kind {
             Kind::Activity => format!(
-                "{count} events of campaign {campaign} are within the overlap, and the position cannot hold them (256 KiB): lower `config.overlap` or `config.page-size`"
+                "{count} events of campaign {campaign} are within a minute, or within one page, and the position cannot hold them (256 KiB): lower `config.overlap` or `config.page-size`"
             ),
             Kind::Unsubscribed => format!(
                 "campaign {campaign} has {count} unsubscribes, and the position cannot hold them (256 KiB): leave `unsubscribe` out of `config.events`"

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wharf_sdk::{Error, Position, Result};
+use wharf_sdk::{Error, Position, Result, log};
 
 use crate::config::Config;
 use crate::event::Found;
 use crate::odoo::row::{Model, text_of};
 use crate::seen::{Seen, hash};
-use crate::service::{LARGEST, QUIET};
+use crate::service::{LARGEST, LEAST_OVERLAP, MOST_HELD, QUIET};
 
 /// A position as it is stored. Times are microseconds since 1970.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ struct Place {
     begun: Option<i64>,
     #[serde(default)]
     after: i64,
+    /// More came within the overlap than a position holds: what is at or before it is not stored.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    cut: Option<i64>,
     #[serde(skip_serializing_if = "String::is_empty", default)]
     seen: String,
 }
@@ -35,6 +38,8 @@ pub struct Table {
     pub since: Option<i64>,
     pub begun: Option<i64>,
     after: i64,
+    /// As in the position.
+    cut: Option<i64>,
     pub seen: Seen,
     /// Last id of the page that is being handed out, and whether it is the last page.
     open: Option<(i64, bool)>,
@@ -58,8 +63,8 @@ impl Table {
     }
 
     const fn of(model: Model, place: &Place, seen: Seen) -> Self {
-        let Place { since, begun, after, .. } = *place;
-        Self { model, since, begun, after, seen, open: None, stored_at: None, brought: false }
+        let Place { since, begun, after, cut, .. } = *place;
+        Self { model, since, begun, after, cut, seen, open: None, stored_at: None, brought: false }
     }
 
     /// The body of `search_read` for the next page.
@@ -92,22 +97,40 @@ impl Table {
         Ok(())
     }
 
-    /// When this read began, less the overlap; never before where the last one left off.
+    /// When this read began, less the overlap, or less as much of it as a position holds; never before where the last one left off.
     fn floor(&self, overlap: i64) -> Option<i64> {
-        Some(self.since.map_or(i64::MIN, |since| since).max(self.begun?.saturating_sub(overlap)))
+        Some(self.begun?.saturating_sub(overlap)).max(self.since).max(self.cut)
+    }
+
+    /// The overlap of this read becomes as short as a position takes it.
+    fn shorten(&mut self, overlap: i64) {
+        let Some(begun) = self.begun else { return };
+        self.cut = self.cut.max(self.seen.shorten(MOST_HELD, begun.saturating_sub(overlap.min(LEAST_OVERLAP))));
+    }
+
+    /// Tells where it did.
+    fn tell_shortened(&self, overlap: i64) {
+        let (Some(begun), Some(cut)) = (self.begun, self.cut) else { return };
+        let seconds = begun.saturating_sub(cut) / 1_000_000;
+        if cut > begun.saturating_sub(overlap) {
+            log::warn!(table = self.model.name(), seconds = seconds; "more was written within `config.overlap` than a position holds (256 KiB): the next read looks back by fewer seconds, and what is recorded later than that is missed");
+        }
     }
 
     /// The page is handed over. Answers whether the read has come to its end.
     pub fn end_page(&mut self, overlap: i64) -> bool {
         let Some((last, is_last)) = self.open.take() else { return false };
+        self.shorten(overlap);
         let floor = self.floor(overlap);
         if !is_last {
-            self.seen.end_page(floor);
+            // Ids grow: none of its rows comes again in this read.
+            self.seen.end_page(floor, false);
             self.after = last;
             return false;
         }
+        self.tell_shortened(overlap);
         self.seen.end_read(floor);
-        (self.since, self.begun, self.after) = (floor, None, 0);
+        (self.since, self.begun, self.after, self.cut) = (floor, None, 0, None);
         true
     }
 
@@ -130,15 +153,16 @@ impl Table {
 
     /// # Errors
     /// `fatal` where it is larger than the host takes.
-    pub fn position(&mut self) -> Result<Position> {
+    pub fn position(&mut self, overlap: i64) -> Result<Position> {
+        self.shorten(overlap);
         self.stored_at = Some(Instant::now());
-        let place = Place { since: self.since, begun: self.begun, after: self.after, seen: self.seen.pack() };
+        let place = Place { since: self.since, begun: self.begun, after: self.after, cut: self.cut, seen: self.seen.pack() };
         let position = Position::json(self.model.name(), &place)?;
         if position.place.len() <= LARGEST {
             return Ok(position);
         }
         Err(Error::fatal(format!(
-            "{} events of `{}` are within the overlap, and the position cannot hold them (256 KiB): lower `config.overlap` or `config.page-size`",
+            "{} events of `{}` are within a minute, or within one page, and the position cannot hold them (256 KiB): lower `config.overlap` or `config.page-size`",
             self.seen.len(),
             self.model.name()
         )))

@@ -249,6 +249,78 @@ fn a_reason_that_is_told_afterwards_comes_with_the_unsubscribe_once_more() {
     assert_eq!(again[1..], [(later, json!("I have too many emails"))]);
 }
 
+/// So many messages that were sent within the ten minutes before `NOW`, beside nothing else.
+fn burst(server: &Shared, count: i64) {
+    let row = server.borrow_mut().table("mailing.trace")[2].clone();
+    let sent = |n: i64| {
+        let at = stamp(NOW - 600 + n * 500 / count);
+        let mut row = row.clone();
+        (row["id"], row["res_id"]) = (json!(n + 1), json!(n));
+        (row["sent_datetime"], row["write_date"]) = (json!(at), json!(at));
+        row
+    };
+    *server.borrow_mut().table("mailing.trace") = (0..count).map(sent).collect();
+}
+
+#[test]
+fn a_mailing_of_more_messages_than_a_position_holds_arrives_once_and_whole_also_after_a_restart() {
+    const COUNT: i64 = 30_000;
+    let many = Limits { records: 4000, bytes: 64 << 20, ..LIMITS };
+    for restart_after in [None, Some(25)] {
+        let (server, sent) = server();
+        burst(&server, COUNT);
+        let more = json!({"events": ["sent"], "page-size": 1000});
+        let mut reading = reading(&more);
+        let mut polls = 0;
+        while !reading.poll(many).unwrap() {
+            polls += 1;
+            if restart_after == Some(polls) {
+                reading.source = Reading::start(&config(&more), &reading.positions).source;
+            }
+        }
+        let members: std::collections::BTreeSet<_> = reading.records.iter().map(|(key, _)| key["member"].to_string()).collect();
+        assert_eq!((members.len(), reading.records.len()), (30_000, 30_000));
+        reading.records.clear();
+        // What comes late is not missed, as far as the overlap could be held; and never in the last minute.
+        let late = rewritten(
+            &server.borrow_mut().table("mailing.trace")[7].clone(),
+            -60,
+            &[("id", json!(COUNT + 1)), ("res_id", json!(7_000_000)), ("sent_datetime", json!(stamp(NOW - 60)))],
+        );
+        server.borrow_mut().table("mailing.trace").push(late);
+        server.borrow_mut().now = NOW + 60;
+        while !reading.poll(many).unwrap() {}
+        assert_eq!(reading.take(), [format!("sent mailing.contact/7000000 {}.000000Z", stamp(NOW - 60).replace(' ', "T"))]);
+        let last: Value = serde_json::from_slice(&sent.borrow().last().unwrap().body).unwrap();
+        let since = last["domain"][1][2].as_str().unwrap().to_owned();
+        assert!(since > stamp(NOW - 900) && since <= stamp(NOW - 60), "the overlap is shorter for this once: {since}");
+    }
+}
+
+#[test]
+fn more_events_in_one_minute_than_a_position_holds_stop_the_source_and_a_shorter_overlap_lets_it_go_on() {
+    let (server, _) = server();
+    burst(&server, 30_000);
+    for row in server.borrow_mut().table("mailing.trace") {
+        (row["sent_datetime"], row["write_date"]) = (json!(stamp(NOW - 20)), json!(stamp(NOW - 20)));
+    }
+    let many = Limits { records: 4000, bytes: 64 << 20, ..LIMITS };
+    let mut reading = reading(&json!({"events": ["sent"], "page-size": 1000}));
+    let text = loop {
+        match reading.poll(many) {
+            Ok(_) => {}
+            Err(Error::Fatal(text)) => break text,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert!(text.contains("`mailing.trace`") && text.contains("config.overlap"), "{text}");
+    let more = json!({"events": ["sent"], "page-size": 1000, "overlap": "10s"});
+    reading.source = Reading::start(&config(&more), &reading.positions).source;
+    while !reading.poll(many).unwrap() {}
+    let members: std::collections::BTreeSet<_> = reading.records.iter().map(|(key, _)| key["member"].to_string()).collect();
+    assert_eq!(members.len(), 30_000);
+}
+
 #[test]
 fn rows_that_name_nobody_go_to_the_dead_letter_topic_without_an_address() {
     let (server, _) = server();

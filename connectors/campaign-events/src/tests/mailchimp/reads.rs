@@ -242,6 +242,22 @@ fn a_report_that_stays_away_is_left_out_after_three_rounds_until_its_campaign_is
 }
 
 #[test]
+fn more_events_of_a_campaign_within_one_overlap_than_a_position_holds_arrive_once_each() {
+    let (account, _) = account();
+    for member in 0..30_000_i64 {
+        let event = ("open".to_owned(), SENT + 3600 - 700 + member * 600 / 30_000, String::new());
+        account.borrow_mut().activity.push((format!("m{member}"), vec![event]));
+    }
+    let many = Limits { records: 4000, bytes: 64 << 20, ..LIMITS };
+    let mut reading = reading(&json!({"events": ["open"], "page-size": 1000}));
+    while !reading.poll(many).unwrap() {}
+    account.borrow_mut().now += 60;
+    while !reading.poll(many).unwrap() {}
+    let members: std::collections::BTreeSet<_> = reading.records.iter().map(|(key, _)| key["member"].to_string()).collect();
+    assert_eq!((members.len(), reading.records.len()), (30_000, 30_000));
+}
+
+#[test]
 fn more_unsubscribes_than_a_position_holds_stop_the_source_by_name_of_the_setting() {
     let (account, _) = account();
     account.borrow_mut().unsubscribes = (0..22_000).map(|n| (format!("m{n}"), SENT + n)).collect();
