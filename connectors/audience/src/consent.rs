@@ -105,6 +105,12 @@ impl Known {
         pending <= withdrawn && self.subscribed.is_none_or(|(_, subscribed)| subscribed <= withdrawn)
     }
 
+    /// Whether a subscription from after the last withdrawal may be on its way: to forget the member for good would be against it.
+    #[must_use]
+    pub fn may_be_coming_back(&self) -> bool {
+        self.subscribing.is_some_and(|(_, latest)| self.withdrawn.is_some_and(|(_, withdrawn)| latest > withdrawn))
+    }
+
     /// Rows that say less than others.
     pub fn outdated<'a>(&'a self, member: &'a str) -> impl Iterator<Item = Change> + 'a {
         let spans = [(Mark::Withdrawn, self.withdrawn), (Mark::Erased, self.erased), (Mark::Subscribed, self.subscribed)];
@@ -259,5 +265,6 @@ mod tests {
         assert!(!Known { subscribed: Some((7, 7)), ..cut }.may_be_subscribed_against_it());
         assert!(!Known { subscribing: Some((6, 6)), ..cut }.may_be_subscribed_against_it());
         assert!(!Known { subscribing: None, ..cut }.may_be_subscribed_against_it());
+        assert!(!cut.may_be_coming_back() && Known { subscribing: Some((3, 6)), ..cut }.may_be_coming_back());
     }
 }

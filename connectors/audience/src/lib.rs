@@ -27,10 +27,16 @@ use consent::{Change, Known, Ledger, Mark};
 use entry::{Entry, Wish};
 use mailchimp::Mailchimp;
 use odoo::Odoo;
-use target::{Status, Target, Verdict};
+use target::{Clock, LONGEST_CALL, Status, Target, Verdict};
 
-/// For so long a call begins requests: with the last one it has to end within the host's `call-deadline`.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// For so long a call begins requests, and after `END` it settles nothing. The host gives partitions to another owner 30 s after the
+/// group has asked for them, whatever a call still does. What that owner settles for the same record is settled for good: a
+/// subscription that this one sends after it, or its own settling, could stand against a withdrawal that came between.
+const PATIENCE: Duration = Duration::from_secs(20);
+const END: Duration = Duration::from_secs(28);
+/// To undo does no harm, however late: for so long requests for that are begun. With the last one a call has to end within the host's
+/// `call-deadline`.
+const UNDOING: Duration = Duration::from_secs(90);
 
 /// A running sink.
 #[derive(Debug)]
@@ -40,7 +46,7 @@ pub struct Audience {
     target: Box<dyn Target>,
     /// Most members of a wave: fewer where one did not end in its time.
     most: usize,
-    patience: Duration,
+    clock: Clock,
 }
 
 export_sink!(Audience, manifest = include_str!("../connector.toml"));
@@ -54,12 +60,13 @@ impl Sink for Audience {
             Named::Odoo => Box::new(Odoo::new(&config)?),
         };
         let most = target.most();
-        Ok(Self { ledger: Ledger::new(&config, &context.name), config, target, most, patience: PATIENCE })
+        let clock = Clock { began: Instant::now(), patience: PATIENCE, end: END };
+        Ok(Self { ledger: Ledger::new(&config, &context.name), config, target, most, clock })
     }
 
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
-        let began = Instant::now();
-        self.target.begin(self.patience);
+        self.clock.began = Instant::now();
+        self.target.begin(self.clock);
         // Of a connection that refuses the table no record is at fault.
         self.ledger.ensure().map_err(|error| match error {
             Error::Reject(message) => Error::Fatal(message),
@@ -81,7 +88,7 @@ impl Sink for Audience {
             let (held, wave): (Vec<_>, Vec<_>) = wave.into_iter().partition(|entry| waiting.contains(&entry.member));
             held.iter().for_each(|entry| outcomes.retry(entry.index));
             let delivered = self.wave(&wave);
-            self.fit(wave.len(), began.elapsed(), delivered.is_ok());
+            self.fit(wave.len(), self.clock.began.elapsed(), delivered.is_ok());
             match delivered {
                 Ok(left) => {
                     done += wave.len();
@@ -152,9 +159,10 @@ enum Deed {
 impl Audience {
     /// A wave of so many took so long. One that does not end in the time of a call would begin from its start in each try.
     fn fit(&mut self, count: usize, took: Duration, is_whole: bool) {
-        if is_whole && took < self.patience / 2 {
+        let patience = self.clock.patience;
+        if is_whole && took < patience / 2 {
             self.most = self.target.most().min(self.most.saturating_mul(2));
-        } else if !is_whole && took >= self.patience {
+        } else if !is_whole && took >= patience.min(self.config.timeout) {
             self.most = (count.min(self.most) / 2).max(1);
         }
     }
@@ -173,7 +181,9 @@ impl Audience {
         };
         self.ledger.write(&deeds.iter().flat_map(announced).collect::<Vec<_>>())?;
         let mut verdicts = self.send(&deeds)?;
+        self.target.begin(Clock { patience: UNDOING, end: LONGEST_CALL, ..self.clock });
         let came_meanwhile = self.undo_overtaken(&deeds, &mut verdicts)?;
+        self.target.begin(self.clock);
         self.settle(&deeds, &verdicts, &came_meanwhile, &known)?;
         let withheld = deeds.iter().filter(|(_, deed)| matches!(deed, Deed::Withhold | Deed::Undo { .. })).count();
         if withheld > 0 {
@@ -256,6 +266,9 @@ impl Audience {
     }
 
     /// Nothing is on its way any more.
+    ///
+    /// # Errors
+    /// `retry` where the call's time is over.
     fn settle(
         &self,
         deeds: &[(&Entry, Deed)],
@@ -263,6 +276,13 @@ impl Audience {
         overtaken: &[u32],
         known: &HashMap<String, Known>,
     ) -> Result<()> {
+        let is_of_subscription = |(_, deed): &(&Entry, Deed)| matches!(deed, Deed::Subscribe | Deed::Undo { .. });
+        if self.clock.is_over() && deeds.iter().any(is_of_subscription) {
+            let host = self.config.host();
+            return Err(Error::retry(format!(
+                "{host} answers too slowly: the records may have another owner by now, and come again in smaller parts"
+            )));
+        }
         let mut changes = Vec::new();
         for (entry, deed) in deeds {
             let verdict = verdicts.get(&entry.index);
@@ -295,7 +315,7 @@ fn deed(entry: &Entry, known: Option<&Known>) -> Deed {
         (Wish::Erase, _) => Deed::Remove { erase: true },
         (Wish::Subscribe, Some(known)) if known.forbids(entry.at) => {
             if known.may_be_subscribed_against_it() {
-                Deed::Undo { erase: known.is_erased(entry.at), at: known.left_at(entry.at) }
+                Deed::Undo { erase: known.is_erased(entry.at) && !known.may_be_coming_back(), at: known.left_at(entry.at) }
             } else {
                 Deed::Withhold
             }

@@ -4,7 +4,6 @@
 //! Source: the published specification. A batch answers 200 also where it refused members: `errors` names them by address.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -13,7 +12,7 @@ use wharf_sdk::{Error, Rejection, Result};
 
 use crate::config::Config;
 use crate::entry::{Address, Entry};
-use crate::target::{Answer, Client, Status, Target, Verdict, problem, without_address};
+use crate::target::{Answer, Client, Clock, Status, Target, Verdict, problem, without_address};
 
 /// "Up to 500 members may be added or updated with each API call."
 const MOST: usize = 500;
@@ -132,8 +131,8 @@ impl Held {
 }
 
 impl Target for Mailchimp {
-    fn begin(&mut self, patience: Duration) {
-        self.client.begin(patience);
+    fn begin(&mut self, clock: Clock) {
+        self.client.begin(clock);
     }
 
     fn most(&self) -> usize {

@@ -8,7 +8,6 @@
 //! Source: Odoo 19, addon `mass_mailing`, `models/mailing_contact.py` and `models/mailing_subscription.py`.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +17,7 @@ use wharf_sdk::{Error, Rejection, Result, log};
 
 use crate::config::Config;
 use crate::entry::Entry;
-use crate::target::{Answer, Client, Status, Target, Verdict, without_address};
+use crate::target::{Answer, Client, Clock, Status, Target, Verdict, without_address};
 
 mod plan;
 
@@ -326,8 +325,8 @@ impl Subscription {
 }
 
 impl Target for Odoo {
-    fn begin(&mut self, patience: Duration) {
-        self.client.begin(patience);
+    fn begin(&mut self, clock: Clock) {
+        self.client.begin(clock);
     }
 
     fn most(&self) -> usize {

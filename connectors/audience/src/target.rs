@@ -13,7 +13,7 @@ use crate::entry::{Address, Entry};
 /// The longest answer that is read.
 const LONGEST: usize = 32 << 20;
 /// The longest that a call may take, less than what the host allows it (`call-deadline`, 120 s).
-const LONGEST_CALL: Duration = Duration::from_secs(110);
+pub const LONGEST_CALL: Duration = Duration::from_secs(110);
 /// How often refused credentials are tried again.
 const TRIES: u32 = 2;
 /// Characters of a service's own words that are shown.
@@ -38,10 +38,27 @@ pub enum Verdict {
     Refused(Rejection),
 }
 
+/// The time of one call of the sink.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    pub began: Instant,
+    /// For so long requests are begun.
+    pub patience: Duration,
+    /// After so long they have ended.
+    pub end: Duration,
+}
+
+impl Clock {
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.began.elapsed() >= self.end
+    }
+}
+
 /// A service with lists.
 pub trait Target: std::fmt::Debug {
-    /// A call of the sink begins. Requests are begun for so long, and those after it are answered by `retry`.
-    fn begin(&mut self, patience: Duration);
+    /// A call of the sink begins, or goes on by another clock. Requests after its patience are answered by `retry`.
+    fn begin(&mut self, clock: Clock);
 
     /// Most members of one call of [`Target::put`].
     fn most(&self) -> usize;
@@ -65,8 +82,7 @@ pub struct Client {
     root: String,
     host: String,
     timeout: Duration,
-    /// When the call began, and for how long it begins requests.
-    call: Option<(Instant, Duration)>,
+    clock: Option<Clock>,
     refused: u32,
 }
 
@@ -83,17 +99,17 @@ impl Client {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let (root, host) = (config.root().to_owned(), config.host().to_owned());
-        Self { root, host, timeout: config.timeout, call: None, refused: 0 }
+        Self { root, host, timeout: config.timeout, clock: None, refused: 0 }
     }
 
     /// As [`Target::begin`].
-    pub fn begin(&mut self, patience: Duration) {
-        self.call = Some((Instant::now(), patience));
+    pub fn begin(&mut self, clock: Clock) {
+        self.clock = Some(clock);
     }
 
     /// How long an answer may be waited for now.
     fn timeout(&self) -> Result<Duration> {
-        let Some((began, patience)) = self.call else { return Ok(self.timeout) };
+        let Some(Clock { began, patience, end }) = self.clock else { return Ok(self.timeout) };
         let gone = began.elapsed();
         if gone >= patience {
             return Err(Error::retry(format!(
@@ -102,7 +118,7 @@ impl Client {
             )));
         }
         // For the head of the answer, and once within its body.
-        Ok(self.timeout.min(LONGEST_CALL.saturating_sub(gone) / 2))
+        Ok(self.timeout.min(end.saturating_sub(gone)).min(LONGEST_CALL.saturating_sub(gone) / 2))
     }
 
     #[must_use]

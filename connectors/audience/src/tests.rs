@@ -20,15 +20,18 @@ mod races;
 /// Rows of the table: member, mark, time, writer.
 type Ledgered = BTreeSet<(String, String, i64, String)>;
 
-/// The table of a test, without a database around it. Changes it as `apply` says, answers the one query of the sink.
-fn apply(rows: &Rows, ledger: &mut Ledgered) {
-    let text = |column: usize, row: usize| match rows.columns[column].iter().nth(row).unwrap().unwrap() {
+fn text(rows: &Rows, column: usize, row: usize) -> String {
+    match rows.columns[column].iter().nth(row).unwrap().unwrap() {
         Cell::Text(text) => text.to_owned(),
         other => panic!("{other:?}"),
-    };
+    }
+}
+
+/// The table of a test, without a database around it. Changes it as `apply` says, answers the one query of the sink.
+fn apply(rows: &Rows, ledger: &mut Ledgered) {
     for row in 0..rows.count as usize {
         let Cell::Int(happened) = rows.columns[3].iter().nth(row).unwrap().unwrap() else { panic!("no time") };
-        let row_of = (text(1, row), text(2, row), happened, text(4, row));
+        let row_of = (text(rows, 1, row), text(rows, 2, row), happened, text(rows, 4, row));
         if rows.deletes.get(row) {
             ledger.remove(&row_of)
         } else {

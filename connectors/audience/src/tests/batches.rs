@@ -174,7 +174,7 @@ fn a_call_ends_in_its_time_and_what_is_left_comes_again_in_smaller_parts_until_i
         // Batches are refused as a whole, so that each member is sent alone.
         if request.method == "POST" { Response::new(400, r#"{"title": "Invalid Resource"}"#) } else { taken(request) }
     });
-    sink.patience = Duration::from_millis(200);
+    sink.clock.patience = Duration::from_millis(200);
     let mut left: Vec<_> = (0..16).map(|n| customer(&format!("c{n}"), "yes", 1)).collect();
     for call in 0.. {
         assert!(call < 100, "it goes on");

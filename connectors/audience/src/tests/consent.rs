@@ -109,6 +109,61 @@ fn a_subscription_that_cannot_be_undone_is_told_of() {
 }
 
 #[test]
+fn a_call_whose_partitions_may_be_another_s_by_now_settles_nothing() {
+    let slow = std::cell::Cell::new(true);
+    let (mut sink, world) = sink(&json!({}), move |request, _| {
+        if slow.replace(false) {
+            std::thread::sleep(Duration::from_millis(120));
+        }
+        taken(request)
+    });
+    sink.clock = Clock { patience: Duration::from_millis(60), end: Duration::from_millis(100), ..sink.clock };
+    let both = batch(&[customer("ada", "yes", 3), customer("bob", "yes", 3)]);
+    let Err(Error::Retry { message, .. }) = sink.write(&both) else { panic!("retry") };
+    assert!(message.contains("another owner"), "{message}");
+    assert_eq!(rows(&world, "ada"), [("subscribing".to_owned(), 3)]);
+    assert_eq!(sink.most, 1, "in smaller parts");
+    assert!(sink.write(&both).unwrap().is_empty());
+    assert_eq!(rows(&world, "ada"), [("subscribed".to_owned(), 3)]);
+}
+
+#[test]
+fn no_subscription_is_begun_when_partitions_may_go_before_it_ends() {
+    let clock = sink(&json!({}), |request, _| taken(request)).0.clock;
+    let given_back = Duration::from_secs(30);
+    assert!(clock.patience < clock.end && clock.end < given_back, "{clock:?}");
+    let (mut sink, world) = sink(&json!({"timeout": "45s"}), |request, _| taken(request));
+    assert!(sink.write(&batch(&[customer("ada", "yes", 3)])).unwrap().is_empty());
+    assert!(world.borrow().requests[0].timeout.unwrap() <= clock.end);
+}
+
+#[test]
+fn a_subscription_that_was_overtaken_is_undone_though_the_time_of_its_call_is_over() {
+    let (mut sink, world) = sink(&json!({}), |request, world| {
+        std::thread::sleep(Duration::from_millis(60));
+        put_row(world, "ada", "withdrawn", 5);
+        taken(request)
+    });
+    sink.clock.patience = Duration::from_millis(30);
+    assert!(sink.write(&batch(&[customer("ada", "yes", 3)])).unwrap().is_empty());
+    assert_eq!(sent(&world), ["ada subscribed", "ada unsubscribed"]);
+}
+
+#[test]
+fn a_member_that_may_be_coming_back_is_unsubscribed_and_not_forgotten_for_an_older_erasure() {
+    for (coming, expected) in [(None, "POST lists/"), (Some(7), "ada unsubscribed")] {
+        let (mut sink, world) = sink(&json!({"tombstones": "erase"}), |request, _| taken(request));
+        for (mark, second) in [("subscribing", 3), ("withdrawn", 5), ("erased", 5)] {
+            put_row(&world, "ada", mark, second);
+        }
+        coming.into_iter().for_each(|second| put_row(&world, "ada", "subscribing", second));
+        assert!(sink.write(&batch(&[customer("ada", "yes", 3)])).unwrap().is_empty());
+        let sent = sent(&world);
+        assert!(sent.len() == 1 && sent[0].starts_with(expected), "{sent:?}");
+    }
+}
+
+#[test]
 fn without_what_is_known_nothing_is_sent() {
     for calls in [0, 1] {
         let (mut sink, world) = sink(&json!({}), |request, _| taken(request));
