@@ -82,12 +82,19 @@ impl Config {
         rest.split(['/', '?', '#']).next().unwrap_or_default()
     }
 
-    /// What this list is called where consent is kept: lists of several services may share a table.
+    /// What this list is called where consent is kept: lists of several services may share a table. Mailchimp's ids are its own; Odoo's
+    /// are numbers of one database, and a database's name is of one host.
     #[must_use]
     pub fn audience(&self) -> String {
         match self.service {
             Named::Mailchimp => format!("mailchimp/{}", self.list),
-            Named::Odoo => format!("odoo/{}/{}", self.database.as_deref().unwrap_or_default(), self.list),
+            Named::Odoo => {
+                let port = if self.url.starts_with("https:") { ":443" } else { ":80" };
+                let host = self.host().to_ascii_lowercase();
+                let host = host.strip_suffix(port).unwrap_or(&host);
+                let list = self.list.parse::<i64>().map_or_else(|_| self.list.clone(), |list| list.to_string());
+                format!("odoo/{host}/{}/{list}", self.database.as_deref().unwrap_or_default())
+            }
         }
     }
 
@@ -135,7 +142,13 @@ impl Config {
         if self.service == Named::Odoo && self.list.parse::<i64>().is_err() {
             return Err("`config.list`: Odoo's lists have numbers; give one as text, such as \"7\"".to_owned());
         }
-        Ok(())
+        // They say who is on which list: that is the sink's.
+        const OWN: [&str; 6] = ["email", "email_normalized", "list_ids", "subscription_ids", "opt_out", "is_blacklisted"];
+        let own = self.fields.keys().find(|name| OWN.contains(&name.as_str()));
+        match own.filter(|_| self.service == Named::Odoo) {
+            Some(name) => Err(format!("`config.fields` names `{name}`, which the sink itself writes: leave it out")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,6 +10,9 @@ use wharf_sdk::{Record, Rejection};
 
 use crate::config::{Config, Tombstones};
 
+/// The years 1 to 9999, seconds since 1970.
+const YEARS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
 /// What the member wants, or what becomes of a member that is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
@@ -64,7 +67,8 @@ impl fmt::Debug for Fields {
 }
 
 impl Address {
-    /// `None` where a text is no address: one `@` with something on both sides, no space and no control character. Nor with what
+    /// `None` where a text is no address: one `@` with something on both sides, no space, no control character and none that is not
+    /// seen, which would make another member of what looks and is delivered like one. Nor with what
     /// separates addresses or encloses them (RFC 5322, 3.2.3): services read another address out of `x<ada@example.com>`, and that
     /// one's consent would not be looked at.
     #[must_use]
@@ -72,7 +76,8 @@ impl Address {
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@')?;
         let is_one = !local.is_empty() && !domain.is_empty() && !local.contains('@');
-        let is_clean = !text.contains(|c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c));
+        let is_strange = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c) || "<>()[],;:\\\"".contains(c);
+        let is_clean = !text.contains(is_strange);
         (is_one && is_clean).then(|| Self(text.to_lowercase()))
     }
 
@@ -93,6 +98,14 @@ impl Address {
     pub fn md5(&self) -> String {
         hex(&Md5::digest(self.0.as_bytes()))
     }
+}
+
+/// Characters that only say how others are shown (Unicode's category Cf, and what selects variants).
+const fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Bytes as hexadecimal digits.
@@ -139,6 +152,7 @@ pub fn entry(config: &Config, record: &Record<'_>) -> Result<Entry, Rejection> {
         })?,
         None => own_time.ok_or_else(no_time)?,
     };
+    let at = in_years(at)?;
     let fields = config.fields.iter().filter_map(|(theirs, ours)| Some((theirs.clone(), field(ours)?.clone())));
     let fields = Fields(fields.collect());
     let origin = record.idempotency_key().to_string();
@@ -147,6 +161,12 @@ pub fn entry(config: &Config, record: &Record<'_>) -> Result<Entry, Rejection> {
 
 fn no_time() -> Rejection {
     Rejection::new("audience.time", "the record has no time: name the field of the event's time in `config.time`")
+}
+
+/// A time that every service and the table can hold: of the years 1 to 9999.
+fn in_years(at: i64) -> Result<i64, Rejection> {
+    let why = || Rejection::new("audience.time", "the event's time is not within the years 1 to 9999");
+    YEARS.contains(&at.div_euclid(1_000_000)).then_some(at).ok_or_else(why)
 }
 
 /// A null value: the key has to be the address, or an object that holds it.
@@ -169,7 +189,7 @@ fn tombstone(config: &Config, record: &Record<'_>, own_time: Option<i64>) -> Res
     let address = text.as_deref().and_then(Address::read);
     let address =
         address.ok_or_else(|| reject(format!("the key holds no address: expected it, or an object with `{}`", config.email)))?;
-    let at = own_time.ok_or_else(no_time)?;
+    let at = in_years(own_time.ok_or_else(no_time)?)?;
     let origin = record.idempotency_key().to_string();
     Ok(Entry { index: record.index, origin, member: address.hash(), address, wish, at, fields: Fields::default() })
 }
@@ -199,6 +219,10 @@ mod tests {
         {
             assert_eq!(Address::read(text), None, "{text}: services read another address out of it");
         }
+        for invisible in ['\u{200b}', '\u{feff}', '\u{ad}', '\u{2060}', '\u{202e}'] {
+            assert_eq!(Address::read(&format!("a{invisible}da@example.com")), None, "{invisible:?} is not seen");
+        }
+        assert!(Address::read("jörg@example.com").is_some());
         for text in ["", "ada", "@example.com", "ada@", "a b@example.com", "a@b@example.com", "ada@exa\nmple.com"] {
             assert_eq!(Address::read(text), None, "{text}");
         }

@@ -37,7 +37,10 @@ struct Batch {
 /// A member as the service holds it.
 #[derive(Deserialize)]
 struct Held {
+    #[serde(default, deserialize_with = "or_empty")]
     id: String,
+    #[serde(default, deserialize_with = "or_empty")]
+    email_address: String,
     status: String,
 }
 
@@ -92,8 +95,8 @@ impl Mailchimp {
                 Ok(list) if list.get("id").is_some_and(Value::is_string) => self.is_known = true,
                 _ => return Err(self.client.strange(code, "the list")),
             },
-            Answer::Refused(404, _) => return Err(self.no_list()),
-            Answer::Refused(code, _) => {
+            Answer::Refused(404, ..) => return Err(self.no_list()),
+            Answer::Refused(code, ..) => {
                 return Err(Error::fatal(format!("{} answers {code} for list `{}`", self.client.host(), self.list)));
             }
         }
@@ -107,20 +110,25 @@ impl Mailchimp {
         body.insert("status_if_new".to_owned(), status.name().into());
         match self.client.send(Request::put(url).query("skip_merge_validation", "true").json(&body)?)? {
             Answer::Done(code, body) => match serde_json::from_slice::<Held>(&body) {
-                Ok(held) if !held.id.is_empty() && !held.status.is_empty() => Ok(held.verdict(entry, status)),
+                Ok(held) if held.is(&entry.address) => Ok(held.verdict(status)),
                 _ => Err(self.client.strange(code, "the member")),
             },
-            Answer::Refused(404, _) => Err(self.no_list()),
-            Answer::Refused(code, body) => Ok(Verdict::Refused(refused(self.client.host(), code, &body))),
+            Answer::Refused(404, ..) => Err(self.no_list()),
+            Answer::Refused(code, body, _) => Ok(Verdict::Refused(refused(self.client.host(), code, &body))),
         }
     }
 }
 
 impl Held {
+    /// Whether it is this member: by its id or, where the service takes another spelling for that, by its address.
+    fn is(&self, address: &Address) -> bool {
+        self.id == address.md5() || Address::read(&self.email_address).is_some_and(|held| held == *address)
+    }
+
     /// Whether the member is what it was to be. Who has left may also be cleaned, archived or the like.
-    fn verdict(&self, entry: &Entry, asked: Status) -> Verdict {
+    fn verdict(&self, asked: Status) -> Verdict {
         let is_on_list = self.status == Status::Subscribed.name();
-        if self.id != entry.address.md5() || is_on_list == (asked == Status::Subscribed) {
+        if is_on_list == (asked == Status::Subscribed) {
             return Verdict::Done;
         }
         // The service's own word, of a short list.
@@ -155,7 +163,7 @@ impl Target for Mailchimp {
                     return Ok(verdicts);
                 }
             }
-            Answer::Refused(404, _) => return Err(self.no_list()),
+            Answer::Refused(404, ..) => return Err(self.no_list()),
             Answer::Refused(..) => {}
         }
         // Refused as a whole, or it is not clear who was. To send a member again does no harm: in halves, to the one at fault.
@@ -172,13 +180,13 @@ impl Target for Mailchimp {
             Answer::Done(204, _) => Ok(Verdict::Done),
             Answer::Done(code, _) => Err(self.client.strange(code, "204")),
             // Who is not there need not be removed.
-            Answer::Refused(404, _) => {
+            Answer::Refused(404, ..) => {
                 self.know()?;
                 Ok(Verdict::Done)
             }
             // There are members that the service does not archive: they are to get nothing all the same.
-            Answer::Refused(405, _) if !erase => self.put_one(entry, Status::Unsubscribed),
-            Answer::Refused(code, body) => Ok(Verdict::Refused(refused(self.client.host(), code, &body))),
+            Answer::Refused(405, ..) if !erase => self.put_one(entry, Status::Unsubscribed),
+            Answer::Refused(code, body, _) => Ok(Verdict::Refused(refused(self.client.host(), code, &body))),
         }
     }
 }
@@ -194,7 +202,7 @@ fn member(entry: &Entry, status: Status) -> Map<String, Value> {
     member
 }
 
-/// Whom a batch refused; `None` where it does not tell of as many members as were sent, or an error is of none of them.
+/// What a batch tells of each member; `None` where it does not tell of each of them once, or tells of another.
 fn verdicts(batch: &Batch, members: &[(&Entry, Status)]) -> Option<Vec<Verdict>> {
     let told = batch.new_members.len() + batch.updated_members.len() + batch.errors.len();
     if told != members.len() || batch.error_count.is_some_and(|count| count != batch.errors.len()) {
@@ -204,12 +212,20 @@ fn verdicts(batch: &Batch, members: &[(&Entry, Status)]) -> Option<Vec<Verdict>>
     for refusal in &batch.errors {
         by_address.insert(Address::read(&refusal.email_address)?.text().to_owned(), refusal);
     }
-    let mut verdict = |entry: &Entry| match by_address.remove(entry.address.text()) {
-        Some(refusal) => Verdict::Refused(refusal.rejection(&entry.address)),
-        None => Verdict::Done,
+    let rows = batch.new_members.iter().chain(&batch.updated_members);
+    let held: Vec<Held> = rows.map(Held::deserialize).collect::<Result<_, _>>().ok()?;
+    let by_id: HashMap<_, _> = held.iter().map(|held| (held.id.clone(), held)).collect();
+    let named = |held: &'_ Held| Address::read(&held.email_address).map(|address| address.text().to_owned());
+    let by_name: HashMap<_, _> = held.iter().filter_map(|held| Some((named(held)?, held))).collect();
+    let verdict = |(entry, asked): &(&Entry, Status)| {
+        if let Some(refusal) = by_address.get(entry.address.text()) {
+            return Some(Verdict::Refused(refusal.rejection(&entry.address)));
+        }
+        let held = by_id.get(&entry.address.md5()).or_else(|| by_name.get(entry.address.text()))?;
+        Some(held.verdict(*asked))
     };
-    let verdicts = members.iter().map(|(entry, _)| verdict(entry)).collect();
-    by_address.is_empty().then_some(verdicts)
+    // As many were told of as were sent, and each that was sent is told of: nobody else is.
+    members.iter().map(verdict).collect()
 }
 
 impl Refusal {

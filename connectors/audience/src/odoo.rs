@@ -2,8 +2,9 @@
 //! (`mailing.subscription`). Keeps no state of members.
 //!
 //! Each call is a transaction of its own and takes all or nothing; what is refused is sent again in halves, down to one member.
-//! Odoo answers 500 to a wrong value as to a fault of its own (any exception that is none of its own kinds), so a write is in halves
-//! after that too, and the one member is tried some times before it is believed to be at fault.
+//! Odoo answers 500 to a wrong value as to a fault of its own. The exception's name tells them apart (`wharf_odoo_api::is_passing`): what
+//! has none, or tells of the database's state, is of no member and comes again as a whole. After others a write is in halves too, and
+//! the one member is tried some times before it is believed to be at fault.
 //!
 //! Source: Odoo 19, addon `mass_mailing`, `models/mailing_contact.py` and `models/mailing_subscription.py`.
 
@@ -20,8 +21,10 @@ use crate::entry::Entry;
 use crate::target::{Answer, Client, Clock, Status, Target, Verdict, without_address};
 
 mod plan;
+mod refusal;
 
 use plan::Plan;
+use refusal::Refusal;
 
 const MOST: usize = 500;
 /// How often one member is sent whose answer may be a fault of Odoo's own.
@@ -43,6 +46,8 @@ pub struct Odoo {
     tries: HashMap<String, u32>,
     /// Methods that the account may call: where one is refused, that is about the record.
     allowed: HashSet<String>,
+    /// So many writes in a row were refused by something between.
+    denied: u32,
 }
 
 /// A contact, with the fields that are written.
@@ -68,41 +73,15 @@ struct Subscription {
     /// Id and name.
     contact_id: (i64, Value),
     opt_out: bool,
-    /// `false` where the contact has not left.
+    /// `false` where the contact has not left, or Odoo does not know when.
     opt_out_datetime: Value,
+    write_date: Value,
 }
 
 /// What a call came to.
 enum Called<T> {
     Done(T),
     Refused(Refusal),
-}
-
-/// A status that is about what was sent.
-struct Refusal {
-    method: String,
-    status: u16,
-    /// Of Odoo's exception, `odoo.exceptions.ValidationError`.
-    name: String,
-    /// Odoo's words, which may quote an address.
-    said: String,
-}
-
-impl Refusal {
-    /// Whether the same may be taken when it is sent again.
-    fn may_pass(&self) -> bool {
-        self.status == 500 || self.is_missing()
-    }
-
-    /// A record went while it was written; what is there is to be seen anew. Any other 404 is about the model or the method.
-    fn is_missing(&self) -> bool {
-        self.name == "odoo.exceptions.MissingError"
-    }
-
-    /// The account may not do this to one of the records, or not at all.
-    fn is_of_access(&self) -> bool {
-        self.name == "odoo.exceptions.AccessError"
-    }
 }
 
 impl Odoo {
@@ -119,6 +98,7 @@ impl Odoo {
             is_known: false,
             tries: HashMap::new(),
             allowed: HashSet::new(),
+            denied: 0,
         })
     }
 
@@ -128,14 +108,24 @@ impl Odoo {
             Request::post(self.client.url(&format!("json/2/{method}"))).header("x-odoo-database", self.database.clone());
         match self.client.send_about(request.json(arguments)?, statuses)? {
             Answer::Done(_, body) => serde_json::from_slice(&body).map(Called::Done).map_err(|e| self.client.unreadable(&e)),
-            Answer::Refused(status, body) => {
+            Answer::Refused(status, body, after) => {
                 let json: Value = serde_json::from_slice(&body).unwrap_or_default();
                 let text = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let refusal = Refusal { method: method.to_owned(), status, name: text("name"), said: text("message") };
+                if status == 403 && refusal.name.is_empty() {
+                    self.denied += 1;
+                    return Err(self.client.denied_again(status, self.denied));
+                }
                 if status == 403 && !refusal.is_of_access() {
-                    // Without a name it is the answer of something between.
-                    let text = self.client.denied(status);
-                    return Err(if refusal.name.is_empty() { Error::retry(text) } else { Error::fatal(text) });
+                    return Err(Error::fatal(self.client.denied(status)));
+                }
+                if refusal.is_of_no_member() {
+                    let name = if refusal.name.is_empty() { String::new() } else { format!(" ({})", refusal.shown()) };
+                    let error = Error::retry(format!("{} answers {status} to `{method}`{name}", self.client.host()));
+                    return Err(match after {
+                        Some(pause) => error.after(pause),
+                        None => error,
+                    });
                 }
                 if status == 404 && !refusal.is_missing() {
                     return Err(Error::fatal(format!(
@@ -187,11 +177,11 @@ impl Odoo {
     fn contacts(&mut self, addresses: &[&str]) -> Result<HashMap<String, Vec<Contact>>> {
         let fields: Vec<_> =
             ["email_normalized", "is_blacklisted"].into_iter().chain(self.fields.iter().map(String::as_str)).collect();
-        let query = json!({"domain": [["email_normalized", "in", addresses]], "fields": fields, "order": "id"});
+        let query = json!({"domain": spelled("email_normalized", addresses), "fields": fields, "order": "id"});
         let mut by_address: HashMap<String, Vec<Contact>> = HashMap::new();
         for contact in self.read::<Vec<Contact>>("mailing.contact/search_read", &query)? {
             if let Some(address) = contact.email_normalized.as_str() {
-                by_address.entry(address.to_owned()).or_default().push(contact);
+                by_address.entry(address.to_lowercase()).or_default().push(contact);
             }
         }
         Ok(by_address)
@@ -202,7 +192,7 @@ impl Odoo {
         if addresses.is_empty() {
             return Ok(HashSet::new());
         }
-        let query = json!({"domain": [["email", "in", addresses]], "fields": ["email"], "order": "id"});
+        let query = json!({"domain": spelled("email", addresses), "fields": ["email"], "order": "id"});
         let rows: Vec<Blacklisted> = self.read("mail.blacklist/search_read", &query)?;
         Ok(rows.into_iter().map(|row| row.email.to_lowercase()).collect())
     }
@@ -213,7 +203,7 @@ impl Odoo {
         }
         let query = json!({
             "domain": [["contact_id", "in", contacts], ["list_id", "=", self.list]],
-            "fields": ["contact_id", "opt_out", "opt_out_datetime"], "order": "id"
+            "fields": ["contact_id", "opt_out", "opt_out_datetime", "write_date"], "order": "id"
         });
         let rows: Vec<Subscription> = self.read("mailing.subscription/search_read", &query)?;
         Ok(rows.into_iter().map(|row| (row.contact_id.0, row)).collect())
@@ -236,7 +226,7 @@ impl Odoo {
                 // With the time of the decision: Odoo's own would stand against decisions that were made since.
                 let values = json!({"opt_out": true, "opt_out_datetime": text_of(entry.at)});
                 let present = known.iter().filter(|subscription| !subscription.opt_out);
-                plan.commands.extend(present.map(|subscription| json!([1, subscription.id, values])));
+                plan.leave.extend(present.map(|subscription| json!([1, subscription.id, values])));
                 verdicts.push(Verdict::Done);
             } else if blacklisted.contains(entry.address.text()) || contacts.iter().any(|contact| contact.is_blacklisted) {
                 let why = "the address is on Odoo's blacklist: it wants no mailing at all, and has to be taken off there";
@@ -255,16 +245,22 @@ impl Odoo {
         Ok((plan, verdicts))
     }
 
-    /// Carries a plan out; answers what the first refusal says.
+    /// Carries a plan out; answers what the first refusal says. Who leaves comes first, and nobody is brought onto the list before its
+    /// fields are taken: a member that is refused is not on it.
     fn carry_out(&mut self, plan: &Plan) -> Result<Option<Refusal>> {
+        let of_list =
+            |commands: &[Value]| ("mailing.list/write", json!({"ids": [self.list], "vals": {"subscription_ids": commands}}));
         let mut calls: Vec<(&str, Value)> = Vec::new();
-        if !plan.commands.is_empty() {
-            calls.push(("mailing.list/write", json!({"ids": [self.list], "vals": {"subscription_ids": plan.commands}})));
+        if !plan.leave.is_empty() {
+            calls.push(of_list(&plan.leave));
         }
+        calls.extend(plan.write.iter().map(|(id, values)| ("mailing.contact/write", json!({"ids": [id], "vals": values}))));
         if !plan.create.is_empty() {
             calls.push(("mailing.contact/create", json!({"vals_list": plan.create})));
         }
-        calls.extend(plan.write.iter().map(|(id, values)| ("mailing.contact/write", json!({"ids": [id], "vals": values}))));
+        if !plan.join.is_empty() {
+            calls.push(of_list(&plan.join));
+        }
         for (method, arguments) in calls {
             let made = arguments.get("vals_list").and_then(Value::as_array).map(Vec::len);
             if let Some(refusal) = self.change(method, &arguments, made)? {
@@ -283,6 +279,7 @@ impl Odoo {
         let is_made = |count: usize| answer.as_array().is_some_and(|ids| ids.len() == count && ids.iter().all(Value::is_i64));
         if made.map_or(answer == Value::Bool(true), is_made) {
             self.allowed.insert(method.to_owned());
+            self.denied = 0;
             return Ok(None);
         }
         Err(self.client.strange(200, &format!("what `{method}` of Odoo answers")))
@@ -310,6 +307,16 @@ impl Odoo {
     }
 }
 
+/// The condition that an address is one of these. Odoo keeps it in lower case, but leaves the part before the @ as it was written
+/// where that is not ASCII (`email_normalize`). What `=ilike` finds beside it is of no address that is looked for.
+fn spelled(field: &str, addresses: &[&str]) -> Vec<Value> {
+    let others: Vec<_> = addresses.iter().filter(|address| !address.is_ascii()).collect();
+    let mut domain = vec![json!("|"); others.len()];
+    domain.push(json!([field, "in", addresses]));
+    domain.extend(others.into_iter().map(|address| json!([field, "=ilike", address])));
+    domain
+}
+
 /// As Odoo takes a time: UTC, in whole seconds.
 fn text_of(micros: i64) -> String {
     let at = jiff::Timestamp::from_second(micros.div_euclid(1_000_000)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -317,9 +324,11 @@ fn text_of(micros: i64) -> String {
 }
 
 impl Subscription {
-    /// When the contact left the list, microseconds since 1970. To the end of the second: Odoo shows whole ones.
+    /// When the contact left the list, microseconds since 1970; where Odoo does not know it, when the row was written last. To the end
+    /// of the second: Odoo shows whole ones.
     fn left_at(&self) -> Option<i64> {
-        let civil: jiff::civil::DateTime = self.opt_out_datetime.as_str().filter(|_| self.opt_out)?.parse().ok()?;
+        let told = self.opt_out_datetime.as_str().or_else(|| self.write_date.as_str());
+        let civil: jiff::civil::DateTime = told.filter(|_| self.opt_out)?.parse().ok()?;
         Some(jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?.as_microsecond() + 999_999)
     }
 }

@@ -91,8 +91,8 @@ pub struct Client {
 pub enum Answer {
     /// 2xx, with its status.
     Done(u16, Vec<u8>),
-    /// Any other status that is about what was sent.
-    Refused(u16, Vec<u8>),
+    /// Any other status that is about what was sent, and its `Retry-After`.
+    Refused(u16, Vec<u8>, Option<Duration>),
 }
 
 impl Client {
@@ -135,7 +135,7 @@ impl Client {
     ///
     /// # Errors
     /// `retry` where no whole answer came, for 408, 409, 423, 425, 429, 5xx (not 501 and 505), and twice for 401, 403 and 407; then `fatal`, as for
-    /// redirects.
+    /// redirects, 501 and 505.
     pub fn send(&mut self, request: Request) -> Result<Answer> {
         self.send_about(request, &[])
     }
@@ -150,8 +150,7 @@ impl Client {
         match status {
             401 | 403 | 407 if !statuses.contains(&status) => {
                 self.refused += 1;
-                let text = self.denied(status);
-                Err(if self.refused > TRIES { Error::fatal(text) } else { Error::retry(text) })
+                Err(self.denied_again(status, self.refused))
             }
             408 | 409 | 423 | 425 | 429 | 500 | 502..=504 | 506.. if !statuses.contains(&status) => {
                 let error = Error::retry(format!("{host} answers {status}"));
@@ -160,6 +159,7 @@ impl Client {
                     None => error,
                 })
             }
+            501 | 505 => Err(Error::fatal(format!("{host} answers {status}: see `config.url`"))),
             300..=399 => {
                 let to = response.header("location").and_then(|url| url.split("://").nth(1)?.split(['/', '?']).next());
                 let to = to.map_or_else(String::new, |host| format!(" to {host}"));
@@ -167,8 +167,9 @@ impl Client {
             }
             _ => {
                 self.refused = 0;
+                let after = response.retry_after();
                 let body = response.bytes_up_to(LONGEST)?;
-                Ok(if (200..300).contains(&status) { Answer::Done(status, body) } else { Answer::Refused(status, body) })
+                Ok(if (200..300).contains(&status) { Answer::Done(status, body) } else { Answer::Refused(status, body, after) })
             }
         }
     }
@@ -180,6 +181,13 @@ impl Client {
         format!(
             "{host} answers {status}: check the credentials in `[sink.auth.\"{host}\"]`, and that the account may write to the list"
         )
+    }
+
+    /// Refused so many times in a row: the account may be mended meanwhile.
+    #[must_use]
+    pub fn denied_again(&self, status: u16, times: u32) -> Error {
+        let text = self.denied(status);
+        if times > TRIES { Error::fatal(text) } else { Error::retry(text) }
     }
 
     /// An answer that says well, and does not say what the API says then: a page of something between, or of another service.

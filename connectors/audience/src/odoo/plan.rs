@@ -10,14 +10,16 @@ use crate::entry::Entry;
 pub struct Plan {
     pub create: Vec<Value>,
     pub write: Vec<(i64, Map<String, Value>)>,
-    /// Commands for the subscriptions of the list: `[0, 0, values]` makes one, `[1, id, values]` changes one.
-    pub commands: Vec<Value>,
+    /// Commands for the subscriptions of the list: `[0, 0, values]` makes one, `[1, id, values]` changes one. Of those who leave.
+    pub leave: Vec<Value>,
+    /// Of those who come.
+    pub join: Vec<Value>,
 }
 
 impl Plan {
     /// Nothing is left to change.
     pub const fn is_empty(&self) -> bool {
-        self.create.is_empty() && self.write.is_empty() && self.commands.is_empty()
+        self.create.is_empty() && self.write.is_empty() && self.leave.is_empty() && self.join.is_empty()
     }
 
     /// Makes the contact, or changes what differs, and brings it onto the list. `known`: what it has of the list already.
@@ -36,9 +38,9 @@ impl Plan {
             self.write.push((first.id, changed));
         }
         if known.is_empty() {
-            self.commands.push(json!([0, 0, {"contact_id": first.id}]));
+            self.join.push(json!([0, 0, {"contact_id": first.id}]));
         }
         let left = known.iter().filter(|subscription| subscription.opt_out);
-        self.commands.extend(left.map(|subscription| json!([1, subscription.id, {"opt_out": false}])));
+        self.join.extend(left.map(|subscription| json!([1, subscription.id, {"opt_out": false}])));
     }
 }

@@ -31,10 +31,16 @@ fn a_single_member_is_put_by_its_hash() {
     assert_eq!((&body["status"], &body["status_if_new"]), (&json!("subscribed"), &json!("subscribed")));
 }
 
+/// A member as the service holds it.
+fn held(name: &str, status: &str) -> Value {
+    json!({"id": entry::Address::read(&format!("{name}@example.com")).unwrap().md5(), "status": status})
+}
+
 /// The documented answer to three members, with one refusal.
 fn refusing(name: &str, error: &str) -> Response {
+    let others = [held("ada", "subscribed"), held("cy", "subscribed")];
     let refusal = json!({"email_address": format!("{name}@example.com"), "error": error, "error_code": "ERROR_GENERIC", "field": "", "field_message": ""});
-    Response::new(200, json!({"new_members": [{}, {}], "updated_members": [], "errors": [refusal], "total_created": 2, "total_updated": 0, "error_count": 1}).to_string())
+    Response::new(200, json!({"new_members": others, "updated_members": [], "errors": [refusal], "total_created": 2, "total_updated": 0, "error_count": 1}).to_string())
 }
 
 #[test]
@@ -60,9 +66,11 @@ fn a_member_that_the_service_refuses_is_rejected_alone_and_without_its_address()
 #[test]
 fn a_refusal_with_fields_that_are_null_is_one() {
     let (mut sink, _) = sink(&json!({}), |_, _| {
+        let refusal = json!({"email_address": "bob@example.com", "error": "bob@example.com was permanently deleted", "error_code": "ERROR_GENERIC", "field": null, "field_message": null});
         Response::new(
             200,
-            r#"{"new_members": [1], "updated_members": [], "errors": [{"email_address": "bob@example.com", "error": "bob@example.com was permanently deleted", "error_code": "ERROR_GENERIC", "field": null, "field_message": null}], "error_count": 1}"#,
+            json!({"new_members": [held("ada", "subscribed")], "updated_members": [], "errors": [refusal], "error_count": 1})
+                .to_string(),
         )
     });
     let outcomes = sink.write(&batch(&["ada", "bob"].map(|name| customer(name, "yes", 1)))).unwrap();
@@ -168,6 +176,54 @@ fn a_member_that_the_service_holds_otherwise_than_it_was_told_is_rejected() {
 }
 
 #[test]
+fn a_member_that_a_batch_holds_otherwise_than_it_was_told_is_rejected_alone() {
+    for (told, status, expected) in
+        [("yes", "pending", Some("audience.status")), ("no", "subscribed", Some("audience.status")), ("no", "archived", None)]
+    {
+        let (mut sink, world) = sink(&json!({}), move |_, _| {
+            let answer = json!({"new_members": [held("bob", "subscribed")], "updated_members": [held("ada", status)], "errors": [], "error_count": 0});
+            Response::new(200, answer.to_string())
+        });
+        let outcomes = sink.write(&batch(&[customer("ada", told, 1), customer("bob", "yes", 1)])).unwrap();
+        assert_eq!((code(&outcomes, 0), code(&outcomes, 1)), (expected, None), "{told} {status}");
+        assert_eq!(world.borrow().requests.len(), 1);
+    }
+}
+
+#[test]
+fn an_answer_that_tells_of_another_member_is_no_delivery() {
+    for status in ["subscribed", "unsubscribed"] {
+        for told in ["yes", "no"] {
+            let (mut sink, _) = sink(&json!({}), move |_, _| Response::new(200, held("eve", status).to_string()));
+            assert!(matches!(sink.write(&batch(&[customer("ada", told, 1)])), Err(Error::Retry { .. })), "{told} {status}");
+            let both = batch(&[customer("ada", told, 1), customer("bob", told, 1)]);
+            let (mut sink, world) = self::sink(&json!({}), move |request, _| {
+                match request.method.as_str() {
+                "POST" => Response::new(200, json!({"new_members": [held("eve", status), held("ada", "subscribed")], "updated_members": [], "errors": [], "error_count": 0}).to_string()),
+                _ => taken(request),
+            }
+            });
+            assert!(sink.write(&both).unwrap().is_empty());
+            assert_eq!(world.borrow().requests.len(), 3, "each by itself");
+        }
+    }
+    // Where the service takes another spelling for its id.
+    let (mut sink, _) = sink(&json!({}), |_, _| {
+        Response::new(200, r#"{"id": "0123", "email_address": "Ada@example.com", "status": "subscribed"}"#)
+    });
+    assert!(sink.write(&batch(&[customer("ada", "yes", 1)])).unwrap().is_empty());
+}
+
+#[test]
+fn statuses_that_no_member_can_be_at_fault_for_stop_the_sink() {
+    for status in [501, 505] {
+        let (mut sink, _) = sink(&json!({}), move |_, _| Response::new(status, ""));
+        let Err(Error::Fatal(text)) = sink.write(&batch(&[customer("ada", "yes", 1)])) else { panic!("fatal") };
+        assert!(text.contains(&status.to_string()), "{text}");
+    }
+}
+
+#[test]
 fn a_call_ends_in_its_time_and_what_is_left_comes_again_in_smaller_parts_until_it_is_delivered() {
     let (mut sink, world) = sink(&json!({}), |request, _| {
         std::thread::sleep(Duration::from_millis(30));
@@ -237,11 +293,20 @@ fn records_that_say_nothing_of_a_member_are_rejected_and_the_others_sent() {
         customer("ada", "maybe", 1),
         json!({"email": "ada@example.com", "at": time(1)}).to_string(),
         customer("ada", "yes", 1).replace("1970-01-01T00:00:01Z", "yesterday"),
+        customer("ada", "yes", 1).replace("1970-01-01T00:00:01Z", "-000044-03-15T00:00:00Z"),
         customer("ada", "yes", 1),
     ];
     let outcomes = sink.write(&batch(&values)).unwrap();
-    let codes: Vec<_> = (0..7).map(|index| code(&outcomes, index)).collect();
-    let expected = ["audience.object", "value.json", "audience.email", "audience.consent", "audience.consent", "audience.time"];
+    let codes: Vec<_> = (0..8).map(|index| code(&outcomes, index)).collect();
+    let expected = [
+        "audience.object",
+        "value.json",
+        "audience.email",
+        "audience.consent",
+        "audience.consent",
+        "audience.time",
+        "audience.time",
+    ];
     assert_eq!(codes, expected.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
     assert!(!format!("{outcomes:?}").contains("ada"), "{outcomes:?}");
     assert_eq!(sent(&world), ["ada subscribed"]);
@@ -337,10 +402,37 @@ fn values_that_cannot_work_are_refused_by_the_name_of_their_key() {
         (json!({"database": "shop"}), "config.database"),
         (json!({"service": "odoo", "list": "7"}), "config.database"),
         (json!({"service": "odoo", "database": "shop"}), "config.list"),
+        (json!({"service": "odoo", "database": "shop", "list": "7", "fields": {"email": "mail"}}), "`email`"),
+        (json!({"service": "odoo", "database": "shop", "list": "7", "fields": {"list_ids": "lists"}}), "`list_ids`"),
         (json!({"consent": {"field": "f", "subscribe": [], "withdraw": ["b"]}}), "config.consent"),
         (json!({"consent": {"field": "f", "subscribe": ["b"], "withdraw": ["b"]}}), "`b` in both"),
     ] {
         let error = Audience::open(&Context::new("newsletter", config(&more))).unwrap_err();
         assert!(error.message().contains(expected), "{error:?}");
+    }
+}
+
+#[test]
+fn consent_is_kept_by_host_database_and_number_of_a_list_of_odoo() {
+    let named = |more: &Value| {
+        let odoo = json!({"service": "odoo", "url": "https://odoo.example.com", "database": "shop", "list": "7", "fields": {}});
+        let mut config: Value = serde_json::from_str(&config(&odoo)).unwrap();
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value::<Config>(config).unwrap().audience()
+    };
+    let own = named(&json!({}));
+    assert_eq!(own, "odoo/odoo.example.com/shop/7");
+    for same in
+        [json!({"list": "07"}), json!({"url": "https://Odoo.example.com:443/"}), json!({"url": "http://odoo.example.com:80"})]
+    {
+        assert_eq!(named(&same), own, "{same}");
+    }
+    for other in [
+        json!({"list": "8"}),
+        json!({"database": "b"}),
+        json!({"url": "https://b.example.com"}),
+        json!({"url": "https://odoo.example.com:8069"}),
+    ] {
+        assert_ne!(named(&other), own, "{other}");
     }
 }

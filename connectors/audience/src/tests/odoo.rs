@@ -14,7 +14,7 @@ struct Server {
     refuses: Option<&'static str>,
     /// A call that writes, and whose arguments hold this text, is answered as a fault of Odoo's own, so often.
     faults: Option<(&'static str, u32)>,
-    /// Status and exception of these answers; `None`: 500.
+    /// Status and exception of these answers, without an exception a page of something between; `None`: 500 for a wrong value.
     fault: Option<(u16, &'static str)>,
     calls: Vec<String>,
 }
@@ -33,6 +33,9 @@ impl Server {
         {
             *left -= 1;
             let (status, name) = self.fault.unwrap_or((500, "builtins.ValueError"));
+            if name.is_empty() {
+                return Response::new(status, "<html>Something between</html>");
+            }
             return Response::new(
                 status,
                 json!({"name": name, "message": format!("Wrong value for {text}example.com")}).to_string(),
@@ -50,13 +53,13 @@ impl Server {
                 if self.has_no_list { json!([]) } else { json!([{"id": 7}]) }
             }
             "mail.blacklist/search_read" => {
-                let listed = self.blacklist.iter().filter(|address| has(&body["domain"][0][2], &json!(address)));
+                let listed = self.blacklist.iter().filter(|address| is_asked(body, address));
                 listed.map(|address| json!({"id": 1, "email": address})).collect()
             }
             "mailing.contact/search_read" => self
                 .contacts
                 .iter()
-                .filter(|(_, address, _)| has(&body["domain"][0][2], &json!(address)))
+                .filter(|(_, address, _)| is_asked(body, address))
                 .map(|(id, address, name)| {
                     json!({"id": id, "email_normalized": address, "name": name, "is_blacklisted": self.blacklist.contains(&address.as_str())})
                 })
@@ -66,7 +69,7 @@ impl Server {
                 .iter()
                 .zip(1..)
                 .filter(|((contact, ..), _)| has(&body["domain"][0][2], &json!(contact)))
-                .map(|((contact, left, at), id)| json!({"id": id, "contact_id": [contact, "x"], "opt_out": left, "opt_out_datetime": at}))
+                .map(|((contact, left, at), id)| json!({"id": id, "contact_id": [contact, "x"], "opt_out": left, "opt_out_datetime": at, "write_date": "1970-01-01 00:00:05"}))
                 .collect(),
             other => panic!("{other}"),
         }
@@ -111,6 +114,16 @@ impl Server {
     }
 }
 
+/// Whether a query is about this address: as it is, or whatever its case.
+fn is_asked(query: &Value, address: &str) -> bool {
+    let conditions = query["domain"].as_array().unwrap().iter().filter(|condition| condition.is_array());
+    conditions.into_iter().any(|condition| match condition[1].as_str().unwrap() {
+        "in" => has(&condition[2], &json!(address)),
+        "=ilike" => condition[2].as_str().unwrap().to_lowercase() == address.to_lowercase(),
+        other => panic!("{other}"),
+    })
+}
+
 fn has(list: &Value, of: &Value) -> bool {
     list.as_array().unwrap().contains(of)
 }
@@ -151,7 +164,7 @@ fn members_are_made_brought_back_and_taken_off_with_the_time_of_their_decision()
         customer("eve", "no", 9),
     ];
     assert!(sink.write(&batch(&customers)).unwrap().is_empty());
-    assert_eq!(on_list(&server), ["bob on", "cy left", "dee on", "ada on"]);
+    assert_eq!(on_list(&server), ["bob on", "cy left", "ada on", "dee on"]);
     assert_eq!(server.borrow().subscriptions[1].2, "1970-01-01 00:00:09", "not the time of Odoo's clock");
     assert_eq!(server.borrow().contacts[3], (4, "ada@example.com".to_owned(), json!("ada")));
     assert_eq!(rows(&world, "eve"), [("withdrawn".to_owned(), 9)]);
@@ -181,6 +194,18 @@ fn who_is_on_the_blacklist_is_rejected_alone() {
     let codes: Vec<_> = (0..3).map(|index| code(&outcomes, index)).collect();
     assert_eq!(codes, [None, Some("audience.compliance"), Some("audience.compliance")], "cy is no contact yet");
     assert_eq!(on_list(&server), ["ada on"]);
+}
+
+#[test]
+fn an_address_that_odoo_keeps_in_the_case_it_was_written_in_is_found() {
+    let contacts = vec![(1, "JÖRG@example.com".to_owned(), json!("jörg")), (2, "ada@example.com".to_owned(), json!("ada"))];
+    let subscriptions = vec![(1, false, json!(false)), (2, false, json!(false))];
+    let blacklist = vec!["ZOË@example.com"];
+    let (mut sink, server, _) = odoo(Server { contacts, subscriptions, blacklist, ..Server::default() });
+    let customers = [customer("Jörg", "no", 5), customer("ada", "no", 5), customer("Zoë", "yes", 5)];
+    let outcomes = sink.write(&batch(&customers)).unwrap();
+    assert_eq!((outcomes.len(), code(&outcomes, 2)), (1, Some("audience.compliance")));
+    assert_eq!(on_list(&server), ["JÖRG left", "ada left"]);
 }
 
 #[test]
@@ -229,6 +254,59 @@ fn a_fault_of_odoo_s_own_that_passes_rejects_nobody_and_keeps_the_order_of_a_mem
     assert_eq!((code(&outcomes, 0), code(&outcomes, 1)), (Some("retry"), Some("retry")));
     assert!(sink.write(&batch(&[customer("ada", "yes", 1)])).unwrap().is_empty(), "the withdrawal was not written down before");
     assert_eq!(on_list(&server), ["ada on"]);
+}
+
+#[test]
+fn a_fault_that_is_of_no_member_rejects_nobody_however_long_it_takes() {
+    for (name, then) in [("psycopg2.errors.SerializationFailure", "on"), ("psycopg2.errors.DiskFull", "on"), ("", "left")] {
+        let is_leaving = then == "left";
+        let contacts = vec![(1, "ada@example.com".to_owned(), json!("ada"))];
+        let subscriptions = if is_leaving { vec![(1, false, json!(false))] } else { Vec::new() };
+        let faults = Some(("", 20));
+        let (mut sink, server, _) =
+            odoo(Server { contacts, subscriptions, faults, fault: Some((500, name)), ..Server::default() });
+        let one = batch(&[customer("ada", if is_leaving { "no" } else { "yes" }, 1)]);
+        for _ in 0..20 {
+            let Err(Error::Retry { message, .. }) = sink.write(&one) else { panic!("retry: {name}") };
+            assert!(message.contains("500") && message.contains("mailing.list/write") && message.contains(name), "{message}");
+        }
+        assert!(sink.write(&one).unwrap().is_empty());
+        assert_eq!(on_list(&server), [format!("ada {then}")]);
+    }
+}
+
+#[test]
+fn an_answer_of_something_between_that_refuses_writes_stops_the_sink_after_two_more_tries() {
+    let (mut sink, _, _) = odoo(Server { faults: Some(("", u32::MAX)), fault: Some((403, "")), ..Server::default() });
+    let one = batch(&[customer("ada", "yes", 1)]);
+    assert!(matches!(sink.write(&one), Err(Error::Retry { .. })));
+    assert!(matches!(sink.write(&one), Err(Error::Retry { .. })));
+    let Err(Error::Fatal(text)) = sink.write(&one) else { panic!("fatal") };
+    assert!(text.contains("may write to the list"), "{text}");
+}
+
+#[test]
+fn a_member_whose_fields_are_refused_is_not_put_on_the_list_and_withdrawals_go_first() {
+    let known = ["ada", "bob"].iter().zip(1..).map(|(name, id)| (id, format!("{name}@example.com"), json!("A")));
+    let subscriptions = vec![(2, false, json!(false))];
+    let (mut sink, server, world) =
+        odoo(Server { contacts: known.collect(), subscriptions, refuses: Some("\"ada\""), ..Server::default() });
+    let outcomes = sink.write(&batch(&[customer("ada", "yes", 5), customer("bob", "no", 5)])).unwrap();
+    assert_eq!((code(&outcomes, 0), code(&outcomes, 1)), (Some("http.422"), None));
+    assert_eq!(on_list(&server), ["bob left"]);
+    assert_eq!(rows(&world, "ada"), []);
+    let writes: Vec<_> = server.borrow().calls.iter().filter(|call| call.ends_with("/write")).cloned().collect();
+    assert_eq!(writes[..2], ["mailing.list/write", "mailing.contact/write"]);
+}
+
+#[test]
+fn who_left_at_a_time_that_odoo_does_not_tell_left_when_the_row_was_written_last() {
+    let contacts = vec![(1, "ada@example.com".to_owned(), json!("ada")), (2, "bob@example.com".to_owned(), json!("bob"))];
+    // The server of the tests writes every row at second 5.
+    let subscriptions = vec![(1, true, json!(false)), (2, true, json!(false))];
+    let (mut sink, server, _) = odoo(Server { contacts, subscriptions, ..Server::default() });
+    assert!(sink.write(&batch(&[customer("ada", "yes", 5), customer("bob", "yes", 6)])).unwrap().is_empty());
+    assert_eq!(on_list(&server), ["ada left", "bob on"]);
 }
 
 #[test]

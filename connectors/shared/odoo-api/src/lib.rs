@@ -5,7 +5,7 @@ mod refusal;
 mod server;
 pub mod time;
 
-pub use refusal::{Meaning, Refusal};
+pub use refusal::{Meaning, Refusal, is_passing};
 pub use server::{Answer, BadUrl, Server};
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Refusal {
             300..=399 => Meaning::Elsewhere,
             404 if self.name == "odoo.exceptions.MissingError" => Meaning::Gone,
             404 => Meaning::Missing,
-            500 if !self.name.is_empty() && !self.is_passing() => Meaning::Request,
+            500 if !self.name.is_empty() && !is_passing(&self.name) => Meaning::Request,
             408 | 409 | 425 | 429 | 500.. => Meaning::Later,
             _ => Meaning::Request,
         }
@@ -79,32 +79,6 @@ impl Refusal {
         self.status == 403 && self.name == "odoo.exceptions.AccessError"
     }
 
-    /// Exceptions that tell of the database's state and not of the request (psycopg2's classes: OperationalError and what is
-    /// below it). Odoo tries lost races itself five times before it answers with one.
-    fn is_passing(&self) -> bool {
-        const PASSING: [&str; 18] = [
-            "psycopg2.OperationalError",
-            "psycopg2.InterfaceError",
-            "psycopg2.InternalError",
-            "psycopg2.pool.PoolError",
-            "odoo.sql_db.PoolError",
-            "psycopg2.errors.SerializationFailure",
-            "psycopg2.errors.DeadlockDetected",
-            "psycopg2.errors.LockNotAvailable",
-            "psycopg2.errors.InFailedSqlTransaction",
-            "psycopg2.errors.ReadOnlySqlTransaction",
-            "psycopg2.errors.QueryCanceled",
-            "psycopg2.errors.AdminShutdown",
-            "psycopg2.errors.CrashShutdown",
-            "psycopg2.errors.CannotConnectNow",
-            "psycopg2.errors.TooManyConnections",
-            "psycopg2.errors.DiskFull",
-            "odoo.exceptions.ConcurrencyError",
-            "builtins.MemoryError",
-        ];
-        PASSING.contains(&self.name.as_str())
-    }
-
     /// `https://erp answers 500 for res.partner (builtins.ValueError): Invalid field 'nope' on 'res.partner'`.
     #[must_use]
     pub fn text(&self, root: &str, what: &str) -> String {
@@ -113,6 +87,33 @@ impl Refusal {
         let said = if self.message.is_empty() { String::new() } else { format!(": {}", self.message) };
         format!("{root} answers {} for {what}{to}{name}{said}", self.status)
     }
+}
+
+/// Exceptions that tell of the database's state and not of the request (psycopg2's classes: OperationalError and what is
+/// below it). Odoo tries lost races itself five times before it answers with one.
+#[must_use]
+pub fn is_passing(exception: &str) -> bool {
+    const PASSING: [&str; 18] = [
+        "psycopg2.OperationalError",
+        "psycopg2.InterfaceError",
+        "psycopg2.InternalError",
+        "psycopg2.pool.PoolError",
+        "odoo.sql_db.PoolError",
+        "psycopg2.errors.SerializationFailure",
+        "psycopg2.errors.DeadlockDetected",
+        "psycopg2.errors.LockNotAvailable",
+        "psycopg2.errors.InFailedSqlTransaction",
+        "psycopg2.errors.ReadOnlySqlTransaction",
+        "psycopg2.errors.QueryCanceled",
+        "psycopg2.errors.AdminShutdown",
+        "psycopg2.errors.CrashShutdown",
+        "psycopg2.errors.CannotConnectNow",
+        "psycopg2.errors.TooManyConnections",
+        "psycopg2.errors.DiskFull",
+        "odoo.exceptions.ConcurrencyError",
+        "builtins.MemoryError",
+    ];
+    PASSING.contains(&exception)
 }
 
 /// The text of an error page without its marks.
