@@ -1,9 +1,8 @@
 //! One event of one recipient: its key and value as JSON. Owns the form of a record; knows no service.
 
 use serde_json::{Map, Value};
+use wharf_packing::hash;
 use wharf_sdk::Rejection;
-
-use crate::seen::hash;
 
 /// What a recipient did, or what became of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]

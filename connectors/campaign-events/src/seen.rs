@@ -3,15 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use sha2::{Digest as _, Sha256};
-
-/// The first 64 bits of SHA-256: the same in every build, as positions outlive them.
-#[must_use]
-pub fn hash(bytes: &[u8]) -> u64 {
-    Sha256::digest(bytes).first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
-}
+use wharf_packing::varint;
 
 /// Events of one stream. A read hands over events in the order of the service, which is none of time, so it has a floor: the time
 /// from which on the next read looks again. What is at or before the floor need not be stored once its page is done with.
@@ -109,51 +101,26 @@ impl Seen {
         events.sort_unstable();
         let (mut bytes, mut before) = (Vec::with_capacity(events.len() * 10), 0);
         for (second, event) in events {
-            push_leb128(&mut bytes, (second - before).unsigned_abs());
+            varint::push(&mut bytes, (second - before).unsigned_abs());
             bytes.extend(event.to_be_bytes());
             before = second;
         }
-        STANDARD_NO_PAD.encode(bytes)
+        wharf_packing::text(&bytes)
     }
 
     /// What [`Seen::pack`] wrote; `None` for anything else.
     #[must_use]
     pub fn unpack(text: &str) -> Option<Self> {
-        let bytes = STANDARD_NO_PAD.decode(text).ok()?;
+        let bytes = wharf_packing::bytes(text)?;
         let (mut rest, mut second, mut seen) = (bytes.as_slice(), 0_i64, Self::default());
         while !rest.is_empty() {
-            let (since, tail) = leb128(rest)?;
-            let (event, tail) = tail.split_first_chunk()?;
-            rest = tail;
-            second = second.checked_add(i64::try_from(since).ok()?)?;
+            second = second.checked_add(i64::try_from(varint::take(&mut rest)?).ok()?)?;
+            let event = u64::from_be_bytes(wharf_packing::take(&mut rest)?);
             // The last instant of its second, so that a cut fraction forgets nothing too soon.
-            seen.kept.insert(u64::from_be_bytes(*event), second.checked_mul(1_000_000)?.checked_add(999_999)?);
+            seen.kept.insert(event, second.checked_mul(1_000_000)?.checked_add(999_999)?);
         }
         Some(seen)
     }
-}
-
-fn push_leb128(bytes: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let [low, ..] = number.to_le_bytes();
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low & 0x7f);
-            return;
-        }
-        bytes.push(low | 0x80);
-    }
-}
-
-fn leb128(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut number = 0_u64;
-    for (index, byte) in bytes.iter().enumerate().take(10) {
-        number |= u64::from(byte & 0x7f).checked_shl(u32::try_from(index).ok()? * 7)?;
-        if byte & 0x80 == 0 {
-            return Some((number, bytes.get(index + 1..)?));
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -238,10 +205,5 @@ mod tests {
         assert_eq!(Seen::unpack("").unwrap(), Seen::default());
         assert_eq!(Seen::unpack(&text[..10]), None);
         assert_eq!(Seen::unpack("not base64!"), None);
-    }
-
-    #[test]
-    fn hashes_do_not_change_between_builds() {
-        assert_eq!(hash(b"abc"), 0xba78_16bf_8f01_cfea);
     }
 }

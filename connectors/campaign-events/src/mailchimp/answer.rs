@@ -8,12 +8,12 @@ use std::collections::{HashSet, VecDeque};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use wharf_packing::hash;
 use wharf_sdk::Rejection;
 
 use crate::config::Config;
 use crate::event::{Action, Event, Found};
 use crate::mailchimp::stream::{Kind, Stream};
-use crate::seen::hash;
 
 /// A page of campaigns.
 #[derive(Debug)]

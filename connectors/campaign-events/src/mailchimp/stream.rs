@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use wharf_packing::hash;
 use wharf_sdk::http::Request;
 use wharf_sdk::{Error, Position, Result, log};
 
@@ -15,7 +16,7 @@ use crate::client::Client;
 use crate::config::{Config, micros};
 use crate::event::Found;
 use crate::mailchimp::answer::{Page, iso};
-use crate::seen::{Seen, hash};
+use crate::seen::Seen;
 use crate::service::{LARGEST, LEAST_OVERLAP, MOST_HELD, QUIET};
 
 /// Nothing happens to a campaign before it is sent; the first read asks from this long before.

@@ -8,12 +8,12 @@ use std::collections::{HashSet, VecDeque};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
+use wharf_packing::hash;
 use wharf_sdk::Rejection;
 
 use crate::config::Config;
 use crate::event::{Action, Event, Found};
 use crate::odoo::table::Table;
-use crate::seen::hash;
 
 /// Times have whole seconds; a row may have been written until the end of its one.
 const WITHIN_SECOND: i64 = 999_999;

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use wharf_packing::hash;
 use wharf_sdk::{Error, Position, Result, log};
 
 use crate::config::Config;
 use crate::event::Found;
 use crate::odoo::row::{Model, text_of};
-use crate::seen::{Seen, hash};
+use crate::seen::Seen;
 use crate::service::{LARGEST, LEAST_OVERLAP, MOST_HELD, QUIET};
 
 /// A position as it is stored. Times are microseconds since 1970.
