@@ -16,6 +16,7 @@ mod batches;
 mod consent;
 mod odoo;
 mod races;
+mod recorded;
 
 /// Rows of the table: member, mark, time, writer.
 type Ledgered = BTreeSet<(String, String, i64, String)>;
