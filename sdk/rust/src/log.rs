@@ -5,6 +5,8 @@
 //! use wharf_sdk::log;
 //! log::info!("opened");
 //! log::warn!(entity = "Orders", pages = 3; "more pages than {} are read in the next poll", 2);
+//! let entity = "Orders"; // A variable alone is a field of its name.
+//! log::warn!(entity, pages = 3; "more pages than {} are read in the next poll", 2);
 //! ```
 
 #[cfg(target_arch = "wasm32")]
@@ -40,15 +42,26 @@ pub fn write(level: Level, message: &str, fields: &[(String, String)]) {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __log {
-    ($level:ident, $($key:ident = $value:expr),+ ; $($message:tt)+) => {
+    ($level:ident, $($key:ident $(= $value:expr)?),+ ; $($message:tt)+) => {
         $crate::log::write(
             $crate::log::Level::$level,
             &::std::format!($($message)+),
-            &[$((::std::string::String::from(stringify!($key)), ::std::string::ToString::to_string(&$value))),+],
+            &[$($crate::__log_field!($key $(= $value)?)),+],
         )
     };
     ($level:ident, $($message:tt)+) => {
         $crate::log::write($crate::log::Level::$level, &::std::format!($($message)+), &[])
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __log_field {
+    ($key:ident = $value:expr) => {
+        (::std::string::String::from(stringify!($key)), ::std::string::ToString::to_string(&$value))
+    };
+    ($key:ident) => {
+        $crate::__log_field!($key = $key)
     };
 }
 
@@ -64,3 +77,15 @@ macro_rules! __log_warn { ($($arguments:tt)+) => { $crate::__log!(Warn, $($argum
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __log_error { ($($arguments:tt)+) => { $crate::__log!(Error, $($arguments)+) }; }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_variable_alone_is_a_field_of_its_name() {
+        let entity = "Orders";
+        assert_eq!(__log_field!(entity), ("entity".to_owned(), "Orders".to_owned()));
+        assert_eq!(__log_field!(pages = 1 + 2), ("pages".to_owned(), "3".to_owned()));
+        crate::log::warn!(entity, pages = 3; "read in {} polls", 2);
+        crate::log::warn!(entity; "read");
+    }
+}
