@@ -231,11 +231,18 @@ impl Response {
     /// The whole body, read as JSON.
     ///
     /// # Errors
-    /// As for [`Response::bytes`]; [`Error::Reject`] where it does not fit `T`.
+    /// As for [`Response::bytes`]; [`Error::Retry`] where it ends in the middle, as one without a length does whose connection broke;
+    /// [`Error::Reject`] where it does not fit `T` or is empty.
     pub fn json<T: DeserializeOwned>(self) -> Result<T> {
         let place = self.place.clone();
         let bytes = self.bytes()?;
-        serde_json::from_slice(&bytes).map_err(|e| Error::reject(format!("{place}: the answer cannot be read as JSON: {e}")))
+        serde_json::from_slice(&bytes).map_err(|e| {
+            if e.is_eof() && !bytes.is_empty() {
+                Error::retry(format!("{place}: the answer broke off after {} bytes: {e}", bytes.len()))
+            } else {
+                Error::reject(format!("{place}: the answer cannot be read as JSON: {e}"))
+            }
+        })
     }
 }
 

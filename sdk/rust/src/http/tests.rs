@@ -29,6 +29,15 @@ fn body_longer_than_the_limit_is_an_error_not_a_cut() {
 }
 
 #[test]
+fn json_that_ends_in_the_middle_is_asked_for_again_and_other_json_is_not() {
+    let read = |body: &'static str| ask(move || Response::new(200, body)).unwrap().json::<Vec<u8>>().unwrap_err();
+    assert!(matches!(read("[1, 2"), Error::Retry { after: None, message } if message.contains("broke off after 5 bytes")));
+    for body in ["", "<html>", "{}", "[1] x"] {
+        assert!(matches!(read(body), Error::Reject(_)), "{body}");
+    }
+}
+
+#[test]
 fn query_is_percent_encoded() {
     let request = Request::get("https://h/p").query("$filter", "a eq 'é&b'").query("n", "1");
     assert_eq!(request.url, "https://h/p?%24filter=a%20eq%20%27%C3%A9%26b%27&n=1");
