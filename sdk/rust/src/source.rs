@@ -1,4 +1,64 @@
 //! Sources: read a business system. Owns the trait that a guest implements and what a poll hands over.
+//!
+//! A source that reads an HTTP API page by page:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use serde_json::Value;
+//! use wharf_sdk::http::{Request, Response};
+//! use wharf_sdk::{Context, Limits, NewRecord, Polled, Position, Rejection, Result, Source, testing};
+//!
+//! struct Orders {
+//!     offset: u64,
+//! }
+//!
+//! impl Source for Orders {
+//!     fn open(_: &Context, positions: Vec<Position>) -> Result<Self> {
+//!         let stored = positions.first().map(Position::read).transpose()?;
+//!         Ok(Self { offset: stored.unwrap_or(0) })
+//!     }
+//!
+//!     fn poll(&mut self, _: Limits) -> Result<Polled> {
+//!         let request = Request::get("https://api.example.com/v1/orders")
+//!             .query("count", "500")
+//!             .query("offset", &self.offset.to_string());
+//!         // 429 and 5xx are `Retry`, 401 and 403 `Fatal`; anything else stops the source, too.
+//!         let page: Vec<Value> = request.send()?.success()?.json()?;
+//!         let mut polled = Polled::default();
+//!         for order in &page {
+//!             let value = order.to_string();
+//!             let record = NewRecord::new().value(&value);
+//!             match order.get("id").and_then(Value::as_u64) {
+//!                 Some(id) => polled.records.push(record.key(&format!(r#"{{"id":{id}}}"#))),
+//!                 None => {
+//!                     let why = Rejection::new("order.id", "`id` is no number").at("/id");
+//!                     polled.records.push_unreadable(record, why);
+//!                 }
+//!             }
+//!         }
+//!         if page.is_empty() {
+//!             // Nothing moved, so there is no position.
+//!             return Ok(Polled::nothing(Duration::from_secs(30)));
+//!         }
+//!         // Not before the page is there: after `Retry` the same instance is polled again.
+//!         self.offset += page.len() as u64;
+//!         polled.positions.push(Position::json("orders", &self.offset)?);
+//!         Ok(polled)
+//!     }
+//! }
+//!
+//! testing::http(|request| {
+//!     let first = request.url.ends_with("offset=0");
+//!     Ok(Response::new(200, if first { r#"[{"id": 1}, {"id": null}]"# } else { "[]" }))
+//! });
+//! let limits = Limits { records: 1000, bytes: 1 << 20, wait: Duration::ZERO };
+//! let polled = Orders { offset: 0 }.poll(limits)?;
+//! assert_eq!((polled.records.len(), polled.records.unreadable().count()), (2, 1));
+//! let mut restarted = Orders::open(&Context::new("orders", "{}"), polled.positions)?;
+//! assert!(restarted.poll(limits)?.records.is_empty());
+//! # Ok::<(), wharf_sdk::Error>(())
+//! ```
 
 use std::time::Duration;
 
@@ -23,7 +83,8 @@ pub trait Source: Sized + 'static {
     /// Reads on. Give back control within `limits.wait` where nothing comes.
     ///
     /// # Errors
-    /// [`Error::Retry`] where the system does not answer; nothing of this poll is kept then.
+    /// [`Error::Retry`] where the system does not answer: the same instance is polled again, so what it remembers must still be
+    /// true. Nothing of this poll is kept. [`Error::Reject`] and [`Error::Fatal`] stop the source.
     fn poll(&mut self, limits: Limits) -> Result<Polled>;
 
     /// These positions, of one or more polls, are durable in the log. Needed only where the system is told so. More may have been
@@ -115,7 +176,8 @@ impl Limits {
 #[derive(Debug, Default)]
 pub struct Polled {
     pub records: Records,
-    /// The places reached by reading `records`: changed slices only. Stored in one transaction with the records.
+    /// The places reached by reading `records`: changed slices only, as a run `--until-done` ends at a poll that has neither records nor
+    /// positions and is idle. Stored in one transaction with the records.
     pub positions: Vec<Position>,
     /// Nothing more now: do not poll again before. Zero: at once.
     pub idle: Duration,
