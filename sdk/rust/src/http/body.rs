@@ -55,3 +55,21 @@ impl Read for Body {
         }
     }
 }
+
+/// What a stream says of itself has the host's stack under it, which says nothing to whoever reads the connector's log.
+#[cfg(any(target_arch = "wasm32", test))]
+pub(super) fn first_line(told: &str) -> String {
+    told.lines().next().unwrap_or_default().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_line;
+
+    #[test]
+    fn a_broken_stream_is_told_without_the_stack_of_the_host() {
+        let told = "internal error: error reading a body from connection\nStack backtrace:\n   0: wasmtime::call\n";
+        assert_eq!(first_line(told), "internal error: error reading a body from connection");
+        assert_eq!(first_line(""), "");
+    }
+}

@@ -11,6 +11,7 @@ use wasip2::http::types::{
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
+use super::body::first_line;
 use super::url::Url;
 use super::{Body, Request, Response};
 use crate::error::{Error, Result};
@@ -167,7 +168,7 @@ impl Read for Stream {
                 Ok(bytes.len())
             }
             Err(StreamError::Closed) => Ok(0),
-            Err(StreamError::LastOperationFailed(error)) => Err(io::Error::other(error.to_debug_string())),
+            Err(StreamError::LastOperationFailed(error)) => Err(io::Error::other(first_line(&error.to_debug_string()))),
         }
     }
 }
