@@ -7,14 +7,14 @@ use crate::flow::deployment::{Deployment, counts, reason, task};
 use database::Database;
 
 mod away;
-mod database;
+pub mod database;
 mod gate;
 mod once;
 mod refused;
 mod values;
 
 /// Columns for the place of a record.
-const PLACE: &str = "_topic String, _partition Int32, _offset Int64, _timestamp Int64";
+pub const PLACE: &str = "_topic String, _partition Int32, _offset Int64, _timestamp Int64";
 
 /// The sink `events` of topic `orders`, into table `orders`; `more` are keys of its section.
 fn events(db: &Database, config: &str, more: &str) -> String {

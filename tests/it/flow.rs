@@ -8,6 +8,7 @@ mod buffered;
 mod campaign_events;
 pub mod components;
 mod database_away;
+mod day;
 pub mod deployment;
 mod faults;
 mod gathered;
