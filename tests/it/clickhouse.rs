@@ -8,7 +8,7 @@ use database::Database;
 
 mod away;
 pub mod database;
-mod gate;
+pub mod gate;
 mod once;
 mod refused;
 mod values;

@@ -89,8 +89,8 @@ async fn when<F: Future<Output = bool>>(what: &str, is: impl Fn() -> F) {
 }
 
 /// Odoo's own database; `None` where it is not known.
-async fn database(erp: &Erp, test: &str) -> Option<tokio_postgres::Client> {
+pub async fn database(odoo: &Plain, test: &str) -> Option<tokio_postgres::Client> {
     let server = support::servers::Server::Postgres.address(test)?;
     let (head, _) = server.rsplit_once('/').unwrap();
-    Some(crate::sql::database::raw(&format!("{head}/{}", erp.odoo.database)).await)
+    Some(crate::sql::database::raw(&format!("{head}/{}", odoo.database)).await)
 }

@@ -55,6 +55,11 @@ impl Gate {
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
+    /// What goes wrong next, from now on.
+    pub fn add(&self, mishaps: &[Mishap]) {
+        self.mishaps.lock().unwrap().extend(mishaps);
+    }
+
     pub fn mishaps_left(&self) -> usize {
         self.mishaps.lock().unwrap().len()
     }

@@ -128,7 +128,7 @@ impl Deployment {
     }
 
     /// The sections of `body` under what every deployment here begins with.
-    fn config(&self, body: &str) -> Config {
+    fn text(&self, body: &str) -> String {
         let kafka = self.kafka.as_ref().map(|bootstrap| {
             format!(
                 "[kafka]\nbootstrap.servers = \"{bootstrap}\"\ntopic.metadata.refresh.interval.ms = 500\n\
@@ -138,8 +138,19 @@ impl Deployment {
         let create = if self.kafka.is_some() && !body.starts_with("create") { "create = true\n" } else { "" };
         let (top, sections) = body.split_at(body.find("\n[").unwrap_or(0));
         let head = format!("name = \"{}\"\nstate-dir = \"state\"\n{create}{top}\n", self.name);
-        let text = format!("{head}{}{sections}", kafka.unwrap_or_default()).replace("{t}", &self.topic(""));
-        Config::parse(&text, &self.path("wharf.toml")).unwrap_or_else(|errors| panic!("{errors}"))
+        format!("{head}{}{sections}", kafka.unwrap_or_default()).replace("{t}", &self.topic(""))
+    }
+
+    fn config(&self, body: &str) -> Config {
+        Config::parse(&self.text(body), &self.path("wharf.toml")).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    /// Writes `wharf.toml` for a process of its own, with the components it needs; answers where it is.
+    pub async fn prepare(&self, body: &str) -> PathBuf {
+        components::link(&self.path("state"));
+        components::warm(&self.config(body)).await;
+        self.write("wharf.toml", self.text(body));
+        self.path("wharf.toml")
     }
 
     fn log(&self) -> Arc<dyn TopicLog> {

@@ -122,7 +122,7 @@ async fn a_call_whose_answer_is_lost_is_made_again_and_creates_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_somebody_else_changes_meanwhile_is_written_again_and_not_buried() {
     let Some(erp) = Erp::new("os_race").await else { return };
-    let Some(mut postgres) = database(&erp, "os_race").await else { return };
+    let Some(mut postgres) = database(&erp.odoo, "os_race").await else { return };
     let body = erp.sink(&erp.odoo.url, "");
     erp.produce(&(0..3).map(|n| erp.partner(n, &json!({}))).collect::<Vec<_>>()).await;
     erp.deployment.until_done(&body).await;

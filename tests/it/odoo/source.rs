@@ -99,7 +99,7 @@ async fn what_odoo_holds_is_in_topic_and_table_over_kills_and_nothing_comes_twic
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_one_second_whose_microseconds_go_against_their_ids_all_come_once() {
     let Some(erp) = Erp::new("od_second").await else { return };
-    let Some(postgres) = database(&erp, "od_second").await else { return };
+    let Some(postgres) = database(&erp.odoo, "od_second").await else { return };
     let ids = erp.create(0..9).await;
     for (n, id) in ids.iter().enumerate() {
         // Two seconds, in each the highest id first.
@@ -125,7 +125,7 @@ async fn records_of_one_second_whose_microseconds_go_against_their_ids_all_come_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_commits_late_is_found_within_the_overlap() {
     let Some(erp) = Erp::new("od_late").await else { return };
-    let Some(mut postgres) = database(&erp, "od_late").await else { return };
+    let Some(mut postgres) = database(&erp.odoo, "od_late").await else { return };
     let ids = erp.create(0..2).await;
     let body = erp.source("fields = [\"name\"]");
     let running = erp.deployment.start(&body).await;

@@ -104,7 +104,7 @@ impl Table {
     }
 
     /// Rows of what a service answered.
-    pub fn from_json(&self, records: &[Value]) -> Rows {
+    pub fn of_json(&self, records: &[Value]) -> Rows {
         let cell = |record: &Value, (name, kind): &(&str, Kind)| match &record[*name] {
             Value::String(text) => plain(text, *kind),
             Value::Null => String::new(),

@@ -29,6 +29,13 @@ pub struct Figures {
     pub repeated: usize,
 }
 
+impl Figures {
+    /// Rows of all files.
+    pub const fn rows(&self) -> usize {
+        self.counts + self.corrected + self.twice + self.repeated
+    }
+}
+
 pub struct Wms {
     /// Rows by the minute at which their file comes, and by whether they are corrections.
     files: BTreeMap<(u32, bool), Vec<String>>,
