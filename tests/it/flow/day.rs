@@ -88,6 +88,7 @@ impl Day {
         assert_eq!(&sources.latest, self.wms.latest());
         assert_eq!(sources.latest.len(), wms.counts);
         assert_eq!(held(&COUNTS), wms.counts + wms.corrected + wms.twice);
+        assert_eq!(wms::late(&sources.of[COUNTS.name]), wms.corrected + wms.twice, "all corrections come in a later hour");
         assert_eq!(held(&ORDERS), erp.made - erp.deleted);
         assert!(held(&LINES) >= held(&ORDERS));
         assert_eq!((held(&PRODUCTS), held(&PRICES)), (sap.products, sap.products));
@@ -104,7 +105,7 @@ impl Day {
         let moves = erp.confirmed + erp.changed + erp.cancelled + erp.deleted;
         format!(
             "day: 24 simulated hours in {seconds} s: {} orders, {moves} changes of them ({} confirmed, {} cancelled, {} deleted), {} products, \
-             {} changes of them, {} of prices, {} counts, {} corrected hours late ({} twice, {} corrections overtaken), {} rows repeated, \
+             {} changes of them, {} of prices, {} counts, {} late corrections (of {} counts, {} of them twice; {} were overtaken), {} rows repeated, \
              {kills} kills, {rows} rows compared",
             erp.made,
             erp.confirmed,
@@ -114,6 +115,7 @@ impl Day {
             sap.changed,
             sap.repriced,
             wms.counts,
+            wms.corrected + wms.twice,
             wms.corrected,
             wms.twice,
             wms.overtaken,
@@ -155,7 +157,7 @@ async fn after_a_day_with_late_corrections_the_warehouse_equals_the_source_row_b
     let sources = day.sources().await;
     day.check(&sources);
     let running = day.deployment.start(&body).await;
-    day.when_arrived(&sources).await;
+    day.when_arrived(&sources, &running).await;
     // What comes too much comes now.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let ended = running.drain().await;

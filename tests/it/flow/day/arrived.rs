@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::tables::{Cells, Rows, Table, differences};
 use super::{Day, TABLES, wms};
-use crate::flow::deployment::PATIENCE;
+use crate::flow::deployment::{PATIENCE, Running};
 
 /// All rows of the sources, as plain clients read them, by table.
 pub struct Sources {
@@ -26,8 +26,8 @@ struct Topic {
 }
 
 impl Day {
-    /// Waits until everything has arrived. What is too much is not looked for yet.
-    pub async fn when_arrived(&self, sources: &Sources) {
+    /// Waits until everything has arrived, and what was deleted is gone from PostgreSQL.
+    pub async fn when_arrived(&self, sources: &Sources, running: &Running) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut missing = Vec::new();
@@ -40,7 +40,9 @@ impl Day {
             if missing.is_empty() {
                 return;
             }
-            assert!(Instant::now() < deadline, "does not arrive: {missing:#?}");
+            let troubles =
+                || running.telemetry.snapshot().tasks.into_iter().filter(|task| task.reason.is_some()).collect::<Vec<_>>();
+            assert!(Instant::now() < deadline, "does not arrive: {missing:#?}; what waits or has failed: {:#?}", troubles());
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }

@@ -151,6 +151,11 @@ pub fn latest(all: &Rows) -> Rows {
     latest.into_iter().map(|(key, (_, cells))| (key, cells)).collect()
 }
 
+/// How many of these are corrections that were made in a later hour than their count.
+pub fn late(all: &Rows) -> usize {
+    all.values().filter(|cells| cells[3] != "1" && cells[5][..13] > cells[2][..13]).count()
+}
+
 /// The cells of a line, as a table has them: only times are written otherwise.
 fn cells(line: &str) -> Cells {
     line.split(',')
