@@ -25,15 +25,16 @@ enum Mishap {
     Away,
 }
 
+/// Most kills come just after the counts of an hour, when there is work under way.
 const MISHAPS: [(u32, Mishap); 9] = [
-    (3 * 60 + 10, Mishap::Kill),
-    (8 * 60 + 40, Mishap::Kill),
+    (3 * 60 + 7, Mishap::Kill),
+    (8 * 60 + 5, Mishap::Kill),
     (11 * 60 + 30, Mishap::Busy),
     (12 * 60 + 20, Mishap::Away),
-    (13 * 60 + 15, Mishap::Kill),
+    (13 * 60 + 6, Mishap::Kill),
     (15 * 60, Mishap::Lost),
-    (17 * 60 + 50, Mishap::Kill),
-    (19 * 60 + 30, Mishap::Kill),
+    (17 * 60 + 4, Mishap::Kill),
+    (19 * 60 + 8, Mishap::Kill),
     (23 * 60 + 55, Mishap::Kill),
 ];
 

@@ -9,7 +9,7 @@ use super::clock::{Clock, MINUTES};
 use super::tables::{Cells, Rows, plain_time};
 
 const SKUS: u32 = 20;
-const WAREHOUSES: [&str; 3] = ["HH", "LEJ", "MUC"];
+const WAREHOUSES: [&str; 3] = ["HH", "LEJ", "BER"];
 const HEADER: &str = "sku,warehouse,counted_at,version,quantity,corrected_at";
 /// Corrections come in files of ten minutes.
 const GROUP: u32 = 10;
