@@ -45,6 +45,8 @@ pub enum Fetched {
     LinkLost,
     /// There is no such entity set.
     NoSet,
+    /// The service refuses a request that asks for changes to be tracked, maybe for that: without it, it tells.
+    Untracked,
 }
 
 impl Client {
@@ -86,6 +88,8 @@ impl Client {
                 return Ok(Fetched::LinkLost);
             }
             404 if !wanted.link => return Ok(Fetched::NoSet),
+            // A preference that is not understood is to be ignored (RFC 7240, 2), but not every service knows that.
+            400 | 501 if wanted.track_changes => return Ok(Fetched::Untracked),
             _ => {}
         }
         let entity = self.entity.clone();

@@ -168,6 +168,11 @@ impl Odata {
                 }
                 Ok(None)
             }
+            Fetched::Untracked => {
+                reader.tracks_nothing();
+                log::info!(entity = self.config.entity; "the service tracks no changes of this set: it is read in full each time");
+                Ok(None)
+            }
             Fetched::NoSet => {
                 let sets = self.client.sets()?;
                 Err(Error::fatal(edm::NoSet::new(&self.config.entity, sets.iter().map(String::as_str)).to_string()))

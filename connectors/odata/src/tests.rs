@@ -150,6 +150,23 @@ fn a_fresh_delta_link_alone_is_not_stored_each_time() {
 }
 
 #[test]
+fn a_service_that_refuses_to_track_changes_is_read_in_full_and_another_error_is_still_told() {
+    let refused = || Response::new(400, r#"{"error": {"code": "E9", "message": "no"}}"#);
+    let page = || Response::new(200, r#"{"value": [{"ID": "a"}]}"#);
+    let (mut tracked, sent) = source(r#""interval": "1s""#, vec![refused(), page(), page()]);
+    assert_eq!(tracked.poll(LIMITS).unwrap().idle, Duration::ZERO);
+    assert_eq!(tracked.poll(LIMITS).unwrap().records.len(), 1);
+    assert_eq!(tracked.poll(LIMITS).unwrap().records.len(), 0, "it did not change");
+    let prefer: Vec<_> = sent.borrow()[1..].iter().filter_map(|request| header(request, "prefer")).collect();
+    let plain = "odata.maxpagesize=1000";
+    assert_eq!(prefer, [&format!("{plain},odata.track-changes"), plain, plain]);
+    let (mut wrong, _) = source(r#""interval": "1s""#, vec![refused(), refused()]);
+    assert!(wrong.poll(LIMITS).is_ok());
+    let Err(Error::Fatal(text)) = wrong.poll(LIMITS) else { panic!("fatal") };
+    assert!(text.contains("400") && text.contains("E9"), "{text}");
+}
+
+#[test]
 fn a_service_without_metadata_is_read_by_the_configured_key() {
     testing::http(|request| {
         let status = if request.url.ends_with("/$metadata") { 404 } else { 200 };

@@ -129,6 +129,11 @@ impl Reader {
         self.tick += 1;
     }
 
+    /// The service does not take the request for changes to be tracked.
+    pub const fn tracks_nothing(&mut self) {
+        self.tracking = false;
+    }
+
     /// The service no longer takes a link that it handed out (400, 404 or 410): begin again. Answers whether entities
     /// deleted meanwhile may stay unnoticed.
     pub fn link_is_lost(&mut self) -> bool {
