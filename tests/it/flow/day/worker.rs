@@ -60,7 +60,7 @@ impl Day {
             self.erp(&ORDERS, "sale.order"),
             self.erp(&LINES, "sale.order.line"),
             self.sap(&PRODUCTS, support::sap::PRODUCTS_V4, "Product", "cursor = \"LastChangeDate\""),
-            self.sap(&PRICES, PRICES_V2, "ProductSet", "delta = \"never\""),
+            self.sap(&PRICES, PRICES_V2, "ProductSet", ""),
             to_postgres("counts-to-postgres", &[&COUNTS]),
             to_postgres("orders-to-postgres", &[&ORDERS, &LINES]),
             to_postgres("products-to-postgres", &[&PRODUCTS]),
