@@ -16,6 +16,7 @@ mod diagnostic;
 mod document;
 mod eating;
 mod grant;
+mod json_body;
 mod kafka;
 mod librdkafka;
 mod locate;
@@ -251,7 +252,23 @@ pub enum Auth {
     Basic { user: String, password: Secret },
     Bearer(Secret),
     Header { name: String, value: Secret },
+    JsonBody(JsonBody),
 }
+
+/// A secret that stands inside the JSON body of certain requests, in place of a null or a string.
+#[derive(Debug, Clone)]
+pub struct JsonBody {
+    /// Of the requests, byte for byte and without a query.
+    pub path: String,
+    pub pointer: Pointer,
+    pub value: Secret,
+    /// Where in the body which texts must stand, all of them.
+    pub only: Vec<(Pointer, Vec<String>)>,
+}
+
+/// A place in a JSON document (RFC 6901), never the whole of it. The names and indexes, unescaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pointer(Vec<String>);
 
 /// `[source.listen]`.
 #[derive(Debug, Clone)]

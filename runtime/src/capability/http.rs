@@ -27,6 +27,7 @@ mod credentials;
 mod dial;
 mod error;
 mod gate;
+mod json_body;
 mod request;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use credentials::BadCredentials;
 pub use dial::{ClientError, ClientOptions, SharedClients};
 pub use error::HttpError;
 pub use gate::MAX_HOLD;
+pub use json_body::Unfit;
 
 /// What one connector may do by HTTP: its grant, its credentials and the shared pools. Cheap to clone; all tasks of a
 /// connector share one, so that they keep a remote account's pause together.
@@ -106,7 +108,8 @@ impl HttpAccess {
         let (endpoint, reach) = self.0.check(&request)?;
         let unusable = |reason| HttpError::Protocol { endpoint: endpoint.clone(), reason };
         request::prepare(&mut request, &endpoint).map_err(unusable)?;
-        credentials.put_on(&endpoint, request.headers_mut());
+        let request = credentials.put_on(&endpoint, request, timeouts.first_byte).await;
+        let request = request.map_err(|reason| HttpError::Unfit { endpoint: endpoint.clone(), reason })?;
         gate.pass(&endpoint).await;
         let begun = Instant::now();
         let answer = exchange(clients.pool(reach), request, &endpoint, timeouts).await?;

@@ -58,13 +58,24 @@ fn spoken(auth: &Auth) -> Vec<Secret> {
         }
         Auth::Bearer(token) => vec![token.clone()],
         Auth::Header { value, .. } => vec![value.clone()],
+        Auth::JsonBody(body) => in_json(&body.value),
     };
     secrets.into_iter().filter(|secret| !secret.expose().is_empty()).collect()
+}
+
+/// A secret in the forms that JSON has for it: with the escapes that it needs, and with those that an ASCII text needs (Python's).
+fn in_json(secret: &Secret) -> Vec<Secret> {
+    let quoted = serde_json::to_string(secret.expose()).unwrap_or_default();
+    let least = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default().to_owned();
+    let units = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+    let ascii = least.chars().map(|c| if c.is_ascii() { c.to_string() } else { units(c) }).collect();
+    vec![secret.clone(), Secret::new(least), Secret::new(ascii)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{JsonBody, Pointer};
 
     fn veil(secrets: &[&str]) -> Veil {
         let auth = |secret: &&str| (format!("{secret}.example.com"), Auth::Bearer(Secret::new((*secret).to_owned())));
@@ -92,5 +103,18 @@ mod tests {
         assert_eq!(shown, "***");
         let veil = veil(&["sk_live_AAAAAAAA", "sk_live_BBBBBBBB"]);
         assert_eq!(veil.over("sk_live_BBBBBBBB, sk_live_AAAAAAAA, sk_live_BBB"), "***, ***, ***");
+    }
+    #[test]
+    fn a_secret_of_a_json_body_is_hidden_in_each_form_that_json_has_for_it() {
+        let body = JsonBody {
+            path: "/rpc".to_owned(),
+            pointer: Pointer::parse("/a").unwrap(),
+            value: Secret::new("pa\"ss\\wört-😀-x".to_owned()),
+            only: Vec::new(),
+        };
+        let veil = Veil::of(&BTreeMap::from([("h".to_owned(), Auth::JsonBody(body))]));
+        for echoed in ["pa\"ss\\wört-😀-x", r#"pa\"ss\\wört-😀-x"#, r#"pa\"ss\\w\u00f6rt-\ud83d\ude00-x"#] {
+            assert_eq!(veil.over(&format!("said [{echoed}]")), "said [***]", "{echoed}");
+        }
     }
 }

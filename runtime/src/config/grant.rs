@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::checker::Checker;
 use super::diagnostic::{Diagnostic, suggest};
+use super::json_body::json_body;
 use super::node::Entries;
 use super::{Allow, AllowedFolder, AllowedHost, Auth, raw};
 
@@ -129,22 +130,24 @@ fn matches(authority: &str, host: &AllowedHost) -> bool {
 }
 
 fn credentials(checker: &mut Checker<'_>, raw: &raw::Auth, span: Range<usize>) -> Option<Auth> {
-    match (&raw.basic, &raw.bearer, &raw.header) {
-        (Some(basic), None, None) => {
+    match (&raw.basic, &raw.bearer, &raw.header, &raw.json_body) {
+        (Some(basic), None, None, None) => {
             // A user name may be a reference too: it is a credential like the password.
             let user = checker.secret(&basic.user).expose().to_owned();
             Some(Auth::Basic { user, password: checker.secret(&basic.password) })
         }
-        (None, Some(token), None) => Some(Auth::Bearer(checker.secret(token))),
-        (None, None, Some(header)) => {
+        (None, Some(token), None, None) => Some(Auth::Bearer(checker.secret(token))),
+        (None, None, Some(header), None) => {
             let name = checker.text(&header.name).to_lowercase();
             if http::HeaderName::try_from(&name).is_err() {
                 checker.error(header.name.span(), format!("`{name}` is not a header name"), "expected letters, digits and `-`");
             }
             Some(Auth::Header { name, value: checker.secret(&header.value) })
         }
+        (None, None, None, Some(body)) => json_body(checker, body).map(Auth::JsonBody),
         _ => {
-            checker.error(span, "credentials need exactly one kind", "expected one of `basic`, `bearer`, `header`");
+            let label = "expected one of `basic`, `bearer`, `header`, `json-body`";
+            checker.error(span, "credentials need exactly one kind", label);
             None
         }
     }

@@ -206,6 +206,16 @@ pub struct Auth {
     pub basic: Option<Basic>,
     pub bearer: Option<Text>,
     pub header: Option<Header>,
+    pub json_body: Option<Spanned<JsonBody>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JsonBody {
+    pub path: Option<Text>,
+    pub pointer: Option<Text>,
+    pub value: Option<Text>,
+    pub only: Option<Spanned<Entries<Vec<Text>>>>,
 }
 
 #[derive(Debug, Deserialize)]

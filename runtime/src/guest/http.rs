@@ -61,6 +61,8 @@ fn timeouts(options: Option<RequestOptions>) -> Timeouts {
 fn translate(error: &HttpError) -> Error {
     match error {
         HttpError::Denied { .. } => Error::HttpRequestDenied,
+        // It would be the same once more: no kind of it says so and takes a text.
+        HttpError::Unfit { .. } => Error::ConfigurationError,
         _ => Error::InternalError(Some(error.to_string())),
     }
 }

@@ -1,15 +1,19 @@
-//! Credentials on requests: which header of which endpoint carries what. They are put on after the grant was checked, on
-//! that endpoint only, and in place of anything the guest set there; values are marked sensitive and never logged.
+//! Credentials on requests: which header, or which place of the body, carries what at which endpoint. They are put on after the grant was
+//! checked, on that endpoint only, and in place of anything the guest set there; values are marked sensitive and never logged.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use ::http::HeaderMap;
+use ::http::Request;
 use ::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::body::Body;
+use super::json_body::{self, Unfit};
 use crate::capability::allow::{Endpoint, HostGrants};
-use crate::config::Auth;
+use crate::config::{Auth, JsonBody};
 
 /// Credentials that cannot be put on a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,9 +30,15 @@ pub enum BadCredentials {
     User { authority: String },
 }
 
-/// One header for each endpoint that has credentials.
+/// What each endpoint that has credentials gets.
 #[derive(Debug, Default)]
-pub(super) struct Credentials(BTreeMap<Endpoint, (HeaderName, HeaderValue)>);
+pub(super) struct Credentials(BTreeMap<Endpoint, Credential>);
+
+#[derive(Debug, Clone)]
+enum Credential {
+    Header(HeaderName, HeaderValue),
+    Body(Arc<JsonBody>),
+}
 
 impl Credentials {
     pub(super) fn new(grants: &HostGrants, auth: &BTreeMap<String, Auth>) -> Result<Self, BadCredentials> {
@@ -40,21 +50,35 @@ impl Credentials {
             if endpoints.is_empty() {
                 return Err(BadCredentials::NotAllowed { authority: authority.clone() });
             }
-            let header = header(authority, auth)?;
-            by_endpoint.extend(endpoints.into_iter().map(|endpoint| (endpoint, header.clone())));
+            let credential = credential(authority, auth)?;
+            by_endpoint.extend(endpoints.into_iter().map(|endpoint| (endpoint, credential.clone())));
         }
         Ok(Self(by_endpoint))
     }
 
-    /// Replaces the header that carries this endpoint's credentials.
-    pub(super) fn put_on(&self, endpoint: &Endpoint, headers: &mut HeaderMap) {
-        if let Some((name, value)) = self.0.get(endpoint) {
-            headers.insert(name.clone(), value.clone());
+    /// Replaces the header, or the value in the body, that carries this endpoint's credentials. `limit`: how long a body may take that is
+    /// read for it.
+    ///
+    /// # Errors
+    /// [`Unfit`] where the body is to carry them and cannot.
+    pub(super) async fn put_on(
+        &self,
+        endpoint: &Endpoint,
+        mut request: Request<Body>,
+        limit: Duration,
+    ) -> Result<Request<Body>, Unfit> {
+        match self.0.get(endpoint) {
+            None => Ok(request),
+            Some(Credential::Header(name, value)) => {
+                request.headers_mut().insert(name.clone(), value.clone());
+                Ok(request)
+            }
+            Some(Credential::Body(rule)) => json_body::fill(rule, request, limit).await,
         }
     }
 }
 
-fn header(authority: &str, auth: &Auth) -> Result<(HeaderName, HeaderValue), BadCredentials> {
+fn credential(authority: &str, auth: &Auth) -> Result<Credential, BadCredentials> {
     let (name, value) = match auth {
         Auth::Basic { user, password } => {
             if user.contains(':') {
@@ -65,10 +89,11 @@ fn header(authority: &str, auth: &Auth) -> Result<(HeaderName, HeaderValue), Bad
         }
         Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", token.expose())),
         Auth::Header { name, value } => (header_name(authority, name)?, value.expose().to_owned()),
+        Auth::JsonBody(rule) => return Ok(Credential::Body(Arc::new(rule.clone()))),
     };
     let mut value = HeaderValue::from_str(&value).map_err(|_| BadCredentials::Value { authority: authority.to_owned() })?;
     value.set_sensitive(true);
-    Ok((name, value))
+    Ok(Credential::Header(name, value))
 }
 
 fn header_name(authority: &str, name: &str) -> Result<HeaderName, BadCredentials> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper_util::client::legacy;
 
 use super::dial::ResolveError;
+use super::json_body::Unfit;
 use crate::capability::allow::Endpoint;
 
 /// Why a request got no answer. The text is for the log; a guest sees only a kind.
@@ -16,6 +17,9 @@ pub enum HttpError {
     /// The operator's list does not have it.
     #[error("request to {authority} denied: {reason}")]
     Denied { authority: String, reason: String },
+    /// Its body was to carry credentials and cannot.
+    #[error("request to {endpoint} not sent: its path is that of `json-body` in this connector's auth section, but {reason}")]
+    Unfit { endpoint: Endpoint, reason: Unfit },
     /// The name is listed, but where it leads is not allowed.
     #[error(
         "request to {endpoint} refused when dialling: {address} is {what}; a private or loopback address needs \

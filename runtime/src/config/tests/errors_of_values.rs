@@ -113,7 +113,7 @@ header = { name = "x", value = "y" }
  --> retail.toml:6:1
   |
 6 | [source.auth."h"]
-  | ^^^^^^^^^^^^^^^^^ expected one of `basic`, `bearer`, `header`
+  | ^^^^^^^^^^^^^^^^^ expected one of `basic`, `bearer`, `header`, `json-body`
 
 retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
@@ -141,13 +141,13 @@ error: credentials need exactly one kind
  --> retail.toml:6:14
   |
 6 | [source.auth.erp.example.com]
-  |              ^^^ expected one of `basic`, `bearer`, `header`
+  |              ^^^ expected one of `basic`, `bearer`, `header`, `json-body`
 
 error: unknown key `example`
  --> retail.toml:6:18
   |
 6 | [source.auth.erp.example.com]
-  |                  ^^^^^^^ expected `basic`, `bearer` or `header`
+  |                  ^^^^^^^ expected `basic`, `bearer`, `header` or `json-body`
   |
   = help: a name with dots is quoted: [source.auth."erp.example.com"]
 

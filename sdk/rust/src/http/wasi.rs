@@ -129,6 +129,9 @@ fn write(stream: &OutputStream, mut body: &[u8]) -> Result<(), StreamError> {
 fn failed(code: &ErrorCode) -> Error {
     match code {
         ErrorCode::HttpRequestDenied => Error::fatal("the host is not allowed: list it under `allow.http` of this connector"),
+        ErrorCode::ConfigurationError => {
+            Error::fatal("the host could not put the credentials into the request's body, and did not send it: its log says why")
+        }
         ErrorCode::HttpRequestMethodInvalid | ErrorCode::HttpRequestUriInvalid | ErrorCode::HttpRequestUriTooLong => {
             Error::reject(format!("the request is not valid: {code}"))
         }
