@@ -10,6 +10,7 @@ use wharf_runtime::supervisor::Outcome;
 
 use crate::flow::deployment::{Deployment, Ended, PATIENCE, counts, reason};
 
+mod rpc;
 mod sink;
 mod source;
 

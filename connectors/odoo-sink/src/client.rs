@@ -113,7 +113,7 @@ impl Client {
             return Ok(());
         }
         Err(Error::fatal(format!(
-            "the account of the API key for {} has no right to {operation} on `{model}`: give it to its user in Odoo",
+            "the account for {} has no right to {operation} on `{model}`: give it to its user in Odoo",
             self.server.host()
         )))
     }
@@ -253,8 +253,8 @@ impl Client {
             Meaning::Credentials if refusal.is_access_error() && matches!(method, "write" | "unlink") => return Ok(Err(refusal)),
             Meaning::Credentials => {
                 self.refused += 1;
-                let host = self.server.host();
-                let text = format!("{text}. Check the API key in `[sink.auth.\"{host}\"]`, and that its user may do this");
+                let (credentials, host) = (self.server.credentials(), self.server.host());
+                let text = format!("{text}. Check {credentials} in `[sink.auth.\"{host}\"]`, and that its user may do this");
                 if self.refused > TRIES { Error::fatal(text) } else { Error::retry(text) }
             }
             Meaning::Later => match refusal.after {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use wharf_odoo_api::{BadUrl, Server};
+use wharf_odoo_api::{BadServer, Protocol, Server};
 use wharf_sdk::duration;
 
 /// The most that `config.timeout` may be.
@@ -20,7 +20,11 @@ const BUDGET: Duration = Duration::from_secs(50);
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     pub url: String,
+    #[serde(default)]
+    pub protocol: Protocol,
     pub database: Option<String>,
+    /// Login of JSON-RPC.
+    pub user: Option<String>,
     pub model: String,
     #[serde(default = "wharf")]
     pub module: String,
@@ -54,7 +58,7 @@ pub enum Tombstones {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadConfig {
     #[error(transparent)]
-    Url(#[from] BadUrl),
+    Server(#[from] BadServer),
     #[error("`config.model` is `{0}`: give the technical name of a model, as res.partner")]
     Model(String),
     #[error("`config.{0}` is `{1}`: use letters, digits and `_`, as an external id has them")]
@@ -75,7 +79,7 @@ impl Config {
     /// # Errors
     /// [`BadConfig`], naming the key at fault.
     pub fn check(&self) -> Result<Server, BadConfig> {
-        let server = Server::new(&self.url, self.database.clone(), self.timeout)?;
+        let server = Server::new(&self.url, self.database.clone(), self.timeout)?.by(self.protocol, self.user.clone())?;
         let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !self.model.split('.').all(plain) {
             return Err(BadConfig::Model(self.model.clone()));
@@ -157,6 +161,9 @@ mod tests {
     fn values_that_cannot_work_are_refused_by_the_name_of_their_key() {
         for (change, expected) in [
             (r#""url": "erp.example.com""#, "config.url"),
+            (r#""user": "wharf""#, "config.user"),
+            (r#""protocol": "json-rpc", "database": "erp""#, "`config.user` is missing"),
+            (r#""protocol": "json-rpc", "user": "wharf""#, "`config.database` is missing"),
             (r#""model": "res partner""#, "config.model"),
             (r#""module": "my.module""#, "config.module"),
             (r#""prefix": """#, "config.prefix"),

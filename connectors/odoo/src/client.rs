@@ -106,7 +106,8 @@ impl Client {
             Meaning::Credentials => {
                 self.refused += 1;
                 let text = format!(
-                    "{text}. Check the API key in `[source.auth.\"{}\"]`, and that its user may read this",
+                    "{text}. Check {} in `[source.auth.\"{}\"]`, and that its user may read this",
+                    self.server.credentials(),
                     self.server.host()
                 );
                 if self.refused > KEY_TRIES { Error::fatal(text) } else { Error::retry(text) }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_odoo_api::{BadUrl, Server};
+use wharf_odoo_api::{BadServer, Protocol, Server};
 use wharf_sdk::duration;
 
 /// Models of Odoo 19 whose `_search` takes the limit first and leaves out afterwards what the user may not see, so that a page that
@@ -16,7 +16,11 @@ const CUT_PAGES: [&str; 3] = ["mail.message", "mail.activity", "mail.scheduled.m
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     pub url: String,
+    #[serde(default)]
+    pub protocol: Protocol,
     pub database: Option<String>,
+    /// Login of JSON-RPC.
+    pub user: Option<String>,
     pub model: String,
     #[serde(default)]
     pub fields: Vec<String>,
@@ -61,7 +65,7 @@ pub enum Deletions {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadConfig {
     #[error(transparent)]
-    Url(#[from] BadUrl),
+    Server(#[from] BadServer),
     #[error("`config.model` is `{0}`: give the technical name of a model, as res.partner")]
     Model(String),
     #[error(
@@ -80,7 +84,7 @@ impl Config {
     /// # Errors
     /// [`BadConfig`], naming the key at fault.
     pub fn check(&self) -> Result<Server, BadConfig> {
-        let server = Server::new(&self.url, self.database.clone(), self.timeout)?;
+        let server = Server::new(&self.url, self.database.clone(), self.timeout)?.by(self.protocol, self.user.clone())?;
         if self.model.is_empty() || !self.model.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') {
             return Err(BadConfig::Model(self.model.clone()));
         }
@@ -148,6 +152,9 @@ mod tests {
     fn values_that_cannot_work_are_refused_by_the_name_of_their_key() {
         for (change, expected) in [
             (r#""url": "erp.example.com""#, "config.url"),
+            (r#""user": "wharf""#, "config.user"),
+            (r#""protocol": "json-rpc", "database": "erp""#, "`config.user` is missing"),
+            (r#""protocol": "json-rpc", "user": "wharf""#, "`config.database` is missing"),
             (r#""model": "res.partner/search""#, "config.model"),
             (r#""model": "mail.message""#, "`mail.message`, which Odoo filters"),
             (r#""model": "mail.activity""#, "`mail.activity`, which Odoo filters"),

@@ -14,6 +14,7 @@ const READ: usize = 1 << 20;
 /// What Odoo, or what is before it, answered in place of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    /// Of HTTP; by JSON-RPC, which answers 200 to all, the one that JSON-2 has for the same exception.
     pub status: u16,
     /// The exception's name with its module (`odoo.exceptions.ValidationError`); empty where Odoo did not answer itself.
     pub name: String,
@@ -23,6 +24,8 @@ pub struct Refusal {
     pub after: Option<Duration>,
     /// Where a redirect leads, host and port.
     to: Option<String>,
+    /// The status was not answered but is meant.
+    by_rpc: bool,
 }
 
 /// What to do about it.
@@ -57,7 +60,18 @@ impl Refusal {
         let bytes = response.bytes_up_to(READ).unwrap_or_default();
         let body = serde_json::from_slice::<Body>(&bytes).ok();
         let (name, message) = body.map_or_else(|| (String::new(), plain(&bytes)), |body| (body.name, one_line(&body.message)));
-        Self { status, name, message, after, to }
+        Self { status, name, message, after, to, by_rpc: false }
+    }
+
+    /// An exception that JSON-RPC tells of.
+    #[must_use]
+    pub(crate) fn of_rpc(status: u16, name: String, message: &str) -> Self {
+        Self { status, name, message: one_line(message), after: None, to: None, by_rpc: true }
+    }
+
+    /// The password, or the id of the user, is not taken.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.status == 401
     }
 
     #[must_use]
@@ -85,6 +99,9 @@ impl Refusal {
         let name = if self.name.is_empty() { String::new() } else { format!(" ({})", self.name) };
         let to = self.to.as_ref().map_or_else(String::new, |host| format!(", a redirect to {host}"));
         let said = if self.message.is_empty() { String::new() } else { format!(": {}", self.message) };
+        if self.by_rpc {
+            return format!("{root} answers with an error for {what}{name}{said}");
+        }
         format!("{root} answers {} for {what}{to}{name}{said}", self.status)
     }
 }

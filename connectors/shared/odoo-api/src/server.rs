@@ -1,12 +1,13 @@
-//! One Odoo server and database: the request and its headers. The credentials are the host's.
+//! One Odoo server and database, by either protocol: requests and what came of them. The credentials are the host's.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
-use wharf_sdk::http::Request;
+use serde::{Deserialize, Serialize};
+use wharf_sdk::http::{Request, Response};
 use wharf_sdk::{Error, Result};
 
 use crate::refusal::{Refusal, host_of};
+use crate::rpc::Login;
 use crate::time;
 
 /// The longest answer that is read.
@@ -17,7 +18,21 @@ const LONGEST: usize = 64 << 20;
 pub struct Server {
     root: String,
     database: Option<String>,
+    /// Whom JSON-RPC calls for; `None`: JSON-2, where the key says it.
+    login: Option<Login>,
     timeout: Duration,
+}
+
+/// How a server is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum Protocol {
+    /// Odoo 19 and later.
+    #[default]
+    #[serde(rename = "json-2")]
+    Json2,
+    /// Odoo before 19, which has nothing else; 19 has it still.
+    #[serde(rename = "json-rpc")]
+    JsonRpc,
 }
 
 /// What a method gave back.
@@ -29,29 +44,50 @@ pub struct Answer {
     pub asked: i64,
 }
 
-/// A root URL that cannot work.
+/// A server that cannot be called as it is configured.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadUrl {
+pub enum BadServer {
     #[error("`config.url` is `{0}`: expected the root of an Odoo server without a query, as https://erp.example.com")]
     Form(String),
     #[error("`config.url` holds a user name: the API key goes into the connector's `auth` section")]
-    User,
+    UserInUrl,
+    #[error("`config.{0}` is missing: `protocol = \"json-rpc\"` calls with the names of the database and of the user")]
+    Missing(&'static str),
+    #[error("`config.user` is for `protocol = \"json-rpc\"`: by JSON-2 the API key says whose it is. Leave it out")]
+    UserOfKey,
 }
 
 impl Server {
     /// # Errors
-    /// [`BadUrl`].
-    pub fn new(url: &str, database: Option<String>, timeout: Duration) -> Result<Self, BadUrl> {
+    /// [`BadServer`].
+    pub fn new(url: &str, database: Option<String>, timeout: Duration) -> Result<Self, BadServer> {
         let root = url.trim_end_matches('/');
         let rest = root.strip_prefix("https://").or_else(|| root.strip_prefix("http://"));
         match rest.and_then(|rest| rest.split('/').next()) {
-            Some(authority) if authority.contains('@') => return Err(BadUrl::User),
+            Some(authority) if authority.contains('@') => return Err(BadServer::UserInUrl),
             // Without a scheme, too: what is before the `@` must not be shown.
-            None if root.contains('@') => return Err(BadUrl::User),
+            None if root.contains('@') => return Err(BadServer::UserInUrl),
             Some(authority) if !authority.is_empty() && !root.contains(['?', '#', ' ']) => {}
-            _ => return Err(BadUrl::Form(without_query(url).to_owned())),
+            _ => return Err(BadServer::Form(without_query(url).to_owned())),
         }
-        Ok(Self { root: root.to_owned(), database, timeout })
+        Ok(Self { root: root.to_owned(), database, login: None, timeout })
+    }
+
+    /// The same server by a protocol; `user`: the login, which JSON-RPC needs beside the database.
+    ///
+    /// # Errors
+    /// [`BadServer`].
+    pub fn by(self, protocol: Protocol, user: Option<String>) -> Result<Self, BadServer> {
+        match (protocol, user, &self.database) {
+            (Protocol::Json2, None, _) => Ok(self),
+            (Protocol::Json2, Some(_), _) => Err(BadServer::UserOfKey),
+            (Protocol::JsonRpc, _, None) => Err(BadServer::Missing("database")),
+            (Protocol::JsonRpc, None, _) => Err(BadServer::Missing("user")),
+            (Protocol::JsonRpc, Some(user), Some(database)) => {
+                let login = Some(Login::new(database.clone(), user));
+                Ok(Self { login, ..self })
+            }
+        }
     }
 
     /// For messages.
@@ -66,15 +102,37 @@ impl Server {
         host_of(&self.root)
     }
 
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// What to look at where credentials are refused, before `in [… .auth."HOST"]`.
+    #[must_use]
+    pub const fn credentials(&self) -> &'static str {
+        match self.login {
+            None => "the API key",
+            Some(_) => "`config.user`, and its password or API key under `json-body`",
+        }
+    }
+
     /// Calls a method. The inner error is an answer that says no.
     ///
     /// # Errors
     /// `retry` where no whole answer came, `fatal` where the host is not allowed or the answer is too long.
     pub fn call(&self, model: &str, method: &str, arguments: &impl Serialize) -> Result<Result<Answer, Refusal>> {
+        if let Some(login) = &self.login {
+            let arguments = serde_json::to_value(arguments).map_err(|e| Error::fatal(format!("arguments of `{method}`: {e}")))?;
+            return login.call(self, model, method, arguments);
+        }
         let mut request = Request::post(format!("{}/json/2/{model}/{method}", self.root)).json(arguments)?.timeout(self.timeout);
         if let Some(database) = &self.database {
             request = request.header("x-odoo-database", database);
         }
+        self.send(&request, model)
+    }
+
+    /// Sends a request about a model. The inner error is an answer whose status says no.
+    pub(crate) fn send(&self, request: &Request, model: &str) -> Result<Result<Answer, Refusal>> {
         let started = Instant::now();
         let response = request.send()?;
         let took = i64::try_from(started.elapsed().as_secs()).unwrap_or(i64::MAX).saturating_add(1);
@@ -83,15 +141,18 @@ impl Server {
         if !(200..300).contains(&response.status) {
             return Ok(Err(Refusal::read(response)));
         }
-        match response.bytes_up_to(LONGEST) {
-            Ok(body) => Ok(Ok(Answer { body, asked })),
-            Err(Error::Fatal(_)) => Err(Error::fatal(format!(
+        self.body(response, model).map(|body| Ok(Answer { body, asked }))
+    }
+
+    fn body(&self, response: Response, model: &str) -> Result<Vec<u8>> {
+        response.bytes_up_to(LONGEST).map_err(|error| match error {
+            Error::Fatal(_) => Error::fatal(format!(
                 "{} answers `{model}` with more than {} MiB: lower `config.page-size`, or name fewer `config.fields`",
                 self.root,
                 LONGEST >> 20
-            ))),
-            Err(other) => Err(other),
-        }
+            )),
+            other => other,
+        })
     }
 }
 

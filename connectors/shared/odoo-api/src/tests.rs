@@ -103,14 +103,14 @@ fn the_time_of_asking_is_that_of_the_slower_clock() {
 #[test]
 fn roots_that_cannot_work_are_refused() {
     for url in ["erp.example.com", "ftp://erp", "https://", "https://erp example"] {
-        assert_eq!(Server::new(url, None, Duration::ZERO).unwrap_err(), BadUrl::Form(url.to_owned()));
+        assert_eq!(Server::new(url, None, Duration::ZERO).unwrap_err(), BadServer::Form(url.to_owned()));
     }
     for url in ["https://erp.example.com/?key=s3cret", "https://erp.example.com/#s3cret", "https://erp.example.com/?key=s3@cret"]
     {
-        assert_eq!(Server::new(url, None, Duration::ZERO).unwrap_err(), BadUrl::Form("https://erp.example.com/".to_owned()));
+        assert_eq!(Server::new(url, None, Duration::ZERO).unwrap_err(), BadServer::Form("https://erp.example.com/".to_owned()));
     }
     for url in ["https://me:key@erp.example.com", "me:key@erp.example.com", "ftp://me:key@erp.example.com"] {
-        assert_eq!(Server::new(url, None, Duration::ZERO).unwrap_err(), BadUrl::User, "{url}");
+        assert_eq!(Server::new(url, None, Duration::ZERO).unwrap_err(), BadServer::UserInUrl, "{url}");
     }
     let server = Server::new("https://erp.example.com:8069/odoo/", None, Duration::ZERO).unwrap();
     assert_eq!((server.root(), server.host()), ("https://erp.example.com:8069/odoo", "erp.example.com:8069"));
