@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use wharf_runtime::config::{Config, Diagnostic, Findings, LogConfig, locate};
+use wharf_runtime::config::{Config, Diagnostic, Findings, LogConfig, Severity, locate};
 use wharf_runtime::supervisor::{Misfit, Plan, StartError, missing_topics, sink_partitions};
 use wharf_runtime::topic_log::{LogError, TopicLog, open};
 
@@ -38,6 +38,11 @@ pub async fn check(args: Args) -> Result<ExitCode> {
         Err(StartError::Misfits(list)) => return Ok(unusable(&misfits(findings, &list))),
         Err(error) => return Ok(unusable(&format!("error: {}: {error}", args.file.config.display()))),
     };
+    let mut doubtful = misfits(findings, &plan.doubtful());
+    if !doubtful.list.is_empty() {
+        doubtful.list.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
+        eprintln!("{doubtful}");
+    }
     let (sources, sinks) = (plan.config.sources.len(), plan.config.sinks.len());
     if args.connect {
         let failed = connect(&plan).await;

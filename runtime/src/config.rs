@@ -25,7 +25,7 @@ mod raw;
 mod reference;
 mod step;
 mod transform;
-mod unit;
+pub(crate) mod unit;
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ mod settings;
 mod state;
 mod stdio;
 mod v0_1;
+mod waits;
 
 pub use component::{Component, ComponentError, ComponentKind, Description};
 pub use engine::Guests;
@@ -91,12 +92,25 @@ pub enum GuestError {
     Died { death: Death, detail: String },
 }
 
+impl GuestError {
+    /// The instance is dead because a service outside let it wait: no record is at fault.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Died { death: Death::Waited | Death::Slow, .. })
+    }
+}
+
 /// What ended an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {
     Trap,
     CpuLimit,
+    /// It computed, or slept by the clock without having asked any service.
     Deadline,
+    /// A service has not answered within the deadline.
+    Waited,
+    /// Services answered each time, and for all of the call that took too long.
+    Slow,
     MemoryLimit,
     /// It answered with something that the interface does not allow.
     Malformed,
@@ -110,6 +124,8 @@ impl std::fmt::Display for Death {
             Self::Trap => "the guest trapped",
             Self::CpuLimit => "the guest used up the CPU time of one call (`limits.call-cpu`)",
             Self::Deadline => "the call took longer than its deadline (`limits.call-deadline`)",
+            Self::Waited => "a service did not answer within the deadline of the call (`limits.call-deadline`)",
+            Self::Slow => "services answered too slowly for all of the call (`limits.call-deadline`)",
             Self::MemoryLimit => "the guest asked for more memory than it may have (`limits.memory`)",
             Self::Malformed => "the guest answered with what the interface does not allow",
             Self::Cancelled => "the call was dropped half-way",

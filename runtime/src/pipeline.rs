@@ -76,6 +76,7 @@ impl From<GuestError> for TaskError {
     fn from(error: GuestError) -> Self {
         match error {
             GuestError::Fatal(reason) | GuestError::Reject(reason) => Self::Failed(reason),
+            away if away.is_outage() => Self::Restart(away.to_string()),
             died @ GuestError::Died { .. } => Self::Died(died.to_string()),
             GuestError::Retry { message, .. } => Self::Restart(message),
         }
@@ -129,4 +130,21 @@ pub fn poison(error: &GuestError) -> Rejection {
         return Rejection::new("sink.rejected", reason);
     }
     Rejection::new("guest.poison", format!("this record alone ends its guest each time: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::Death;
+
+    #[test]
+    fn a_guest_that_a_service_let_wait_is_started_again_without_end_and_one_that_ends_itself_is_not() {
+        let ended = |death| TaskError::from(GuestError::Died { death, detail: String::new() });
+        for death in [Death::Waited, Death::Slow] {
+            assert!(matches!(ended(death), TaskError::Restart(_)), "{death}");
+        }
+        for death in [Death::Trap, Death::CpuLimit, Death::Deadline, Death::MemoryLimit, Death::Malformed] {
+            assert!(matches!(ended(death), TaskError::Died(_)), "{death}");
+        }
+    }
 }

@@ -57,6 +57,27 @@ fn a_good_configuration_is_checked_without_moving_a_record() {
 }
 
 #[test]
+fn a_timeout_that_the_deadline_of_a_call_would_cut_is_warned_of_with_its_place_and_both_figures() {
+    let sink = |settings: &str| {
+        format!(
+            "{GOOD}\n[[sink]]\nname = \"events\"\ncomponent = \"http\"\ntopics = [\"stock\"]\nallow.http = [\"erp.example\"]\n\
+             {settings}\n[sink.config]\nurl = \"https://erp.example/\"\ntimeout = \"3m\"\n"
+        )
+    };
+    let dir = folder(&sink(""));
+    let output = wharf(dir.path(), &["check", "wharf.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    for text in
+        ["warning: `events`: `timeout` of 180s is not below `limits.call-deadline` of 120s", "wharf.toml:28:", "1 warning"]
+    {
+        assert!(stderr(&output).contains(text), "no `{text}`\n{}", shown(&output));
+    }
+    let dir = folder(&sink("limits.call-deadline = \"10m\""));
+    let output = wharf(dir.path(), &["check", "wharf.toml"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{}", shown(&output));
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
     let toml = GOOD.replace("topics = [", "topcis = [");
     refused(&toml, &["unknown key `topcis`", "--> wharf.toml:16:1", "did you mean `topics`?"]);

@@ -18,7 +18,7 @@ use crate::table::{Part, Table};
 /// 45 s (`session.timeout.ms`), and another one have written their records: it asks again first.
 ///
 /// After as long no request of a call is begun either. The host gives partitions back 30 s after the group has asked for them, though a
-/// call has not ended; and it takes a call of 120 s (`call-deadline`) for dead, in the end for the fault of a record.
+/// call has not ended; and it cuts a call of 120 s (`call-deadline`) off, with what it has yet to say of its records.
 pub const LIMIT: Duration = Duration::from_secs(20);
 /// Offsets in one query, which may have 256 KiB.
 const OFFSETS: usize = 5_000;

@@ -68,7 +68,7 @@ pub enum BadConfig {
     #[error("`config.max-batch` is 0: give at least 1")]
     MaxBatch,
     #[error(
-        "`config.timeout` is {0:?}: give at most 90s, as a call that has no answer after 120s is ended from outside and its records are taken for its cause"
+        "`config.timeout` is {0:?}: give at most 90s, as a call that has no answer after 120s is ended from outside and made again as a whole"
     )]
     Timeout(Duration),
 }

@@ -13,6 +13,7 @@ use super::engine::Guests;
 use super::state::{AbortOnDrop, State};
 use super::stdio::Stdio;
 use super::v0_1::types;
+use super::waits::Waits;
 use super::{Death, Grants, GuestError};
 
 /// Exports of an instance with their store; `None` once the instance is dead.
@@ -21,6 +22,7 @@ pub(super) struct Live<E> {
     guests: Arc<Guests>,
     grants: Arc<Grants>,
     stdio: Stdio,
+    waits: Waits,
 }
 
 pub(super) struct Entered<E> {
@@ -33,7 +35,8 @@ pub(super) type Calling<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<R>
 
 impl<E: Send + 'static> Live<E> {
     pub(super) fn new(guests: Arc<Guests>, grants: Arc<Grants>, stdio: Stdio, entered: Entered<E>) -> Self {
-        Self { inner: Some(Box::new(entered)), guests, grants, stdio }
+        let waits = entered.store.data().waits.clone();
+        Self { inner: Some(Box::new(entered)), guests, grants, stdio, waits }
     }
 
     /// Runs one call.
@@ -48,8 +51,11 @@ impl<E: Send + 'static> Live<E> {
             return Err(self.died(Death::Cancelled, "an earlier call of this instance did not end".to_owned()));
         };
         let limits = self.grants.limits.clone();
+        let waits = self.waits.clone();
+        waits.begin();
         let task = self.guests.spawn(async move {
-            let metered = Metered { call: call(&mut entered), used: Duration::ZERO, budget: limits.call_cpu };
+            let metered =
+                Metered { call: call(&mut entered), used: Duration::ZERO, budget: limits.call_cpu, waits, rests: false };
             let (result, used) = metered.await;
             (entered, result, used)
         });
@@ -58,7 +64,9 @@ impl<E: Send + 'static> Live<E> {
         };
         let mut task = AbortOnDrop(task);
         let Ok(joined) = tokio::time::timeout(limits.call_deadline, &mut task.0).await else {
-            return Err(self.died(Death::Deadline, format!("after {:?}", limits.call_deadline)));
+            // Before the call is given up, and with it what it waits for.
+            let (death, story) = self.waits.cut(limits.call_deadline);
+            return Err(self.died(death, self.grants.veil().over(&story).into_owned()));
         };
         let (entered, result, used) =
             joined.map_err(|e| self.died(Death::Trap, format!("the call panicked on the host: {e}")))?;
@@ -118,7 +126,10 @@ fn describe(error: &wasmtime::Error) -> String {
 /// Makes a running guest come back every epoch, so that [`Metered`] can look at the clock.
 pub(super) fn yield_each_epoch(store: &mut Store<State>) {
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+    store.epoch_deadline_callback(|store| {
+        store.data().waits.interrupt();
+        Ok(UpdateDeadline::Yield(1))
+    });
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -130,19 +141,31 @@ struct Metered<'a, R> {
     call: Calling<'a, R>,
     used: Duration,
     budget: Duration,
+    waits: Waits,
+    /// It came back to wait, not because it was interrupted.
+    rests: bool,
 }
 
 impl<R> Future for Metered<'_, R> {
     type Output = (wasmtime::Result<R>, Duration);
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if std::mem::take(&mut self.rests) {
+            self.waits.wake();
+        }
         let before = thread_cpu();
         let polled = self.call.as_mut().poll(context);
         self.used += thread_cpu().saturating_sub(before);
         match polled {
             Poll::Ready(result) => Poll::Ready((result, self.used)),
             Poll::Pending if self.used > self.budget => Poll::Ready((Err(OverBudget.into()), self.used)),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                if !self.waits.was_interrupted() {
+                    self.rests = true;
+                    self.waits.rest();
+                }
+                Poll::Pending
+            }
         }
     }
 }

@@ -1,13 +1,18 @@
 //! wasi:http of a guest, led to the host's HTTP capability. Owns the translation of requests and errors; what may be reached
 //! is decided there (`capability/http.rs`).
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::runtime::Handle;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::state::on_main;
-use crate::capability::http::{HttpAccess, HttpError, Timeouts};
+use super::waits::{Asked, Waiting, Waits};
+use crate::capability::http::{Body, HttpAccess, HttpError, Timeouts};
 
 type Reply = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
@@ -16,6 +21,7 @@ pub(super) struct HttpHooks {
     pub(super) access: Option<HttpAccess>,
     pub(super) connector: String,
     pub(super) io: Handle,
+    pub(super) waits: Waits,
 }
 
 impl WasiHttpHooks for HttpHooks {
@@ -27,6 +33,7 @@ impl WasiHttpHooks for HttpHooks {
     ) -> Box<dyn Future<Output = Result<Reply, Error>> + Send> {
         let (access, io) = (self.access.clone(), self.io.clone());
         let connector = self.connector.clone();
+        let waiting = self.waits.ask(Asked::Http { method: request.method().clone(), uri: request.uri().clone() });
         Box::new(async move {
             let Some(access) = access else {
                 tracing::warn!(connector, authority = ?request.uri().authority(), "HTTP request denied: the connector has no `allow.http`");
@@ -39,12 +46,43 @@ impl WasiHttpHooks for HttpHooks {
                 tracing::warn!(connector, %error, "HTTP request failed");
                 translate(&error)
             })?;
+            waiting.moved();
             let response = response.map(|body| {
+                let body = Awaited { body, waiting: Some(waiting) };
                 body.map_err(|e| Error::InternalError(Some(e.to_string()))).map_frame(|f| f.map_data(Bytes::from)).boxed_unsync()
             });
             let done: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
             Ok((response, done))
         })
+    }
+}
+
+/// The body of an answer, which is waited for until it has ended.
+struct Awaited {
+    body: Body,
+    waiting: Option<Waiting>,
+}
+
+impl HttpBody for Awaited {
+    type Data = Bytes;
+    type Error = <Body as HttpBody>::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(_))) if !self.body.is_end_stream() => self.waiting.iter().for_each(Waiting::moved),
+            Poll::Ready(_) => self.waiting = None,
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -12,6 +12,7 @@ use super::component::ComponentError;
 use super::http::HttpHooks;
 use super::limits::MemoryLimit;
 use super::stdio::Stdio;
+use super::waits::Waits;
 
 /// Data of one store.
 pub(super) struct State {
@@ -20,6 +21,7 @@ pub(super) struct State {
     http: WasiHttpCtx,
     hooks: HttpHooks,
     pub(super) memory: MemoryLimit,
+    pub(super) waits: Waits,
     pub(super) grants: Arc<Grants>,
     /// The main runtime: host I/O runs there.
     pub(super) io: Handle,
@@ -33,12 +35,15 @@ impl State {
             wasi.preopened_dir(&folder.host, &folder.guest, FsPerms::ReadOnly)
                 .map_err(|e| ComponentError::Folder { path: folder.host.clone(), reason: format!("{e:#}") })?;
         }
+        let waits = Waits::new(!grants.folders.is_empty());
+        let (access, connector) = (grants.http.clone(), grants.connector.clone());
         Ok(Self {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            hooks: HttpHooks { access: grants.http.clone(), connector: grants.connector.clone(), io: io.clone() },
+            hooks: HttpHooks { access, connector, io: io.clone(), waits: waits.clone() },
             memory: MemoryLimit::new(grants.limits.memory),
+            waits,
             grants,
             io,
         })

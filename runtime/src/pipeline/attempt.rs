@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::batch::Batch;
-use crate::guest::{GuestError, SinkGuest};
+use crate::guest::{Death, GuestError, SinkGuest};
 use crate::outcome::{Rejection, Written};
 use crate::pipeline::TaskError;
-use crate::pipeline::deliver::Piece;
+use crate::pipeline::deliver::{Delivery, Piece};
 use crate::pipeline::hold::Later;
 use crate::pipeline::pieces::Tried;
 use crate::pipeline::sink::Running;
@@ -34,6 +34,14 @@ pub(super) enum Failed {
     /// The call as a whole can never work.
     Unfit(Rejection),
     Died(GuestError),
+}
+
+/// How a piece goes on whose call a service let wait.
+pub(super) enum Away {
+    /// As it is, after a wait that is over; or held, with this to be sent again.
+    Again(Option<Later>),
+    /// In two calls.
+    Smaller(Piece, Piece),
 }
 
 impl Running<'_> {
@@ -78,6 +86,26 @@ impl Running<'_> {
         }
     }
 
+    /// What follows the end of an instance that a service let wait: no record is at fault, so none is buried for it, and the call is
+    /// made again as after any outage. Where the services did answer, a smaller call ends in time. `None`: it was no outage.
+    pub(super) async fn sit_out(
+        &mut self,
+        delivery: &Delivery,
+        piece: &mut Piece,
+        error: &GuestError,
+    ) -> Result<Option<Away>, TaskError> {
+        if !error.is_outage() {
+            return Ok(None);
+        }
+        let slow = matches!(error, GuestError::Died { death: Death::Slow, .. });
+        if let Some((first, second)) = delivery.halves(piece).filter(|_| slow) {
+            return Ok(Some(Away::Smaller(first, second)));
+        }
+        let again = Failed::Retry { message: error.to_string(), after: None };
+        let tried = self.failed(piece, &delivery.open(piece), again).await?;
+        Ok(Some(Away::Again(if let Some(Tried::Later(later)) = tried { Some(later) } else { None })))
+    }
+
     /// A fresh, open instance that knows its partitions. Answers the offsets that the target itself keeps.
     pub(super) async fn fresh_guest(&mut self) -> Result<Vec<(TopicPartition, i64)>, TaskError> {
         let mut backoff = self.new_backoff();
@@ -86,22 +114,19 @@ impl Running<'_> {
         }
         loop {
             let mut guest = SinkGuest::start(&self.task.component, self.task.grants.clone()).await?;
-            match guest.open(self.task.context.clone()).await {
+            let (message, after) = match guest.open(self.task.context.clone()).await {
                 Ok(()) => {
                     let kept = if self.owned.is_empty() { Vec::new() } else { guest.assign(&self.owned).await? };
                     self.guest = Some(guest);
                     self.task.grants.metrics.recovered();
                     return Ok(self.owned.iter().cloned().zip(kept).filter_map(|(p, offset)| Some((p, offset?))).collect());
                 }
-                Err(GuestError::Retry { message, after }) => {
-                    if !self.pause(&mut backoff, &message, after).await? {
-                        return Err(TaskError::Failed(format!(
-                            "the sink could not be opened, {}: {message}",
-                            backoff.given_up()
-                        )));
-                    }
-                }
+                Err(GuestError::Retry { message, after }) => (message, after),
+                Err(error) if error.is_outage() => (error.to_string(), None),
                 Err(error) => return Err(error.into()),
+            };
+            if !self.pause(&mut backoff, &message, after).await? {
+                return Err(TaskError::Failed(format!("the sink could not be opened, {}: {message}", backoff.given_up())));
             }
         }
     }

@@ -27,7 +27,7 @@ impl Running<'_> {
                 self.commit_buffered().await
             }
             Err(error @ GuestError::Fatal(_)) => Err(error.into()),
-            Err(error @ GuestError::Died { .. }) => {
+            Err(error @ GuestError::Died { .. }) if !error.is_outage() => {
                 Err(TaskError::Died(format!("flush failed, records are delivered again: {error}")))
             }
             // What was buffered is unknown now: a fresh instance, and again from the last committed offset.

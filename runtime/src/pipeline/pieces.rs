@@ -7,7 +7,7 @@ use crate::batch::Batch;
 use crate::fault_point::{self, Phase};
 use crate::guest::GuestError;
 use crate::outcome::{Outcome, Rejection, Verdict, Written};
-use crate::pipeline::attempt::Attempt;
+use crate::pipeline::attempt::{Attempt, Away};
 use crate::pipeline::deliver::{Delivery, Piece};
 use crate::pipeline::hold::{Later, Wait};
 use crate::pipeline::sink::Running;
@@ -72,8 +72,25 @@ impl Running<'_> {
                     let grants = &self.task.grants;
                     tracing::warn!(connector = grants.connector, task = grants.task, %error, "instance ended, replaying its batch in a fresh one");
                     pieces.iter_mut().chain([&mut piece]).for_each(|piece| piece.settled.instance_lost());
-                    if self.revive(&delivery, &piece).await? {
+                    let read_again = self.revive(&delivery, &piece).await?;
+                    let away = self.sit_out(&delivery, &mut piece, &error).await?;
+                    if read_again {
                         break;
+                    }
+                    match away {
+                        None => {}
+                        Some(Away::Smaller(first, second)) => {
+                            pieces.push_front(second);
+                            pieces.push_front(first);
+                            continue;
+                        }
+                        Some(Away::Again(later)) => {
+                            pieces.push_front(piece);
+                            if let Some(later) = later {
+                                (delivery, pieces) = self.hold(delivery, pieces, &later).await?;
+                            }
+                            continue;
+                        }
                     }
                     piece.deaths += 1;
                     if piece.deaths < 2 {

@@ -9,8 +9,9 @@ use crate::config::{Allow, Config, Connector, TransformStep, suggest};
 use crate::guest::{Component, ComponentKind};
 
 mod grant;
+mod late;
 
-/// Something in a connector's section that cannot work with its component.
+/// Something in a connector's section that cannot work with its component, or not well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
     /// Name of the connector.
@@ -65,6 +66,23 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
         found.push(alone.misfit("/allow/sql".to_owned(), "an exactly-once sink has one connection".to_owned(), help.to_owned()));
     }
     found
+}
+
+/// What would work badly: a warning of `check`.
+#[must_use]
+pub fn doubtful(connector: &Connector, component: &Component) -> Option<Misfit> {
+    let (schema, deadline) = (manifest(component).get("config").cloned()?, connector.guest.call_deadline);
+    let timeout = late::late(&schema, &connector.config, deadline)?;
+    Some(Misfit {
+        connector: connector.name.clone(),
+        pointer: "/config/timeout".to_owned(),
+        message: format!("`timeout` of {timeout:?} is not below `limits.call-deadline` of {deadline:?}"),
+        help: Some(
+            "a service that does not answer then ends the component's instance, and the whole call is made again: make `timeout` \
+             half of the deadline at most, as one call may make several requests"
+                .to_owned(),
+        ),
+    })
 }
 
 /// Everything in a step of a connector that does not fit the component which it is.

@@ -70,6 +70,14 @@ impl Plan {
         Ok(Self { config, sources, sinks, http, connections, intakes })
     }
 
+    /// What can run, and would do so badly.
+    #[must_use]
+    pub fn doubtful(&self) -> Vec<Misfit> {
+        let sources = self.config.sources.iter().map(|source| &source.connector).zip(&self.sources);
+        let sinks = self.config.sinks.iter().map(|sink| &sink.connector).zip(&self.sinks);
+        sources.chain(sinks).filter_map(|(connector, loaded)| fit::doubtful(connector, &loaded.component)).collect()
+    }
+
     /// Connects to a `[connection.NAME]`; answers what is there in one line.
     ///
     /// # Errors

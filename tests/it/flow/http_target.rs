@@ -14,6 +14,7 @@ use wharf_runtime::topic_log::partitioner::partition_of_key;
 use super::*;
 
 mod commits;
+mod hanging;
 mod last_calls;
 mod templates;
 

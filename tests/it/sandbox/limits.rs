@@ -1,6 +1,7 @@
 //! Limits: CPU time, deadline, memory, output; and traps.
 
 use super::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wharf_runtime::guest::SourceGuest;
 use wharf_runtime::topic_log::BatchLimits;
 
@@ -35,6 +36,77 @@ async fn guest_that_sleeps_ends_at_its_deadline_and_costs_no_cpu() {
     assert_eq!(death, Death::Deadline, "{detail}");
     assert!(death.to_string().contains("limits.call-deadline"));
     next_instance_is_fine(&guests).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guest_that_computes_until_its_deadline_has_not_waited() {
+    let guests = guests();
+    let mut grants = nothing();
+    grants.limits.call_deadline = Duration::from_millis(300);
+    let mut spin = sink(&load(&guests, "spin").await, grants).await;
+    let (death, detail) = death(spin.write(&mut batch(&["a"])).await);
+    assert_eq!(death, Death::Deadline, "{detail}");
+    assert!(detail.contains("of which it waited 0.0ns, and was computing in the end; it had asked no service"), "{detail}");
+}
+
+/// A server that answers each request after so long; with `Some(body)` it sends so much of a longer body at once.
+async fn late_server(after: Duration, body: Option<&'static str>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                // The head of a GET comes in one piece.
+                assert!(stream.read(&mut [0; 4_096]).await.unwrap() > 0);
+                if let Some(begin) = body {
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{begin}");
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                }
+                tokio::time::sleep(after).await;
+                // Whoever was cut off is gone by now.
+                drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await);
+            });
+        }
+    });
+    port
+}
+
+/// How a call that gets these paths ends, with a deadline of 600 ms.
+async fn fetched(port: u16, paths: usize) -> (GuestError, String) {
+    let guests = guests();
+    let mut grants = nothing();
+    grants.limits.call_deadline = Duration::from_millis(600);
+    grants.http = Some(reach::allow(port));
+    let mut guest = sink(&load(&guests, "fetch").await, grants).await;
+    let urls: Vec<_> = (0..paths).map(|n| format!("http://127.0.0.1:{port}/orders/{n}?token=s3cret")).collect();
+    let ended = guest.write(&mut batch(&urls.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap_err();
+    let told = ended.to_string();
+    assert!(!told.contains("s3cret"), "{told}");
+    (ended, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_that_is_cut_within_a_request_is_an_outage_and_says_of_what() {
+    let port = late_server(Duration::from_secs(3600), None).await;
+    let (ended, told) = fetched(port, 1).await;
+    assert!(ended.is_outage() && matches!(ended, GuestError::Died { death: Death::Waited, .. }), "{told}");
+    assert!(told.contains(&format!("in the end for GET http://127.0.0.1:{port}/orders/0 (")), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_that_is_cut_within_the_body_of_an_answer_is_an_outage_too() {
+    let port = late_server(Duration::from_secs(3600), Some("a part of it")).await;
+    let (ended, told) = fetched(port, 1).await;
+    assert!(matches!(ended, GuestError::Died { death: Death::Waited, .. }), "{told}");
+    assert!(told.contains(&format!("in the end for GET http://127.0.0.1:{port}/orders/0 (")), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_of_many_requests_that_are_all_answered_is_told_as_slow() {
+    let port = late_server(Duration::from_millis(50), None).await;
+    let (ended, told) = fetched(port, 100).await;
+    assert!(ended.is_outage() && matches!(ended, GuestError::Died { death: Death::Slow, .. }), "{told}");
+    assert!(told.contains(&format!("GET http://127.0.0.1:{port}/orders/")) && told.contains("`batch.records`"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

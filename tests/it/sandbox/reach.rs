@@ -77,7 +77,7 @@ async fn echo_server() -> u16 {
     port
 }
 
-fn allow(port: u16) -> HttpAccess {
+pub fn allow(port: u16) -> HttpAccess {
     let clients = SharedClients::new(&ClientOptions::default()).unwrap();
     let host = AllowedHost { https: false, host: "127.0.0.1".to_owned(), port, private: false };
     HttpAccess::new(&clients, "sandboxed", &[host], &BTreeMap::new()).unwrap()

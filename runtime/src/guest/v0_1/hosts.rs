@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{inbox, logging, types};
 use crate::guest::state::{State, on_main};
+use crate::guest::waits::Asked;
 
 /// Longest message and number of fields of one log line.
 const MESSAGE: usize = 4_000;
@@ -33,7 +34,9 @@ impl inbox::Host for State {
             return Vec::new();
         };
         let wait = Duration::from_millis(u64::from(wait_ms));
+        let waiting = self.waits.ask(Asked::Inbox);
         let taken = on_main(&self.io, async move { inbox.take(max as usize, wait).await }).await;
+        drop(waiting);
         let taken = taken.unwrap_or_default();
         taken
             .into_iter()

@@ -5,6 +5,7 @@ use super::{sql, types};
 use crate::capability::sql as host;
 use crate::guest::SharedSession;
 use crate::guest::state::{State, on_main};
+use crate::guest::waits::{Asked, Waiting};
 
 type Answer<T> = Result<T, types::Error>;
 
@@ -17,10 +18,18 @@ impl State {
             ))
         })
     }
+
+    fn asks(&self, connection: String, what: &'static str) -> Waiting {
+        self.waits.ask(Asked::Sql { connection, what })
+    }
 }
 
 /// A host task that ended early (shutdown) is a call to repeat.
-fn finish<T>(answered: wasmtime::Result<Result<T, host::SqlError>>) -> Answer<T> {
+fn finish<T>(waiting: &Waiting, answered: wasmtime::Result<Result<T, host::SqlError>>) -> Answer<T> {
+    // A database that is away has not answered.
+    if !matches!(answered, Err(_) | Ok(Err(host::SqlError::Retry(_)))) {
+        waiting.moved();
+    }
     match answered {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(host::SqlError::Retry(message))) => Err(retry(message)),
@@ -37,13 +46,15 @@ const fn retry(message: String) -> types::Error {
 impl sql::Host for State {
     async fn ensure(&mut self, connection: String, table: sql::Table, columns: Vec<sql::ColumnDef>) -> Answer<()> {
         let session = self.session(&connection)?;
+        let waiting = self.asks(connection, "ensure");
         let (table, columns): (host::Table, Vec<_>) = (table.into(), columns.into_iter().map(Into::into).collect());
-        finish(on_main(&self.io, async move { session.lock().await.ensure(&table, &columns).await }).await)
+        finish(&waiting, on_main(&self.io, async move { session.lock().await.ensure(&table, &columns).await }).await)
     }
 
     async fn columns(&mut self, connection: String, table: String) -> Answer<Vec<sql::ColumnDef>> {
         let session = self.session(&connection)?;
-        let columns = finish(on_main(&self.io, async move { session.lock().await.columns(&table).await }).await)?;
+        let waiting = self.asks(connection, "columns");
+        let columns = finish(&waiting, on_main(&self.io, async move { session.lock().await.columns(&table).await }).await)?;
         Ok(columns.into_iter().map(Into::into).collect())
     }
 
@@ -56,9 +67,10 @@ impl sql::Host for State {
         columns: Vec<sql::Column>,
     ) -> Answer<Vec<sql::Rejected>> {
         let session = self.session(&connection)?;
+        let waiting = self.asks(connection, "apply");
         let table: host::Table = table.into();
         let rows = host::Rows { count: rows, deletes, columns: columns.into_iter().map(Into::into).collect() };
-        let rejected = finish(on_main(&self.io, async move { session.lock().await.apply(&table, &rows).await }).await)?;
+        let rejected = finish(&waiting, on_main(&self.io, async move { session.lock().await.apply(&table, &rows).await }).await)?;
         Ok(rejected.into_iter().map(|r| sql::Rejected { row: r.row, code: r.code, reason: r.reason, column: r.column }).collect())
     }
 
@@ -70,9 +82,10 @@ impl sql::Host for State {
         max_rows: u32,
     ) -> Answer<Vec<sql::Column>> {
         let session = self.session(&connection)?;
+        let waiting = self.asks(connection, "query");
         let parameters: Vec<host::Column> = parameters.into_iter().map(Into::into).collect();
         let work = async move { session.lock().await.query(&statement, &parameters, max_rows).await };
-        let columns = finish(on_main(&self.io, work).await)?;
+        let columns = finish(&waiting, on_main(&self.io, work).await)?;
         Ok(columns.into_iter().map(Into::into).collect())
     }
 }
