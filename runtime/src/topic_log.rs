@@ -344,6 +344,12 @@ pub trait SinkLog: Send {
     fn hold(&mut self, partitions: &[TopicPartition]);
     /// Held partitions go on where they were.
     fn resume(&mut self, partitions: &[TopicPartition]);
+    /// Whether partitions of these records may be another owner's by now, as the group did not wait any longer for this lane, or as
+    /// this process stood still. Asked before each write. What is known here is looked at, nobody is asked. [`SinkEvent::Revoked`]
+    /// follows for those that went.
+    fn has_lost(&mut self, _records: &Batch) -> bool {
+        false
+    }
     /// Gives back partitions after [`SinkEvent::Revoked`].
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError>;
     /// Offset to read when a partition has none: what `start` means for it now.

@@ -33,6 +33,10 @@ impl Running<'_> {
             if !self.begin().await? {
                 continue;
             }
+            if self.has_lost(delivery) {
+                self.rollback().await;
+                return Ok(Tried::Lost);
+            }
             match self.write(delivery.records(&open).batch()).await? {
                 Attempt::Written(written) if written.buffered => return Err(buffered()),
                 Attempt::Written(written) => {

@@ -135,6 +135,10 @@ impl Running<'_> {
                 offsets.session.lock().await.gather();
             }
         }
+        if self.has_lost(delivery) {
+            self.give_back(first.into_keys().collect()).await?;
+            return Ok(true);
+        }
         let dead = match self.write(delivery.all()).await? {
             Attempt::Written(written) if written.buffered => return Err(buffered()),
             Attempt::Written(written) if written.outcomes.is_empty() => {

@@ -64,7 +64,7 @@ impl Running<'_> {
                     continue;
                 }
                 Tried::Lost => {
-                    self.read_again(&delivery).await?;
+                    self.drop_lost(&delivery, &piece).await?;
                     break;
                 }
                 Tried::Refused(error) => error,
@@ -148,6 +148,31 @@ impl Running<'_> {
         }
     }
 
+    /// Asked before each call of the sink: a batch may have waited for its target for longer than the group has waited for the task, and
+    /// another owner has then written what is in it, or does so now. It is dropped; its new owner has it.
+    pub(super) fn has_lost(&mut self, delivery: &Delivery) -> bool {
+        let lost = self.lane.has_lost(&delivery.input);
+        if lost {
+            let grants = &self.task.grants;
+            let (connector, task, records) = (&grants.connector, grants.task, delivery.input.len());
+            tracing::warn!(
+                connector,
+                task,
+                records,
+                "partitions went to another owner before these records were written: it delivers them"
+            );
+        }
+        lost
+    }
+
+    /// What is in flight is dropped: the partitions that are this task's still are read again from there.
+    async fn drop_lost(&mut self, delivery: &Delivery, piece: &Piece) -> Result<(), TaskError> {
+        if self.task.offsets.is_some() {
+            return self.read_again(delivery).await;
+        }
+        self.seek(delivery.first_offsets(&delivery.rest(piece)).into_iter().collect()).await
+    }
+
     /// Delivers what is open of one piece.
     async fn try_piece(&mut self, delivery: &mut Delivery, piece: &mut Piece) -> Result<Tried, TaskError> {
         if self.task.offsets.is_some() {
@@ -155,6 +180,9 @@ impl Running<'_> {
         }
         loop {
             let open = delivery.open(piece);
+            if self.has_lost(delivery) {
+                return Ok(Tried::Lost);
+            }
             match self.write(delivery.records(&open).batch()).await? {
                 Attempt::Written(written) => {
                     let again = settle(piece, &open, written);

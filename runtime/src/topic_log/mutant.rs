@@ -196,6 +196,10 @@ impl SinkLog for Mutated<Box<dyn SinkLog>> {
         self.log.resume(partitions);
     }
 
+    fn has_lost(&mut self, records: &Batch) -> bool {
+        self.log.has_lost(records)
+    }
+
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         self.log.release(partitions).await
     }

@@ -119,3 +119,65 @@ async fn a_partition_that_goes_in_the_midst_of_a_batch_is_given_up_at_the_deadli
     assert_eq!(arrived, expected);
     assert_eq!(stored().await, 60);
 }
+
+/// A target that is away until it is opened, and what it has accepted since.
+type Gate = Arc<Mutex<(bool, Vec<String>)>>;
+
+async fn pass(State(gate): State<Gate>, body: String) -> StatusCode {
+    let mut gate = gate.lock().unwrap();
+    if !gate.0 {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    gate.1.extend(body.lines().map(ToOwned::to_owned));
+    StatusCode::OK
+}
+
+#[tokio::test]
+async fn a_batch_that_waited_for_its_target_while_its_partition_went_is_not_written_by_its_old_owner() {
+    let Some(deployment) = Deployment::kafka("flow_lost_while_waiting") else { return };
+    let gate = Gate::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = Router::new().fallback(pass).with_state(Arc::clone(&gate));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let keys: Vec<_> = (0..20).map(|n| format!("key{n}")).collect();
+    let values: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+    let records: Vec<_> = keys.iter().zip(&values).map(|(key, value)| (Some(key.as_str()), Some(value.as_bytes()))).collect();
+    deployment.produce("orders", 2, &records).await;
+    // A wait of fifteen seconds at the least, while the group waits for three and a half.
+    let body = format!(
+        "\n[[sink]]\nname = \"events\"\ncomponent = \"http\"\ntopics = [\"{{t}}orders\"]\nallow.http = [\"http://127.0.0.1:{port}\"]\n\
+         config = {{ url = \"http://127.0.0.1:{port}/\", body = \"record\" }}\n\
+         retry = {{ initial = \"30s\", max = \"30s\" }}\n{MAX_POLL}heartbeat.interval.ms = 500\n"
+    );
+    let first = deployment.start(&body).await;
+    first
+        .when("all of it waits", |snapshot| {
+            let events = task(snapshot, "events");
+            events.in_flight == 20 && events.retried == 1 && !reason(snapshot, "events").contains("only")
+        })
+        .await;
+    gate.lock().unwrap().0 = true;
+    let accepted = || gate.lock().unwrap().1.clone();
+    let second = deployment.beside().start(&body).await;
+    second.when("it has what went to it", |snapshot| row(snapshot, "events").delivered > 0).await;
+    let snapshot = first.when("the first waits still", |snapshot| task(snapshot, "events").in_flight > 0).await;
+    assert_eq!(row(&snapshot, "events").delivered, 0);
+    let went = accepted();
+    assert!(!went.is_empty() && went.len() < 20, "one of two partitions went: {went:?}");
+    first.when("what stayed is delivered", |snapshot| row(snapshot, "events").delivered > 0).await;
+    let deadline = Instant::now() + deployment::PATIENCE;
+    while accepted().len() < 20 {
+        assert!(Instant::now() < deadline, "{:?}", accepted());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for running in [first, second] {
+        let ended = running.drain().await;
+        assert_eq!(ended.outcome, Outcome::Clean, "{ended:#?}");
+    }
+    let (mut arrived, mut expected) = (accepted(), values);
+    arrived.sort();
+    expected.sort();
+    assert_eq!(arrived, expected, "each once, by the owner of its partition");
+    assert_eq!(counts(&deployment.until_done(&body).await.snapshot, "events"), [0; 5]);
+}

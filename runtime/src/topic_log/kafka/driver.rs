@@ -57,6 +57,8 @@ impl Driver {
                 partitions.send(&self.scout, Scout::look_up);
             }
             self.group.settle(&self.consumer);
+            // After what the group had to say: who looks at the pulse then knows it, too.
+            self.group.beat();
             self.group.restart(&self.consumer);
         }
         self.group.close(&self.consumer);

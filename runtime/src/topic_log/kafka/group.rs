@@ -5,6 +5,7 @@
 //! lane has until the deadline to release it. Only then it is given back. Losing the membership skips the wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,11 @@ use super::topic_ids::TopicIds;
 use crate::topic_log::partitioner::partition_of_key;
 use crate::topic_log::{Assignment, LogError, TopicPartition};
 
+mod pulse;
 mod rebalance;
 mod topics;
+
+use pulse::Pulse;
 
 /// The consumer of a sink.
 pub(super) type SinkConsumer = BaseConsumer<Member>;
@@ -109,6 +113,9 @@ pub(super) struct Group {
     gate: RwLock<()>,
     /// By lane.
     pub(super) wakes: Vec<Arc<Notify>>,
+    /// How often partitions were given back.
+    losses: AtomicU64,
+    pulse: Pulse,
 }
 
 impl Group {
@@ -126,7 +133,25 @@ impl Group {
             state: Mutex::new(State { inboxes, ..State::default() }),
             gate: RwLock::new(()),
             wakes: (0..tasks).map(|_| Arc::new(Notify::new())).collect(),
+            losses: AtomicU64::new(0),
+            pulse: Pulse::new(session),
         }
+    }
+
+    /// Differs from what it was before where partitions were given back since.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    /// Called at each turn of the thread that serves the group.
+    pub(super) fn beat(&self) {
+        self.pulse.beat(Instant::now());
+    }
+
+    /// The group was not served for as long as a session lasts: it may have given everything to others, and what is known here is
+    /// from before.
+    pub(super) fn stood_still(&self) -> bool {
+        self.pulse.has_stopped(Instant::now())
     }
 
     pub(super) fn set_consumer(&self, consumer: &Arc<SinkConsumer>) {
@@ -192,6 +217,7 @@ impl Group {
         let (owned, inboxes) = (std::mem::take(&mut state.owned), std::mem::take(&mut state.inboxes));
         let revocation = state.revocation.take();
         drop(state);
+        self.losses.fetch_add(1, Ordering::Release);
         drop((owned, inboxes));
         if let Some(revocation) = revocation {
             self.give_back(consumer, &revocation.list);
@@ -251,6 +277,7 @@ impl Group {
             state.restarts.retain(|(at, _)| !list.contains(at));
             list.iter().filter_map(|at| state.owned.remove(at)).collect()
         };
+        self.losses.fetch_add(1, Ordering::Release);
         drop(gone);
         self.answered("giving partitions back", consumer.incremental_unassign(&positions(list, Offset::Invalid)));
     }

@@ -73,6 +73,8 @@ pub(super) struct Lane {
     start: Start,
     pub(super) stops: VecDeque<(TopicPartition, Option<i64>)>,
     filling: Filling,
+    /// Of the group, when all partitions here were this lane's still.
+    losses: u64,
     /// Of the ids that the consumer fetches by, when they were looked at last; `None`: there are new slots.
     heard: Option<u64>,
     pub(super) shared: Arc<Shared>,
@@ -93,7 +95,8 @@ impl Lane {
     pub(super) fn new(common: Common, lane: usize) -> Self {
         let Common { consumer, group, wanted, shared, start, alive } = common;
         let (slots, stops, filling) = (Vec::new(), VecDeque::new(), Filling::default());
-        Self { slots, consumer, group, wanted, shared, lane, start, stops, filling, heard: None, alive }
+        let losses = group.losses();
+        Self { slots, consumer, group, wanted, shared, lane, start, stops, filling, losses, heard: None, alive }
     }
 
     /// What the group has to say comes before records.
@@ -322,6 +325,21 @@ impl SinkLog for Lane {
         for slot in self.slots.iter_mut().filter(|slot| partitions.contains(&slot.at)) {
             self.filling.put_back(&slot.held.take().unwrap_or_default());
         }
+    }
+
+    fn has_lost(&mut self, records: &Batch) -> bool {
+        let all = self.group.stood_still() || self.consumer.assignment_lost();
+        let losses = self.group.losses();
+        if !all && losses == self.losses {
+            return false;
+        }
+        let asked: Vec<_> = self.slots.iter().map(|slot| (slot.at.clone(), slot.generation)).collect();
+        let lost = self.group.lost(&asked);
+        if !all && lost.is_empty() {
+            self.losses = losses;
+        }
+        let is_lost = |topic: &str, partition| lost.iter().any(|at| at.partition == partition && *at.topic == *topic);
+        all || (0..records.len()).filter_map(|index| records.place(index)).any(|(topic, partition, _)| is_lost(topic, partition))
     }
 
     async fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
