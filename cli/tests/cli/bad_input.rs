@@ -78,6 +78,37 @@ fn a_timeout_that_the_deadline_of_a_call_would_cut_is_warned_of_with_its_place_a
 }
 
 #[test]
+fn records_that_kafka_would_not_take_by_the_file_are_warned_of_with_both_figures() {
+    // Bytes of a record, and what Kafka takes, in the file's three places.
+    let warned = |record: &str, log: &str, source: &str, topic: &str| {
+        let on_kafka = format!("name = \"shop\"\n{GOOD}").replace("topic = \"stock\"", &format!("topic = \"stock\"\n{record}"));
+        let properties = format!("[source.kafka]\nlinger.ms = 5\n{source}\n\n[connection.warehouse]");
+        let on_kafka = on_kafka.replace("[connection.warehouse]", &properties);
+        let dir = folder(&format!(
+            "{on_kafka}\n[kafka]\nbootstrap.servers = \"localhost:9\"\n{log}\n[topic.stock]\npartitions = 1\n{topic}\n"
+        ));
+        let output = wharf(dir.path(), &["check", "wharf.toml"]);
+        assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+        stderr(&output)
+    };
+    let (large, larger) = ("max-record-bytes = \"2MB\"", "message.max.bytes = 3000000");
+    for (told, warnings) in [
+        ("the producer's `message.max.bytes`, by default, is 1000000", warned(large, "", "", "")),
+        ("the producer's `message.max.bytes` is 1500000", warned(large, larger, "message.max.bytes = 1500000", "")),
+        ("`max.message.bytes` of [topic.\"stock\"] is 40000", warned("", "", "", "config = { \"max.message.bytes\" = 40000 }")),
+    ] {
+        assert!(
+            warnings.contains("warning: `feed`: `max-record-bytes` is ") && warnings.contains(told),
+            "no `{told}`\n{warnings}"
+        );
+        assert!(warnings.contains("1 warning"), "{warnings}");
+    }
+    for silent in [warned(large, larger, "", ""), warned(large, "", larger, ""), warned("", "", "", "")] {
+        assert_eq!(silent, "");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
     let toml = GOOD.replace("topics = [", "topcis = [");
     refused(&toml, &["unknown key `topcis`", "--> wharf.toml:16:1", "did you mean `topics`?"]);

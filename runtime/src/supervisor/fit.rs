@@ -10,6 +10,7 @@ use crate::guest::{Component, ComponentKind};
 
 mod grant;
 mod late;
+mod size;
 
 /// Something in a connector's section that cannot work with its component, or not well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,21 +69,31 @@ pub fn connector(config: &Config, connector: &Connector, component: &Component) 
     found
 }
 
-/// What would work badly: a warning of `check`.
+/// What would work badly: warnings of `check`.
 #[must_use]
-pub fn doubtful(connector: &Connector, component: &Component) -> Option<Misfit> {
-    let (schema, deadline) = (manifest(component).get("config").cloned()?, connector.guest.call_deadline);
-    let timeout = late::late(&schema, &connector.config, deadline)?;
-    Some(Misfit {
+pub fn doubtful(config: &Config, connector: &Connector, component: &Component) -> Vec<Misfit> {
+    let misfit = |pointer: &str, message: String, help: &str| Misfit {
         connector: connector.name.clone(),
-        pointer: "/config/timeout".to_owned(),
-        message: format!("`timeout` of {timeout:?} is not below `limits.call-deadline` of {deadline:?}"),
-        help: Some(
-            "a service that does not answer then ends the component's instance, and the whole call is made again: make `timeout` \
-             half of the deadline at most, as one call may make several requests"
-                .to_owned(),
-        ),
-    })
+        pointer: pointer.to_owned(),
+        message,
+        help: Some(help.to_owned()),
+    };
+    let mut found = Vec::new();
+    let (schema, deadline) = (manifest(component).get("config").cloned(), connector.guest.call_deadline);
+    if let Some(timeout) = schema.and_then(|schema| late::late(&schema, &connector.config, deadline)) {
+        let message = format!("`timeout` of {timeout:?} is not below `limits.call-deadline` of {deadline:?}");
+        let help = "a service that does not answer then ends the component's instance, and the whole call is made again: make \
+                    `timeout` half of the deadline at most, as one call may make several requests";
+        found.push(misfit("/config/timeout", message, help));
+    }
+    let source = config.sources.iter().find(|source| source.connector.name == connector.name);
+    if let Some((what, limit)) = size::below(config, connector, source) {
+        let message = format!("`max-record-bytes` is {}, but {what} is {limit}", connector.max_record_bytes);
+        let help = "records between the two are refused when they are written, and become dead letters that are cut: raise the other, \
+                    and `max.message.bytes` of the topics with it";
+        found.push(misfit("/max-record-bytes", message, help));
+    }
+    found
 }
 
 /// Everything in a step of a connector that does not fit the component which it is.

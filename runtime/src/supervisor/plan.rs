@@ -75,7 +75,7 @@ impl Plan {
     pub fn doubtful(&self) -> Vec<Misfit> {
         let sources = self.config.sources.iter().map(|source| &source.connector).zip(&self.sources);
         let sinks = self.config.sinks.iter().map(|sink| &sink.connector).zip(&self.sinks);
-        sources.chain(sinks).filter_map(|(connector, loaded)| fit::doubtful(connector, &loaded.component)).collect()
+        sources.chain(sinks).flat_map(|(connector, loaded)| fit::doubtful(&self.config, connector, &loaded.component)).collect()
     }
 
     /// Connects to a `[connection.NAME]`; answers what is there in one line.
