@@ -23,6 +23,7 @@ mod on_kafka;
 mod outage;
 mod partitions;
 mod restart;
+mod retail_live;
 mod steps;
 mod switch;
 mod webhook;

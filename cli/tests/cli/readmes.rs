@@ -1,5 +1,6 @@
-//! What READMEs and docs show as a deployment is one: `wharf check` takes it.
+//! What READMEs and docs show as a deployment is one, and so is each example: `wharf check` takes it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,23 @@ fn pages(root: &Path) -> Vec<PathBuf> {
 fn deployments(page: &str) -> Vec<&str> {
     let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.filter(|block| block.starts_with("name ") && block.contains("\n[[")).collect()
+}
+
+/// The TOML files of the examples.
+fn examples(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            examples(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            found.push(path);
+        }
+    }
+}
+
+/// The files that a configuration takes secrets from.
+fn secret_files(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${file:").skip(1).filter_map(|rest| rest.split('}').next())
 }
 
 /// The environment variables that a configuration refers to.
@@ -67,4 +85,29 @@ fn check_takes_every_deployment_that_a_page_shows_and_every_connector_shows_one(
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn check_takes_every_example_once_its_secrets_and_folders_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples");
+    let mut files = Vec::new();
+    examples(&root, &mut files);
+    let names = files.iter().map(|path| path.strip_prefix(&root).unwrap().display().to_string());
+    let names: BTreeSet<_> = names.collect();
+    assert!(names.contains("retail/retail.toml") && names.contains("retail-live/retail-live.toml"), "{names:?}");
+    for file in files {
+        let (text, dir) = (fs::read_to_string(&file).unwrap(), tempfile::tempdir().unwrap());
+        fs::write(dir.path().join("example.toml"), &text).unwrap();
+        for folder in folders(&text) {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        for secret in secret_files(&text) {
+            let path = dir.path().join(secret);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, if secret.ends_with("-url") { "postgres://wharf@127.0.0.1/shop" } else { "hush" }).unwrap();
+        }
+        let output = command(dir.path(), &["check", "example.toml"]).output().unwrap();
+        assert!(output.status.success() && stdout(&output).contains(" can run"), "{}: {}", file.display(), shown(&output));
+        assert!(!stdout(&output).contains("warning"), "{}: {}", file.display(), shown(&output));
+    }
 }

@@ -249,8 +249,22 @@ impl Deployment {
         self.launch(body, Some(done)).await.ended().await
     }
 
+    /// Runs a whole TOML as it stands, with its own name and log.
+    pub async fn start_file(&self, name: &str) -> Running {
+        self.run(self.parse_file(name), None).await
+    }
+
+    /// A whole TOML in the folder.
+    pub fn parse_file(&self, name: &str) -> Config {
+        let text = std::fs::read_to_string(self.path(name)).unwrap();
+        Config::parse(&text, &self.path(name)).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
     async fn launch(&self, body: &str, until_done: Option<watch::Receiver<bool>>) -> Running {
-        let config = self.config(body);
+        self.run(self.config(body), until_done).await
+    }
+
+    async fn run(&self, config: Config, until_done: Option<watch::Receiver<bool>>) -> Running {
         components::link(&self.path("state"));
         components::warm(&config).await;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
