@@ -61,19 +61,13 @@ impl Odoo {
     /// One page of the table that is read now.
     fn read(&mut self) -> Result<()> {
         let Some(table) = self.tables.get_mut(self.at) else { return Ok(()) };
-        let model = table.model.name();
-        let what = format!("`{model}`");
-        let request = Request::post(self.client.url(&format!("json/2/{model}/search_read")))
-            .header("x-odoo-database", self.config.database.clone().unwrap_or_default())
-            .json(&table.query(&self.config))?;
-        let Some(answer) = self.client.send(request, &what)? else {
-            return Err(Error::fatal(format!(
-                "{} has no {what}: it takes Odoo 19 or later, the app Email Marketing, and the database that `config.database` names",
-                self.config.root()
-            )));
-        };
-        let rows: Vec<Value> = serde_json::from_slice(&answer.body).map_err(|e| self.client.unreadable(&what, &e))?;
-        table.begin_page(&rows, self.config.page_size, answer.at)?;
+        let model = table.model;
+        let (mut rows, at) = search_read(&mut self.client, &self.config, model.name(), &table.query(&self.config))?;
+        table.begin_page(&rows, self.config.page_size, at)?;
+        if let Some(query) = row::contacts(model, &rows, &self.config) {
+            let (contacts, _) = search_read(&mut self.client, &self.config, "mailing.contact", &query)?;
+            row::add_addresses(&mut rows, &contacts);
+        }
         self.page = row::found(rows, &self.config, table);
         self.open = true;
         self.end_page_if_empty();
@@ -98,6 +92,22 @@ impl Odoo {
             (self.at, self.round_over) = (0, true);
         }
     }
+}
+
+/// The rows of an answer, and when it came by the service's clock.
+fn search_read(client: &mut Client, config: &Config, model: &str, query: &Value) -> Result<(Vec<Value>, i64)> {
+    let what = format!("`{model}`");
+    let request = Request::post(client.url(&format!("json/2/{model}/search_read")))
+        .header("x-odoo-database", config.database.clone().unwrap_or_default())
+        .json(query)?;
+    let Some(answer) = client.send(request, &what)? else {
+        return Err(Error::fatal(format!(
+            "{} has no {what}: it takes Odoo 19 or later, the app Email Marketing, and the database that `config.database` names",
+            config.root()
+        )));
+    };
+    let rows = serde_json::from_slice(&answer.body).map_err(|e| client.unreadable(&what, &e))?;
+    Ok((rows, answer.at))
 }
 
 impl Service for Odoo {

@@ -3,7 +3,7 @@
 //! Source: Odoo 19, addon `mass_mailing`, `models/mailing_trace.py` and `models/mailing_subscription.py`; addon `mail`,
 //! `models/mail_blacklist.py`. A field without a value is `false`, a reference is `[id, name]`, times are UTC in whole seconds.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -65,7 +65,7 @@ impl Model {
             Self::Subscription => vec!["contact_id", "list_id", "opt_out_datetime", "opt_out_reason_id"],
             Self::Blacklist => vec!["opt_out_reason_id"],
         };
-        // The address is not even asked for where nobody wants it.
+        // The address is not even asked for where nobody wants it. A subscription has none: it stands with its contact.
         if config.addresses && self != Self::Subscription {
             fields.push("email");
         }
@@ -87,6 +87,31 @@ impl Model {
                 std::iter::once(json!(["opt_out", "=", true])).chain(of_list).collect()
             }
             Self::Blacklist => Vec::new(),
+        }
+    }
+}
+
+/// What asks for the addresses of subscriptions: the contacts of these rows. `None` where none is wanted or there are none.
+#[must_use]
+pub fn contacts(model: Model, rows: &[Value], config: &Config) -> Option<Value> {
+    if model != Model::Subscription || !config.addresses {
+        return None;
+    }
+    let ids: BTreeSet<i64> = rows.iter().filter_map(|row| id_of(row, "contact_id")?.as_i64()).collect();
+    let query = json!({
+        "domain": [["id", "in", ids]], "fields": ["email"], "order": "id", "limit": ids.len(), "context": {"active_test": false},
+    });
+    (!ids.is_empty()).then_some(query)
+}
+
+/// Puts the address of its contact into each row. A contact without one, or that is gone, leaves the row without.
+pub fn add_addresses(rows: &mut [Value], contacts: &[Value]) {
+    let of = |contact: &Value| Some((contact.get("id")?.as_i64()?, contact.get("email")?.clone()));
+    let addresses: HashMap<i64, Value> = contacts.iter().filter_map(of).collect();
+    for row in rows {
+        let address = id_of(row, "contact_id").and_then(|id| addresses.get(&id.as_i64()?));
+        if let (Some(address), Some(row)) = (address, row.as_object_mut()) {
+            row.insert("email".to_owned(), address.clone());
         }
     }
 }

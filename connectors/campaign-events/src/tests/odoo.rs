@@ -33,6 +33,7 @@ impl Server {
         assert_eq!(query["order"], "id");
         let holds = |row: &Value| {
             query["domain"].as_array().unwrap().iter().all(|condition| match condition[0].as_str().unwrap() {
+                "id" if condition[1] == "in" => condition[2].as_array().unwrap().contains(&row["id"]),
                 "id" => row["id"].as_i64() > condition[2].as_i64(),
                 "write_date" => row["write_date"].as_str() >= condition[2].as_str(),
                 _ => true,
@@ -129,6 +130,31 @@ fn what_a_server_recorded_becomes_events_without_an_address_or_a_name() {
     assert!(sent.borrow().iter().all(|request| !String::from_utf8_lossy(&request.body).contains("email")));
     reading.round();
     assert_eq!(reading.take(), [""; 0], "within the overlap, and known");
+}
+
+#[test]
+fn who_has_left_a_list_is_told_by_the_address_of_its_contact_where_addresses_are_wanted() {
+    let (server, sent) = server();
+    {
+        let mut server = server.borrow_mut();
+        let row = server.table("mailing.subscription")[0].clone();
+        let gone = rewritten(&row, 0, &[("id", json!(8)), ("contact_id", json!([8, "Ada 2"]))]);
+        let nameless = rewritten(&row, 0, &[("id", json!(9)), ("contact_id", json!([9, "Ada 3"]))]);
+        server.table("mailing.subscription").extend([gone, nameless]);
+        *server.table("mailing.contact") = vec![json!({"id": 7, "email": "ada1@example.com"}), json!({"id": 9, "email": false})];
+    }
+    let mut reading = reading(&json!({"addresses": true, "events": ["unsubscribe"]}));
+    reading.round();
+    let told: Vec<_> = reading.records.iter().map(|(_, value)| (value["member"].clone(), value["address"].clone())).collect();
+    let of = |n: u32| json!(format!("mailing.contact/{n}"));
+    assert_eq!(told[..3], [(of(7), json!("ada1@example.com")), (of(8), Value::Null), (of(9), Value::Null)]);
+    let asked = |sent: &Sent| sent.borrow().iter().filter(|request| request.url.contains("mailing.contact/")).count();
+    assert_eq!(asked(&sent), 1, "once for a page that has rows, and not for the empty one behind it");
+    // Without them nobody asks.
+    sent.borrow_mut().clear();
+    let mut reading = self::reading(&json!({"events": ["unsubscribe"]}));
+    reading.round();
+    assert_eq!((asked(&sent), reading.records.iter().any(|(_, value)| value.get("address").is_some())), (0, false));
 }
 
 #[test]
