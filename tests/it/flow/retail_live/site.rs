@@ -148,11 +148,11 @@ impl Site {
     pub async fn post(&self, path: &str, body: &Value) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let status = shop::post(&self.listen, path, body).await;
+            let status = shop::post(&self.listen, path, body, shop::SECRET).await;
             if status == 200 {
                 return;
             }
-            assert!(status == 503 && Instant::now() < deadline, "{path}: {status}");
+            assert!(matches!(status, 0 | 503) && Instant::now() < deadline, "{path}: {status}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -173,5 +173,32 @@ impl Site {
     /// Waits until a table of the warehouse has so many rows.
     pub async fn when_rows(&self, table: &str, rows: usize) {
         self.when(&format!("SELECT count(*) FROM {table}"), &[rows.to_string()]).await;
+    }
+
+    /// Waits until what keeps the consents knows that these customers have withdrawn.
+    pub async fn when_withdrawn(&self, customers: &[usize]) {
+        let hashes: Vec<_> = customers.iter().map(|n| format!("encode(sha256('{}'), 'hex')", self.address(*n))).collect();
+        let members = format!(
+            "SELECT count(DISTINCT member) FROM audience_consent WHERE mark = 'withdrawn' AND member IN ({})",
+            hashes.join(", ")
+        );
+        self.when(&members, &[customers.len().to_string()]).await;
+    }
+
+    /// Waits until nothing is read any more: three looks, a second apart, at the same counters, and nothing in flight.
+    pub async fn when_still(&self, running: &Running) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut looks = Vec::new();
+        while looks.len() < 3 {
+            let snapshot = running.telemetry.snapshot();
+            let look: Vec<_> =
+                snapshot.connectors().iter().map(|row| (row.read, row.delivered, row.dead_lettered, row.in_flight)).collect();
+            if looks.last().is_some_and(|last| *last != look) || look.iter().any(|(.., in_flight)| *in_flight > 0) {
+                looks.clear();
+            }
+            looks.push(look);
+            assert!(Instant::now() < deadline, "never still: {snapshot:#?}");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 }
