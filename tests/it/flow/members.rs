@@ -159,7 +159,8 @@ async fn a_batch_that_waited_for_its_target_while_its_partition_went_is_not_writ
         .await;
     gate.lock().unwrap().0 = true;
     let accepted = || gate.lock().unwrap().1.clone();
-    let second = deployment.beside().start(&body).await;
+    let other = deployment.beside();
+    let second = other.start(&body).await;
     second.when("it has what went to it", |snapshot| row(snapshot, "events").delivered > 0).await;
     let snapshot = first.when("the first waits still", |snapshot| task(snapshot, "events").in_flight > 0).await;
     assert_eq!(row(&snapshot, "events").delivered, 0);
