@@ -148,24 +148,8 @@ mod tests {
 
     #[test]
     fn manifest_names_the_keys_and_defaults_of_the_configuration() {
-        let manifest = include_str!("../connector.toml");
-        let description = wharf_sdk::__private::describe(manifest, "0.0.0", wharf_sdk::__private::Kind::Source).unwrap();
-        let manifest: serde_json::Value = serde_json::from_str(&description.manifest).unwrap();
-        let properties = manifest["config"]["properties"].as_object().unwrap();
-        let error = serde_json::from_str::<Config>(r#"{"no-such-key": 1}"#).unwrap_err().to_string();
-        let mut known: Vec<_> = error.split('`').skip(3).step_by(2).collect();
-        let mut named: Vec<_> = properties.keys().map(String::as_str).collect();
-        named.sort_unstable();
-        known.sort_unstable();
-        assert_eq!(named, known);
-        let least: serde_json::Map<String, serde_json::Value> = serde_json::from_str(LEAST).unwrap();
-        let defaults: serde_json::Map<_, _> = properties
-            .iter()
-            .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
-            .chain(least)
-            .collect();
-        let spelled_out: Config = serde_json::from_value(defaults.into()).unwrap();
-        assert_eq!(format!("{spelled_out:?}"), format!("{:?}", config(LEAST)));
+        let held = wharf_sdk::testing::configuration::<Config>(include_str!("../connector.toml"), LEAST);
+        assert_eq!(held, Ok(()));
     }
 
     #[test]
