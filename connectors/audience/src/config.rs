@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use wharf_sdk::duration;
+use wharf_sdk::http::{authority, check_root};
 
 /// The longest timeout: an answer is waited for twice, for its head and within its body, and one call of a connector has two minutes
 /// unless an operator says otherwise.
@@ -78,8 +79,7 @@ impl Config {
     /// Host and port, for messages.
     #[must_use]
     pub fn host(&self) -> &str {
-        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        rest.split(['/', '?', '#']).next().unwrap_or_default()
+        authority(&self.url)
     }
 
     /// What this list is called where consent is kept: lists of several services may share a table. Mailchimp's ids are its own; Odoo's
@@ -101,17 +101,7 @@ impl Config {
     /// # Errors
     /// One sentence that names the key at fault.
     pub fn check(&self) -> Result<(), String> {
-        let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
-        match rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default()) {
-            None | Some("") => return Err("`config.url` is no URL: expected https://host/path".to_owned()),
-            Some(authority) if authority.contains('@') => {
-                return Err("`config.url` holds a user name: credentials go into `[sink.auth]`".to_owned());
-            }
-            Some(_) if self.url.contains(['?', '#']) => {
-                return Err("`config.url` has a query or a fragment: give the root of the API alone".to_owned());
-            }
-            Some(_) => {}
-        }
+        check_root(&self.url, "[sink.auth]")?;
         if self.timeout > LONGEST_TIMEOUT {
             return Err(format!("`config.timeout` is {:?}: give at most {LONGEST_TIMEOUT:?}", self.timeout));
         }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use wharf_sdk::http::{Request, Response};
+use wharf_sdk::http::{Request, Response, authority};
 use wharf_sdk::{Error, Result};
 
 use crate::config::Config;
@@ -86,13 +86,13 @@ impl Client {
     fn failure(&mut self, response: Response, what: &str) -> Error {
         let (status, root) = (response.status, &self.root);
         let pause = response.retry_after();
-        let location = response.header("location").map(host_of);
+        let location = response.header("location").map(|url| authority(url).to_owned());
         let said = response.bytes_up_to(64 << 10).ok().and_then(|body| words(&body));
         let said = said.map_or_else(String::new, |text| format!(": {text}"));
         match status {
             401 | 403 => {
                 self.refused += 1;
-                let host = host_of(root);
+                let host = authority(root);
                 let text = format!(
                     "{root} answers {status} for {what}: check the credentials in `[source.auth.\"{host}\"]`, and that the account may read it{said}"
                 );
@@ -127,11 +127,4 @@ fn words(body: &[u8]) -> Option<String> {
     let json: Value = serde_json::from_slice(body).ok()?;
     let text = json.get("title").or_else(|| json.get("name"))?.as_str()?;
     Some(text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect())
-}
-
-/// Host and port of a URL.
-#[must_use]
-pub fn host_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned()
 }

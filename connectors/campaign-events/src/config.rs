@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use wharf_sdk::duration;
+use wharf_sdk::http::check_root;
 
 use crate::event::Action;
 
@@ -68,17 +69,7 @@ impl Config {
     /// # Errors
     /// One sentence that names the key at fault.
     pub fn check(&self) -> Result<(), String> {
-        let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
-        match rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default()) {
-            None | Some("") => return Err("`config.url` is no URL: expected https://host/path".to_owned()),
-            Some(authority) if authority.contains('@') => {
-                return Err("`config.url` holds a user name: credentials go into `[source.auth]`".to_owned());
-            }
-            Some(_) if self.url.contains(['?', '#']) => {
-                return Err("`config.url` has a query or a fragment: give the root of the API alone".to_owned());
-            }
-            Some(_) => {}
-        }
+        check_root(&self.url, "[source.auth]")?;
         if !(SMALLEST_PAGE..=LARGEST_PAGE).contains(&self.page_size) {
             return Err(format!("`config.page-size` is {}: give {SMALLEST_PAGE} to {LARGEST_PAGE}", self.page_size));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use wharf_sdk::http::authority;
 use wharf_sdk::{Context, Error, Result, duration};
 
 /// Keys of `config`; `connector.toml` describes them.
@@ -134,8 +135,7 @@ impl Config {
 
     /// Host and port, as the operator writes them under `auth`.
     pub fn host(&self) -> &str {
-        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        rest.split('/').next().unwrap_or_default()
+        authority(&self.url)
     }
 }
 

@@ -6,11 +6,11 @@
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
-use wharf_sdk::http::{Request, Response};
+use wharf_sdk::http::{Request, Response, authority};
 use wharf_sdk::{Error, Result, log};
 use wharf_shared_odata::Version;
 use wharf_shared_odata::edm::Model;
-use wharf_shared_odata::service::{LONGEST, Service, host_of};
+use wharf_shared_odata::service::{LONGEST, Service};
 
 use crate::batch;
 use crate::config::{Config, Format};
@@ -72,8 +72,8 @@ impl Exchange {
 
     /// Host and port, for messages.
     #[must_use]
-    pub fn host(&self) -> String {
-        host_of(self.service.address().root())
+    pub fn host(&self) -> &str {
+        authority(self.service.address().root())
     }
 
     /// Whether the entity set is there. It was in `$metadata`; this asks for it by itself.
@@ -281,7 +281,7 @@ impl Exchange {
         if !(300..400).contains(&response.status) {
             return Ok(());
         }
-        let to = response.header("location").map_or_else(String::new, |url| format!(" to {}", host_of(url)));
+        let to = response.header("location").map_or_else(String::new, |url| format!(" to {}", authority(url)));
         let (host, status) = (self.host(), response.status);
         Err(Error::fatal(format!("{host} redirects{to} ({status}): give the service's own URL in `config.service`")))
     }

@@ -53,7 +53,7 @@ mod wasi;
 pub use body::Body;
 pub use in_flight::InFlight;
 use in_flight::Waiting;
-pub use url::encode;
+pub use url::{authority, check_root, encode};
 
 /// Longest body that [`Response::bytes`] and [`Response::json`] read.
 pub const DEFAULT_LIMIT: usize = 32 << 20;

@@ -1,5 +1,7 @@
 //! Headers that an operator may not set: those of credentials, and those that the host sets by itself.
 
+use wharf_sdk::http::authority;
+
 const SECRET: [&str; 6] =
     ["authorization", "proxy-authorization", "cookie", "apikey", "x-functions-key", "ocp-apim-subscription-key"];
 /// How names of credentials end: `X-Api-Key`, `X-Shopify-Access-Token`.
@@ -48,8 +50,7 @@ pub fn check_url(url: &str, section: &str) -> Result<(), String> {
 /// Host and port of a URL, for messages: without a user name and its password.
 #[must_use]
 pub fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority(url);
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 

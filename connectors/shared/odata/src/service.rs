@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use wharf_sdk::http::{Request, Response};
+use wharf_sdk::http::{Request, Response, authority};
 use wharf_sdk::{Error, Result};
 
 use crate::address::Address;
@@ -109,7 +109,7 @@ impl Service {
     pub fn failure(&mut self, response: Response, what: &str) -> Error {
         let (status, root) = (response.status, self.address.root().to_owned());
         let pause = response.retry_after();
-        let location = response.header("location").map(host_of);
+        let location = response.header("location").map(|url| authority(url).to_owned());
         let said = response.bytes_up_to(SAID).ok().and_then(|body| message(&body));
         let said = said.map_or_else(String::new, |text| format!(": {text}"));
         match status {
@@ -137,7 +137,7 @@ impl Service {
         self.turned_away(format!(
             "{root} answers {status} for {what}: check the credentials in `[{}.auth.\"{}\"]`, and that the account may {may} it",
             self.section,
-            host_of(root)
+            authority(root)
         ))
     }
 
@@ -146,11 +146,4 @@ impl Service {
         self.refused += 1;
         if self.refused > TRIES { Error::fatal(text) } else { Error::retry(text) }
     }
-}
-
-/// Host and port of a URL.
-#[must_use]
-pub fn host_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned()
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use wharf_sdk::http::Response;
+use wharf_sdk::http::{Response, authority};
 
 /// As much of a message as is shown.
 const SHOWN: usize = 400;
@@ -56,7 +56,7 @@ impl Refusal {
     #[must_use]
     pub fn read(response: Response) -> Self {
         let (status, after) = (response.status, response.retry_after());
-        let to = response.header("location").map(|url| host_of(url).to_owned());
+        let to = response.header("location").map(|url| authority(url).to_owned());
         let bytes = response.bytes_up_to(READ).unwrap_or_default();
         let body = serde_json::from_slice::<Body>(&bytes).ok();
         let (name, message) = body.map_or_else(|| (String::new(), plain(&bytes)), |body| (body.name, one_line(&body.message)));
@@ -144,10 +144,4 @@ fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let line = words.join(" ");
     if line.chars().count() > SHOWN { line.chars().take(SHOWN).chain(['…']).collect() } else { line }
-}
-
-/// Host and port of a URL.
-pub(crate) fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }

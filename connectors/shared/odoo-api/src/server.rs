@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use wharf_sdk::http::{Request, Response};
+use wharf_sdk::http::{Request, Response, authority};
 use wharf_sdk::{Error, Result};
 
-use crate::refusal::{Refusal, host_of};
+use crate::refusal::Refusal;
 use crate::rpc::Login;
 use crate::time;
 
@@ -99,7 +99,7 @@ impl Server {
     /// Host and port, as the `auth` section names them.
     #[must_use]
     pub fn host(&self) -> &str {
-        host_of(&self.root)
+        authority(&self.root)
     }
 
     pub(crate) const fn timeout(&self) -> Duration {

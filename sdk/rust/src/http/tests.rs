@@ -51,3 +51,17 @@ fn what_is_no_url_is_named() {
     let url = url::Url::parse("https://h:8?x=1#f").unwrap();
     assert_eq!(url, url::Url { https: true, authority: "h:8", path: "?x=1" });
 }
+
+#[test]
+fn the_root_of_an_api_has_a_scheme_and_a_host_and_nothing_that_is_not_its_own() {
+    for root in ["https://h", "http://h:8069/api/", "https://h/3.0"] {
+        assert_eq!(check_root(root, "[sink.auth]"), Ok(()), "{root}");
+    }
+    for (root, told) in
+        [("h/3.0", "no URL"), ("https:///x", "no URL"), ("https://me:pw@h/", "[sink.auth]"), ("https://h/?a", "query")]
+    {
+        let error = check_root(root, "[sink.auth]").unwrap_err();
+        assert!(error.contains(told) && !error.contains("pw"), "{error}");
+    }
+    assert_eq!((authority("https://h:1/x?y"), authority("h#z"), authority("")), ("h:1", "h", ""));
+}

@@ -34,6 +34,29 @@ fn none(url: &str) -> Error {
     Error::fatal(format!("`{shown}` is no URL: expected https://host/path"))
 }
 
+/// Host and port of a URL, as the operator writes them in `allow.http` and `auth`, for messages; empty where there is none. A user name
+/// that the URL holds is part of it.
+#[must_use]
+pub fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// Whether `url` can be the root of an API: http or https, a host, no user name, no query and no fragment. `section` is where credentials
+/// go, as `[sink.auth]`.
+///
+/// # Errors
+/// One sentence that names `config.url`.
+pub fn check_root(url: &str, section: &str) -> Result<(), String> {
+    let has_scheme = url.starts_with("https://") || url.starts_with("http://");
+    match authority(url) {
+        host if !has_scheme || host.is_empty() => Err("`config.url` is no URL: expected https://host/path".to_owned()),
+        host if host.contains('@') => Err(format!("`config.url` holds a user name: credentials go into `{section}`")),
+        _ if url.contains(['?', '#']) => Err("`config.url` has a query or a fragment: give the root of the API alone".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 /// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).
 #[must_use]
 pub fn encode(text: &str) -> String {
