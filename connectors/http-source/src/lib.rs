@@ -141,6 +141,7 @@ impl Http {
         match self.client.fetch(&plan.config, &request)? {
             Fetched::Page(Answer { page, link, date }) => {
                 self.reader.answered(date);
+                self.reader.settle_kind(&page)?;
                 Ok(Some(Open { page, url: request.url, link }))
             }
             Fetched::End => {

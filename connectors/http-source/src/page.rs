@@ -64,6 +64,11 @@ impl Page {
         self.body.get(range)
     }
 
+    /// Those that are not handed out yet, as they came.
+    pub fn records(&self) -> impl Iterator<Item = &str> {
+        self.records.iter().filter_map(|range| self.body.get(range.clone()))
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

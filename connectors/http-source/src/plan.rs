@@ -24,7 +24,7 @@ pub struct Plan {
     pub key_names: Vec<String>,
     pub cursor: Option<JsonPath>,
     pub initial: Option<Cursor>,
-    overlap: Option<Overlap>,
+    pub overlap: Option<Overlap>,
 }
 
 impl Plan {
@@ -148,12 +148,6 @@ impl Plan {
             (Kind::Time, found @ Some(Overlap::Time(_))) | (Kind::Number, found @ Some(Overlap::Number(_))) => found,
             _ => None,
         }
-    }
-
-    /// Whether an overlap was given that a cursor of this kind has none of.
-    #[must_use]
-    pub fn overlap_is_of_another_kind(&self, kind: Kind) -> bool {
-        self.overlap.is_some() && self.overlap_of(kind).is_none()
     }
 }
 

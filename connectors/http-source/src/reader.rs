@@ -23,6 +23,7 @@ use crate::plan::Plan;
 use crate::seen::Seen;
 
 mod ascending;
+mod kind;
 mod record;
 mod restart;
 
@@ -31,8 +32,9 @@ pub use record::Read;
 
 /// So many records are remembered of a round, or half of it where there are more, beyond those of the overlap.
 const REMEMBERED: usize = 100_000;
-/// After so many empty pages in a row the next one is not asked for at once.
-const QUIET_PAGES: u32 = 10;
+/// After so many empty pages in a row the next one is not asked for at once. Many, as an API that filters behind its paging has
+/// long stretches without a record, and each page of them would cost an interval.
+const QUIET_PAGES: u32 = 100;
 
 /// The state of reading.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub struct Reader {
     /// What the round counts from, and the next one.
     base: Option<Cursor>,
     next: Option<Cursor>,
-    /// What cursors are, once one was read.
+    /// What cursors are, once it is known.
     kind: Option<Kind>,
     /// When the round began, by the API's clock: of its first answer.
     began: Option<Timestamp>,
@@ -92,6 +94,7 @@ struct Told {
     zone: bool,
     full: bool,
     many: bool,
+    quiet: bool,
 }
 
 /// Reading cannot go on without risk of leaving something out.
@@ -207,12 +210,21 @@ impl Reader {
         match next {
             Some(next) => {
                 self.step = next;
+                self.warn_of_empty_pages();
                 Ok(true)
             }
             None => {
                 self.end();
                 Ok(false)
             }
+        }
+    }
+
+    fn warn_of_empty_pages(&mut self) {
+        if self.is_quiet() && !std::mem::replace(&mut self.told.quiet, true) {
+            log::warn!(
+                "{QUIET_PAGES} pages in a row hold no record and name a next one: from here on one page is asked for each `config.interval`, until one holds a record"
+            );
         }
     }
 

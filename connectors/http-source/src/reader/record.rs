@@ -64,7 +64,7 @@ impl Reader {
             if before {
                 return Ok(Read::Nothing);
             }
-            self.raise(cursor)?;
+            self.raise(cursor);
         }
         let identity = hash(raw.as_bytes());
         let age = self.age(cursor.as_ref());
@@ -97,9 +97,8 @@ impl Reader {
                 let found =
                     found.ok_or_else(|| Rejection::new("cursor.missing", format!("the record has no `{path}`, its cursor")))?;
                 let kind = self.plan.config.cursor_type.or(self.kind);
-                let cursor = Cursor::read(found, kind);
                 let wrong = || Rejection::new("cursor.type", format!("`{path}`, the cursor, is no {}", name(kind)));
-                Some(cursor.ok_or_else(wrong)?)
+                Some(kind.and_then(|kind| Cursor::read(found, Some(kind))).ok_or_else(wrong)?)
             }
             None => None,
         };
@@ -126,13 +125,7 @@ impl Reader {
     }
 
     /// A time that is far ahead of all clocks, such as 2099, would hide all that comes after it: it does not count.
-    fn raise(&mut self, cursor: &Cursor) -> Result<(), ReadError> {
-        if self.kind.is_none() {
-            if self.plan.overlap_is_of_another_kind(cursor.kind()) {
-                return Err(ReadError::OverlapKind(self.cursor_name()));
-            }
-            self.kind = Some(cursor.kind());
-        }
+    fn raise(&mut self, cursor: &Cursor) {
         if cursor.lacks_zone() && self.plan.config.overlap.is_none() && !std::mem::replace(&mut self.told.zone, true) {
             let name = self.cursor_name();
             log::warn!(
@@ -141,7 +134,7 @@ impl Reader {
         }
         let higher = self.high.as_ref().is_none_or(|high| cursor.order(high) == Ordering::Greater);
         if !higher {
-            return Ok(());
+            return;
         }
         if cursor.is_after(Timestamp::now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX)) {
             if !std::mem::replace(&mut self.told.ahead, true) {
@@ -151,14 +144,13 @@ impl Reader {
                     cursor.json
                 );
             }
-            return Ok(());
+            return;
         }
         self.high = Some(cursor.clone());
         self.rises += 1;
-        Ok(())
     }
 
-    fn cursor_name(&self) -> String {
+    pub(super) fn cursor_name(&self) -> String {
         self.plan.cursor.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
@@ -177,6 +169,6 @@ const fn name(kind: Option<crate::cursor::Kind>) -> &'static str {
         Some(crate::cursor::Kind::Time) => "time",
         Some(crate::cursor::Kind::Number) => "number",
         Some(crate::cursor::Kind::Text) => "text",
-        None => "time, number or text",
+        None => "time and no number; where the API's cursors are texts, set `config.cursor-type = \"text\"`",
     }
 }

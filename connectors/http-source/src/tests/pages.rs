@@ -140,19 +140,32 @@ fn an_api_that_always_names_a_next_page_is_left_alone_while_they_are_empty() {
     let page = RefCell::new(0);
     let asked = answers(move |_| {
         *page.borrow_mut() += 1;
-        let records = if *page.borrow() == 30 { r#"[{"id": 1}]"# } else { "[]" };
+        let records = if *page.borrow() == 130 { r#"[{"id": 1}]"# } else { "[]" };
         json(format!(r#"{{"d": {records}, "next": "t{}"}}"#, page.borrow()))
     });
     let config = r#", "records": "$.d", "pagination": "cursor", "next": "$.next", "query": {"after": "{{ cursor }}"}"#;
     let mut reading = open(config, &[]).unwrap();
     assert_eq!(reading.round(), [""; 0]);
-    assert_eq!(asked.borrow().len(), 10);
+    assert_eq!(asked.borrow().len(), 100);
     assert_eq!(reading.round(), [""; 0]);
-    assert!(urls(&asked)[10].ends_with("after=t10"), "it goes on where it was: {:?}", urls(&asked));
+    assert!(urls(&asked)[100].ends_with("after=t100"), "it goes on where it was: {:?}", urls(&asked));
     while reading.values.is_empty() {
         reading.poll(1).unwrap();
     }
-    assert_eq!((reading.values.as_slice(), asked.borrow().len()), (&[r#"{"id": 1}"#.to_owned()][..], 30));
+    assert_eq!((reading.values.as_slice(), asked.borrow().len()), (&[r#"{"id": 1}"#.to_owned()][..], 130));
+}
+
+#[test]
+fn a_long_stretch_of_empty_pages_is_read_in_one_round() {
+    let asked = answers(|url| {
+        let page = parameter(url, "page").unwrap_or(0);
+        let records = if page == 90 { r#"[{"id": 1, "at": 1}]"# } else { "[]" };
+        let answer = json(records);
+        if page < 150 { answer.with_header("Link", &format!("</orders?page={}>; rel=\"next\"", page + 1)) } else { answer }
+    });
+    let mut reading = open(LINKS, &[]).unwrap();
+    while !reading.poll(3).unwrap() {}
+    assert_eq!((ids(&reading.values), asked.borrow().len()), (vec![1], 151));
 }
 
 #[test]

@@ -321,3 +321,31 @@ fn a_position_that_is_written_by_hand_need_hold_the_cursor_alone() {
     assert_eq!(ids(&reading.round()), [3]);
     assert!(urls(&asked)[0].ends_with("since=25"), "{:?}", urls(&asked));
 }
+
+#[test]
+fn an_odd_cursor_on_the_first_page_does_not_say_what_the_others_are() {
+    for (odd, overlap) in
+        [("\"n/a\"", ""), ("0", ""), ("\"0000-00-00 00:00:00\"", ""), ("\"0000-00-00 00:00:00\"", "60s"), ("0", "60s")]
+    {
+        let page = RefCell::new(0);
+        answers(move |_| {
+            *page.borrow_mut() += 1;
+            let time = |id: u32| format!(r#"{{"id": {id}, "at": "2026-05-0{id}T00:00:00Z"}}"#);
+            let first = format!(r#"{{"id": 1, "at": {odd}}}, {}, {}"#, time(2), time(3));
+            json(if *page.borrow() == 1 { format!("[{first}]") } else { format!("[{first}, {}]", time(4)) })
+        });
+        let overlap = if overlap.is_empty() { String::new() } else { format!(r#", "overlap": "{overlap}""#) };
+        let mut reading = open(&format!(r#", "cursor": "at"{overlap}"#), &[]).unwrap();
+        let first = reading.round();
+        assert_eq!((first[0].as_str(), ids(&first[1..])), ("(cursor.type)", vec![2, 3]), "{odd}");
+        assert_eq!(ids(&reading.round()), [4], "{odd}");
+    }
+}
+
+#[test]
+fn texts_are_cursors_where_the_configuration_says_so_alone() {
+    let orders = || json(r#"[{"id": 1, "at": "v-1"}, {"id": 2, "at": "v-2"}]"#);
+    answers(move |_| orders());
+    assert_eq!(open(r#", "cursor": "at""#, &[]).unwrap().round(), ["(cursor.type)", "(cursor.type)"]);
+    assert_eq!(ids(&open(r#", "cursor": "at", "cursor-type": "text""#, &[]).unwrap().round()), [1, 2]);
+}
