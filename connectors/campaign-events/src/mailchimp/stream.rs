@@ -109,6 +109,8 @@ pub struct Stream {
     offset: usize,
     after: Option<String>,
     moved: bool,
+    /// The last read began with no row of some.
+    doubted: bool,
     /// As in the position.
     cut: Option<i64>,
     pub seen: Seen,
@@ -151,6 +153,7 @@ impl Stream {
             offset,
             after,
             moved,
+            doubted: false,
             cut,
             seen,
             gone: 0,
@@ -200,6 +203,12 @@ impl Stream {
         if again == 1 && page.members().next() != self.after.as_deref() {
             self.moved = true;
         }
+        // No row at all of some: once this is taken for an answer that went wrong.
+        let is_none_of_some = self.offset == 0 && page.len() == 0 && page.total.is_some_and(|total| total > 0);
+        if is_none_of_some && !self.doubted {
+            self.moved = true;
+        }
+        self.doubted = is_none_of_some;
         let offset = self.offset - again + page.len();
         let is_last = page.len() <= again || page.total.is_some_and(|total| offset >= total);
         self.open = Some(Open { offset, after: page.members().last().map(ToOwned::to_owned), is_last });

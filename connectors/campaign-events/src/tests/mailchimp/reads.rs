@@ -25,6 +25,21 @@ fn where_rows_went_while_pages_were_read_the_cursor_waits_and_nothing_is_passed_
 }
 
 #[test]
+fn a_first_page_without_the_rows_that_it_counts_is_read_once_more_before_it_is_believed() {
+    for (hollow, told) in [(1, 1), (2, 0)] {
+        let (account, _) = account();
+        account.borrow_mut().does("m0", "open", SENT + 100);
+        account.borrow_mut().hollow = hollow;
+        let mut reading = reading(&json!({"events": ["open"]}));
+        for _ in 0..4 {
+            reading.round();
+            account.borrow_mut().now += 7200;
+        }
+        assert_eq!(reading.take().len(), told, "{hollow}");
+    }
+}
+
+#[test]
 fn where_a_row_moved_to_the_front_while_pages_were_read_it_is_not_passed_over() {
     let (account, _) = account();
     (0..4).for_each(|member| account.borrow_mut().does(&format!("m{member}"), "open", SENT + 100 + member));
