@@ -75,6 +75,8 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 
 /// librdkafka's own default of `session.timeout.ms`.
 const SESSION: Duration = Duration::from_secs(45);
+/// The same of `heartbeat.interval.ms`.
+const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// The topic log on Kafka.
 pub struct KafkaLog {
@@ -278,9 +280,10 @@ fn join_group(shared: &Arc<Shared>, spec: &SinkSpec) -> Result<Vec<Box<dyn SinkL
     let refresh = millis("topic.metadata.refresh.interval.ms").unwrap_or(REFRESH);
     let max_poll_interval = millis("max.poll.interval.ms").unwrap_or(MAX_POLL_INTERVAL);
     let session = millis("session.timeout.ms").unwrap_or(SESSION);
+    let heartbeat = millis("heartbeat.interval.ms").unwrap_or(HEARTBEAT);
     config.set("topic.metadata.refresh.interval.ms", refresh.as_millis().to_string());
     let talks = client::listen_to_metadata(&mut config);
-    let group = Group::new(name.clone(), spec.tasks, (max_poll_interval, session), client::is_classic(&config));
+    let group = Group::new(name.clone(), spec.tasks, (max_poll_interval, session, heartbeat), client::is_classic(&config));
     let group = Arc::new(group);
     let mut consumer: SinkConsumer =
         config.create_with_context(Member { group: Arc::clone(&group), talks }).map_err(|e| misconfigured(&e))?;

@@ -119,7 +119,12 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(name: String, tasks: u32, (max_poll_interval, session): (Duration, Duration), classic: bool) -> Self {
+    pub(super) fn new(
+        name: String,
+        tasks: u32,
+        (max_poll_interval, session, heartbeat): (Duration, Duration, Duration),
+        classic: bool,
+    ) -> Self {
         let tasks = usize::try_from(tasks.max(1)).unwrap_or(1);
         let inboxes = (0..tasks).map(|_| VecDeque::new()).collect();
         Self {
@@ -134,7 +139,7 @@ impl Group {
             gate: RwLock::new(()),
             wakes: (0..tasks).map(|_| Arc::new(Notify::new())).collect(),
             losses: AtomicU64::new(0),
-            pulse: Pulse::new(session),
+            pulse: Pulse::new(session, heartbeat),
         }
     }
 
@@ -148,7 +153,7 @@ impl Group {
         self.pulse.beat(Instant::now());
     }
 
-    /// The group was not served for as long as a session lasts: it may have given everything to others, and what is known here is
+    /// The group was not served for about as long as a session lasts: it may have given everything to others, and what is known here is
     /// from before.
     pub(super) fn stood_still(&self) -> bool {
         self.pulse.has_stopped(Instant::now())
