@@ -1,5 +1,6 @@
-//! What the sinks of tables share: the table that a topic's records go to, and what JSON says a value is. Knows of no database.
+//! What the sinks of tables share: the table that a topic's records go to, the key of a record, and what JSON says a value is. Knows of no database.
 
+pub mod key;
 mod shape;
 
 use std::collections::BTreeMap;

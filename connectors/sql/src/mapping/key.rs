@@ -1,9 +1,9 @@
-//! Keys of records: a JSON object of the key's fields, or one bare scalar for a key of one column.
+//! Keys of records, as fields of their table.
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use wharf_sdk::{Record, Rejection};
+use wharf_tables::key::{self, Key};
 
 use super::fields::{self, Field};
 
@@ -13,21 +13,11 @@ use super::fields::{self, Field};
 /// [`Rejection`] `key.missing` for a null key, `key.json` for what is no key of this table.
 pub fn read<'a>(record: &Record<'a>, names: &[String], into: &mut Vec<Field<'a>>) -> Result<(), Rejection> {
     into.clear();
-    let key = record.key.ok_or_else(|| Rejection::new("key.missing", "the record has no key"))?;
-    if key.trim_ascii_start().starts_with(b"{") {
-        return fields::read(key, into).map_err(|_| Rejection::new("key.json", "the record's key is no JSON object"));
-    }
-    let scalar: &RawValue =
-        serde_json::from_slice(key).map_err(|e| Rejection::new("key.json", format!("the record's key is no JSON: {e}")))?;
-    match names {
-        [only] if !scalar.get().starts_with('[') => {
-            into.push(Field { name: Cow::Owned(only.clone()), json: scalar.get().into() });
+    match key::read(record.key, names)? {
+        Key::Object(json) => fields::read(json, into).map_err(|_| key::no_object()),
+        Key::Scalar { column, json } => {
+            into.push(Field { name: Cow::Owned(column.to_owned()), json: json.into() });
             Ok(())
         }
-        [_] => Err(Rejection::new("key.json", "the record's key is an array: expected an object or a scalar")),
-        _ => Err(Rejection::new(
-            "key.json",
-            format!("the record's key is one value, but the table's key has {} columns", names.len()),
-        )),
     }
 }

@@ -190,14 +190,10 @@ impl<'a> Scratch<'a> {
 
     /// A value without its key's fields: the record's key may have them.
     fn key_from_the_record(&mut self, table: &Table, record: &Record<'a>) -> Result<(), Rejection> {
-        let missing = |name: &str| {
-            let text = format!("the value has no field `{name}`, which is in the key, nor has the record's key");
-            Rejection::new("key.missing", text).at(pointer(name))
-        };
         let readable = key::read(record, &table.target.key, &mut self.key).is_ok();
         for name in table.target.key.iter().filter(|name| !has(&self.fields, name)) {
             let found = self.key.iter().find(|field| readable && field.name.eq_ignore_ascii_case(name));
-            self.cells.add(table, usize::MAX, found.ok_or_else(|| missing(name))?)?;
+            self.cells.add(table, usize::MAX, found.ok_or_else(|| wharf_tables::key::nowhere(name))?)?;
         }
         Ok(())
     }
@@ -210,8 +206,7 @@ impl<'a> Scratch<'a> {
         key::read(record, &table.target.key, &mut self.key)?;
         for name in &table.target.key {
             let found = self.key.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-            let missing = || Rejection::new("key.missing", format!("the record's key has no field `{name}`"));
-            self.cells.add(table, usize::MAX, found.ok_or_else(missing)?)?;
+            self.cells.add(table, usize::MAX, found.ok_or_else(|| wharf_tables::key::without(name))?)?;
         }
         self.check_key(table)
     }
@@ -219,9 +214,7 @@ impl<'a> Scratch<'a> {
     fn check_key(&self, table: &Table) -> Result<(), Rejection> {
         let null = self.cells.list.iter().find(|(_, name, cell)| matches!(cell, Cell::Null) && table.is_key(name));
         match null {
-            Some((_, name, _)) => {
-                Err(Rejection::new("key.missing", format!("`{name}` is in the key and null")).at(pointer(name)))
-            }
+            Some((_, name, _)) => Err(wharf_tables::key::null(name)),
             None => Ok(()),
         }
     }
