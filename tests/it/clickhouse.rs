@@ -11,6 +11,7 @@ pub mod database;
 pub mod gate;
 mod once;
 mod refused;
+mod tombstones;
 mod values;
 
 /// Columns for the place of a record.

@@ -28,6 +28,11 @@ pub struct Config {
     pub deduplicate: Deduplicate,
     #[serde(default)]
     pub place: PlaceColumns,
+    /// Columns of the key, in order.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// Column that is 1 in the row of a tombstone, and 0 in others.
+    pub deleted: Option<String>,
     #[serde(default)]
     pub tombstones: Tombstones,
     #[serde(default = "minute", deserialize_with = "duration::above_zero")]
@@ -75,7 +80,7 @@ pub struct PlaceColumns {
     pub timestamp: String,
 }
 
-/// What becomes of a null value.
+/// What becomes of a null value where no column tells of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tombstones {
@@ -130,7 +135,42 @@ impl Config {
                 return wrong("place", &format!("`{name}` is no name for one of four different columns"));
             }
         }
-        Ok(config)
+        match config.check_key() {
+            Ok(()) => Ok(config),
+            Err((key, why)) => wrong(key, &why),
+        }
+    }
+
+    /// Key and reason of what is wrong with the columns of tombstones.
+    fn check_key(&self) -> Result<(), (&'static str, String)> {
+        let place = self.place.names();
+        for (at, name) in self.key.iter().enumerate() {
+            if name.is_empty() || place.contains(&name.as_str()) || self.key.iter().take(at).any(|other| other == name) {
+                return Err(("key", format!("`{name}` is no name for one of different columns that hold fields")));
+            }
+        }
+        match &self.deleted {
+            Some(name) if name.is_empty() || place.contains(&name.as_str()) || self.key.contains(name) => {
+                Err(("deleted", format!("`{name}` is no name for a column beside those of `key` and `place`")))
+            }
+            Some(_) if self.key.is_empty() => {
+                Err(("deleted", "needs `key`: the columns that a tombstone's row has from its record's key".to_owned()))
+            }
+            Some(_) if self.tombstones == Tombstones::Skip => {
+                Err(("tombstones", "leaves tombstones out, and `deleted` writes them: take one away".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The column that a field goes to.
+    pub fn column<'c>(&'c self, field: &'c str) -> &'c str {
+        self.columns.get(field).map_or(field, String::as_str)
+    }
+
+    /// A field that goes to a column.
+    pub fn field<'c>(&'c self, column: &'c str) -> &'c str {
+        self.columns.iter().find(|(_, to)| *to == column).map_or(column, |(field, _)| field)
     }
 
     /// Host and port, as the operator writes them under `auth`.
@@ -190,6 +230,11 @@ mod tests {
             (r#"{"url":"http://h","table":"t","deduplicate":"token"}"#, "`deduplicate`"),
             (r#"{"url":"http://h","table":"t","place":{"topic":"_offset"}}"#, "`place`"),
             (r#"{"url":"http://h","table":"t","timeout":"0s"}"#, "`timeout`"),
+            (r#"{"url":"http://h","table":"t","key":["id","id"]}"#, "`key`"),
+            (r#"{"url":"http://h","table":"t","key":["_offset"]}"#, "`key`"),
+            (r#"{"url":"http://h","table":"t","deleted":"gone"}"#, "`deleted` of `orders`: needs `key`"),
+            (r#"{"url":"http://h","table":"t","key":["id"],"deleted":"id"}"#, "`deleted`"),
+            (r#"{"url":"http://h","table":"t","key":["id"],"deleted":"gone","tombstones":"skip"}"#, "`tombstones`"),
         ] {
             let error = read(config).unwrap_err();
             assert!(error.contains(expected), "{config}: {error}");

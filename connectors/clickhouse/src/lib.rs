@@ -21,6 +21,7 @@ mod config;
 mod delivery;
 mod fault;
 mod frame;
+mod key;
 mod kind;
 mod number;
 mod object;

@@ -79,21 +79,27 @@ impl<'a> Rows<'a> {
 
     /// Appends the row's bytes; answers which list of columns it has. `Ok(None)`: a tombstone that is to be skipped.
     fn row(&mut self, table: &Table, config: &Config, record: &Record<'a>) -> Result<Option<usize>, Rejection> {
-        let Some(json) = record.value else {
-            return match config.tombstones {
-                Tombstones::Skip => Ok(None),
-                Tombstones::Reject => Err(Rejection::new(
+        self.slots.clear();
+        self.slots.resize(table.columns.len(), None);
+        match (record.value, config.tombstones) {
+            (Some(json), _) => {
+                object::read(json, &mut self.fields)?;
+                self.sort(table, config)?;
+            }
+            (None, _) if config.deleted.is_some() => {}
+            (None, Tombstones::Skip) => return Ok(None),
+            (None, Tombstones::Reject) => {
+                return Err(Rejection::new(
                     "clickhouse.tombstone",
-                    "the value is null, and this sink only adds rows; `config.tombstones = \"skip\"` leaves it out",
-                )),
-            };
-        };
-        object::read(json, &mut self.fields)?;
-        self.sort(table, config)?;
+                    "the value is null, and this sink only adds rows; `config.deleted` names a column that tells of it, \
+                     `config.tombstones = \"skip\"` leaves it out",
+                ));
+            }
+        }
+        self.complete_key(table, config, record)?;
         let mut list = Vec::with_capacity(table.columns.len());
         for (at, column) in table.columns.iter().enumerate() {
-            let slot = self.slots.get(at).copied().flatten();
-            if write(column, slot, config, record, &mut self.bytes)? {
+            if write(column, self.slot(at), config, record, &mut self.bytes)? {
                 list.push(at);
             }
         }
@@ -112,12 +118,10 @@ impl<'a> Rows<'a> {
 
     /// Puts each field into the slot of its column.
     fn sort(&mut self, table: &Table, config: &Config) -> Result<(), Rejection> {
-        self.slots.clear();
-        self.slots.resize(table.columns.len(), None);
         let mut hint = 0;
         for (field, json) in &self.fields {
             let field: &str = field;
-            let name = config.columns.get(field).map_or(field, String::as_str);
+            let name = config.column(field);
             let at = table.find(name, hint);
             hint = at.map_or(hint, |at| at + 1);
             let (column, slot) = (at.and_then(|at| table.columns.get(at)), at.and_then(|at| self.slots.get_mut(at)));
@@ -125,6 +129,11 @@ impl<'a> Rows<'a> {
             match (column, slot) {
                 (Some(Column { place: Some(_), .. }), _) => {
                     return refuse(&format!("column `{name}` holds the record's place, which this sink puts there"));
+                }
+                (Some(Column { is_deleted: true, .. }), _) => {
+                    return refuse(&format!(
+                        "column `{name}` says whether the record is a tombstone, which this sink puts there"
+                    ));
                 }
                 (Some(Column { fill: Fill::Always, .. }), _) => {
                     return refuse(&format!("column `{name}` of {} is computed and takes no values", table.target));
@@ -137,6 +146,17 @@ impl<'a> Rows<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What the column at this place has of the record at hand.
+    pub fn slot(&self, at: usize) -> Option<Json<'a>> {
+        self.slots.get(at).copied().flatten()
+    }
+
+    pub fn fill(&mut self, at: usize, json: Json<'a>) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = Some(json);
+        }
     }
 
     /// `open` (places of rows) by their lists of columns, each in order; first the one of the first row. What one record was split
@@ -193,10 +213,14 @@ fn write(
             .map(|()| true)
             .map_err(|why| Rejection::new("clickhouse.place", format!("column `{}`: {why}", column.name)));
     }
+    if column.is_deleted {
+        row.push(u8::from(record.value.is_none()));
+        return Ok(true);
+    }
     match slot {
         Some(json) => {
-            let at = || config.columns.iter().find(|(_, to)| **to == column.name).map_or(&column.name, |(field, _)| field);
-            let why = |why| Rejection::new("clickhouse.type", format!("column `{}`: {why}", column.name)).at(pointer(at()));
+            let at = || pointer(config.field(&column.name));
+            let why = |why| Rejection::new("clickhouse.type", format!("column `{}`: {why}", column.name)).at(at());
             value::encode(&column.kind, json, config.times, row).map(|()| true).map_err(why)
         }
         None => Ok(column.fill == Fill::Type && value::is_known(&column.kind) && value::absent(&column.kind, row).is_some()),

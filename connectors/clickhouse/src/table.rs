@@ -9,6 +9,7 @@ use crate::config::{Config, Deduplicate};
 use crate::fault::{Fault, Meaning};
 use crate::kind::{self, Kind};
 use crate::server::{Server, name, text};
+use crate::value::is_known;
 
 /// Engines that keep every row as it was put, and of which a server shows what it has taken. By others rows, and with them their
 /// offsets, are merged away, or another server answers that does not have them yet.
@@ -21,6 +22,8 @@ pub struct Table {
     /// Database and table, as a query names them.
     pub target: String,
     pub columns: Vec<Column>,
+    /// Places of the columns of the key.
+    pub key: Vec<usize>,
     by_name: HashMap<String, usize>,
     /// Other servers write to it too.
     is_replicated: bool,
@@ -34,6 +37,8 @@ pub struct Column {
     pub fill: Fill,
     /// It holds a part of the record's place.
     pub place: Option<Part>,
+    /// It says whether the record is a tombstone.
+    pub is_deleted: bool,
 }
 
 /// Where the value of a row comes from that has no field of this name.
@@ -81,9 +86,14 @@ impl Table {
                 column.place = Some(part);
             }
         }
+        for column in &mut columns {
+            column.is_deleted = config.deleted.as_ref() == Some(&column.name);
+        }
         let by_name = columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
-        let mut read = Self { name: table.to_owned(), target, columns, by_name, is_replicated: false };
+        let mut read = Self { name: table.to_owned(), target, columns, key: Vec::new(), by_name, is_replicated: false };
         read.check_places(config)?;
+        read.check_deleted(config)?;
+        read.find_key(config)?;
         if config.deduplicate == Deduplicate::Offsets {
             read.check_engine(server, config)?;
         }
@@ -155,6 +165,32 @@ impl Table {
         )))
     }
 
+    /// The column of `deleted` is there and holds 0 and 1.
+    fn check_deleted(&self, config: &Config) -> Result<()> {
+        let (Some(column), target) = (&config.deleted, &self.target) else { return Ok(()) };
+        match self.columns.iter().find(|known| known.is_deleted) {
+            Some(Column { fill: Fill::Type | Fill::Expression, kind: Kind::Bool | Kind::Int { bytes: 1, .. }, .. }) => Ok(()),
+            Some(_) => Err(Error::fatal(format!(
+                "column `{column}` of {target} is to say whether a record is a tombstone: it has to be an ordinary column of type UInt8"
+            ))),
+            None => Err(Error::fatal(format!(
+                "{target} has no column for `deleted`, which says whether a record is a tombstone: \
+                 `ALTER TABLE {target} ADD COLUMN {} UInt8`, or name one that it has",
+                name(column)
+            ))),
+        }
+    }
+
+    fn find_key(&mut self, config: &Config) -> Result<()> {
+        let find = |column: &String| match self.find(column, 0).and_then(|at| Some((at, self.columns.get(at)?))) {
+            Some((at, known)) if known.fill != Fill::Always && is_known(&known.kind) => Ok(at),
+            Some(_) => Err(Error::fatal(format!("column `{column}` of {}, which `key` names, takes no values", self.target))),
+            None => Err(Error::fatal(format!("{} has no column `{column}`, which `key` names", self.target))),
+        };
+        self.key = config.key.iter().map(find).collect::<Result<_>>()?;
+        Ok(())
+    }
+
     fn check_engine(&mut self, server: &Server, config: &Config) -> Result<()> {
         let (database, table) = (text(&config.database), text(&self.name));
         let query = format!("SELECT engine FROM system.tables WHERE database = {database} AND name = {table}");
@@ -212,7 +248,7 @@ fn column(Described { name, kind, default_type }: Described) -> Column {
         "MATERIALIZED" | "ALIAS" => Fill::Always,
         _ => Fill::Expression,
     };
-    Column { name, kind: kind::parse(&kind), fill, place: None }
+    Column { name, kind: kind::parse(&kind), fill, place: None, is_deleted: false }
 }
 
 /// Whether an insert was refused for what is known of a table, which may be outdated.

@@ -12,6 +12,7 @@ use super::*;
 mod once;
 mod refused;
 mod tables;
+mod tombstones;
 
 /// `id UInt32, name Nullable(String)` and the place; `noted` has a default of its own.
 const ORDERS: &str = include_str!("../tests/describe-orders.json");

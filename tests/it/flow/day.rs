@@ -38,8 +38,14 @@ mod worker;
 
 /// The warehouse's tables; the topics and their sources are called so too.
 static TABLES: [&Table; 5] = [&COUNTS, &ORDERS, &LINES, &PRODUCTS, &PRICES];
-const SINKS: [&str; 5] =
-    ["counts-to-postgres", "orders-to-postgres", "products-to-postgres", "prices-to-postgres", "to-clickhouse"];
+const SINKS: [&str; 6] = [
+    "counts-to-postgres",
+    "orders-to-postgres",
+    "products-to-postgres",
+    "prices-to-postgres",
+    "orders-to-clickhouse",
+    "others-to-clickhouse",
+];
 
 /// A day's systems.
 struct Day {

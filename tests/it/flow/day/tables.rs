@@ -1,5 +1,5 @@
 //! The warehouse's tables, told once for PostgreSQL and ClickHouse, and their rows as texts that can be compared. An upsert leaves one row
-//! of a key in PostgreSQL; ClickHouse keeps what each record said, and the last of a key is found by a query.
+//! of a key in PostgreSQL; ClickHouse keeps what each record said, and the last of a key, unless that deletes it, is found by a query.
 
 use std::collections::BTreeMap;
 
@@ -147,8 +147,12 @@ impl Table {
             format!("\"{name}\" {kind}")
         };
         let columns: Vec<_> = self.columns.iter().map(column).collect();
-        db.execute(&format!("CREATE TABLE {} ({}, {PLACE}) ENGINE = MergeTree ORDER BY _offset", self.name, columns.join(", ")))
-            .await;
+        db.execute(&format!(
+            "CREATE TABLE {} ({}, _deleted UInt8, {PLACE}) ENGINE = MergeTree ORDER BY _offset",
+            self.name,
+            columns.join(", ")
+        ))
+        .await;
     }
 
     /// Rows of PostgreSQL by the first `key` columns: all of them, or of each key the one that is first `by` an order.
@@ -167,7 +171,7 @@ impl Table {
         self.rows(key, &db.read(&query).await)
     }
 
-    /// Of each key, by the first `key` columns, the row of ClickHouse that is first `by` an order.
+    /// Of each key, by the first `key` columns, the row of ClickHouse that is first `by` an order, unless that is a deletion.
     pub async fn in_clickhouse(&self, db: &Database, key: usize, by: &str) -> Rows {
         let column = |(name, kind): &(&str, Kind)| match kind {
             Time => format!("ifNull(toString(\"{name}\", 'UTC'), '')"),
@@ -175,7 +179,8 @@ impl Table {
         };
         let columns: Vec<_> = self.columns.iter().map(column).collect();
         let keys = self.quoted(key);
-        let query = format!("SELECT {} FROM {} ORDER BY {keys}, {by} LIMIT 1 BY {keys}", columns.join(", "), self.name);
+        let first = format!("SELECT * FROM {} ORDER BY {keys}, {by} LIMIT 1 BY {keys}", self.name);
+        let query = format!("SELECT {} FROM ({first}) WHERE NOT _deleted", columns.join(", "));
         self.rows(key, &db.query(&query).await)
     }
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::Day;
 use super::sap::PRICES_V2;
 use super::tables::{COUNTS, LINES, ORDERS, PRICES, PRODUCTS, Table};
-use super::{Day, TABLES};
 
 /// A source of a topic; `grants` are tables of the section, behind its `config`.
 fn source(component: &str, topic: &Table, config: &str, grants: &str) -> String {
@@ -44,16 +44,23 @@ fn counts() -> String {
 }
 
 impl Day {
+    /// A sink of topics into the ClickHouse tables of the same names; `more` are keys of its configuration.
+    fn to_clickhouse(&self, name: &str, tables: &[&Table], more: &str) -> String {
+        let (url, database) = (&self.line, &self.clickhouse.name);
+        let topics: Vec<_> = tables.iter().map(|table| format!("\"{{t}}{}\"", table.name)).collect();
+        let names: Vec<_> = tables.iter().map(|table| format!("\"{{t}}{0}\" = \"{0}\"", table.name)).collect();
+        let section = format!(
+            "component = \"clickhouse\"\ntopics = [{}]\nallow.http = [\"{url}\"]\n\
+             batch = {{ records = 10_000, bytes = \"8MiB\", linger = \"300ms\" }}\n\
+             config = {{ url = \"{url}\", database = \"{database}\", tables = {{ {} }}, times = \"cut\"{more} }}",
+            topics.join(", "),
+            names.join(", ")
+        );
+        sink(name, &section)
+    }
+
     pub fn worker(&self) -> String {
         let warehouse = format!("\n[connection.warehouse]\nurl = \"{}\"\n", self.postgres.url);
-        let columns = TABLES.iter().map(|table| format!("\"{{t}}{0}\" = \"{0}\"", table.name)).collect::<Vec<_>>().join(", ");
-        let topics = TABLES.iter().map(|table| format!("\"{{t}}{}\"", table.name)).collect::<Vec<_>>().join(", ");
-        let (url, database) = (&self.line, &self.clickhouse.name);
-        let to_clickhouse = format!(
-            "component = \"clickhouse\"\ntopics = [{topics}]\nallow.http = [\"{url}\"]\n\
-             batch = {{ records = 10_000, bytes = \"8MiB\", linger = \"300ms\" }}\n\
-             config = {{ url = \"{url}\", database = \"{database}\", tables = {{ {columns} }}, tombstones = \"skip\", times = \"cut\" }}"
-        );
         [
             warehouse,
             counts(),
@@ -65,7 +72,8 @@ impl Day {
             to_postgres("orders-to-postgres", &[&ORDERS, &LINES]),
             to_postgres("products-to-postgres", &[&PRODUCTS]),
             to_postgres("prices-to-postgres", &[&PRICES]),
-            sink("to-clickhouse", &to_clickhouse),
+            self.to_clickhouse("orders-to-clickhouse", &[&ORDERS, &LINES], ", key = [\"id\"], deleted = \"_deleted\""),
+            self.to_clickhouse("others-to-clickhouse", &[&COUNTS, &PRODUCTS, &PRICES], ""),
         ]
         .concat()
     }
