@@ -28,7 +28,7 @@ pub enum Judged {
     Never(u16),
 }
 
-/// Judges the answer to an entry's step. 401 does not come here, nor a 403 that is not the record's own.
+/// Judges the answer to an entry's step. 401 does not come here, nor a 403 that may be the account's.
 #[must_use]
 pub fn judge(target: &Target, entry: &mut Entry, answer: &Answer) -> Judged {
     match answer.status {

@@ -109,20 +109,32 @@ impl Exchange {
     pub fn send(&mut self, version: Version, operations: &[Operation], until: Instant) -> Result<Said> {
         let mut said = if self.most == 1 { self.one_by_one(operations, until)? } else { self.batch(version, operations, until)? };
         said.answers.resize(operations.len(), None);
-        // Beside a write that was done, a 403 is the record's own; refused credentials are refused for all.
-        let done = said.answers.iter().flatten().any(|answer| (200..300).contains(&answer.status));
-        let turned_away =
-            said.answers.iter().flatten().map(|answer| answer.status).find(|status| *status == 401 || *status == 403 && !done);
-        if let Some(status) = turned_away {
+        // Refused credentials are refused for all. What a 403 is about is told by the whole call (`forbidden.rs`).
+        if said.answers.iter().flatten().any(|answer| answer.status == 401) {
             said.answers.iter_mut().for_each(|slot| *slot = slot.take().filter(|answer| !matches!(answer.status, 401 | 403)));
-            // The session may be what has expired: the next try begins another one.
-            self.session = Session::default();
-            let refused = self.service.refused(status, &self.set);
+            self.begin_anew();
+            let refused = self.service.refused(401, &self.set);
             said.pause = Some(pause(refused)?);
-        } else if said.answers.iter().any(Option::is_some) {
+        } else if said.answers.iter().flatten().any(|answer| answer.status != 403) {
             self.service.welcomed();
         }
         Ok(said)
+    }
+
+    /// The session may be what has expired: the next request begins another one.
+    pub fn begin_anew(&mut self) {
+        self.session = Session::default();
+    }
+
+    /// Every write was refused by 403; answers what an operator can do.
+    pub fn forbidden(&mut self) -> String {
+        self.begin_anew();
+        self.service.refused(403, &self.set).message().to_owned()
+    }
+
+    /// The account was let in.
+    pub const fn welcomed(&mut self) {
+        self.service.welcomed();
     }
 
     fn one_by_one(&mut self, operations: &[Operation], until: Instant) -> Result<Said> {
@@ -153,8 +165,8 @@ impl Exchange {
             let (body, whole) = body(response);
             let bare = body.is_empty() && !operation.is_read();
             if (200..300).contains(&status) && !bare && !is_data(&content, &body) {
-                // A page to sign in, most of all: nothing was written, and the next try begins another session.
-                self.session = Session::default();
+                // A page to sign in, most of all: nothing was written.
+                self.begin_anew();
                 said.pause = Some((self.no_data(status, &content), None));
                 break;
             }
@@ -164,7 +176,7 @@ impl Exchange {
                 break;
             }
             said.answers.push(Some(Answer { status, retry_after, body }));
-            if matches!(status, 401 | 403 | 429 | 503) {
+            if matches!(status, 401 | 429 | 503) {
                 break;
             }
         }
@@ -217,7 +229,7 @@ impl Exchange {
             }
             (status, _) => {
                 if matches!(status, 401 | 403) {
-                    self.session = Session::default();
+                    self.begin_anew();
                 }
                 if matches!(status, 408 | 500..) {
                     self.shrink(operations.len());

@@ -14,6 +14,7 @@ mod course;
 mod encode;
 mod entry;
 mod exchange;
+mod forbidden;
 mod operation;
 mod session;
 mod target;
@@ -24,6 +25,7 @@ use course::{Judged, judge};
 use encode::Encoding;
 use entry::Entry;
 use exchange::{Exchange, Said};
+use forbidden::Forbidden;
 use operation::Operation;
 use target::Target;
 use waiting::Waiting;
@@ -44,6 +46,8 @@ pub struct Odata {
     plain_numbers: bool,
     /// It has answered for itself once: where it does not later, that passes.
     set_was_there: bool,
+    /// Calls in a row in which something was forbidden and nothing written.
+    forbidden: u32,
 }
 
 /// One call of `write`.
@@ -51,6 +55,7 @@ pub struct Odata {
 struct Call {
     outcomes: Outcomes,
     waiting: Waiting,
+    forbidden: Forbidden,
     /// How its records were read.
     plain_numbers: bool,
     /// Whether the set answers for itself, asked after the answers that are judged; `None`: not asked.
@@ -68,7 +73,15 @@ impl Sink for Odata {
         let config: Config = context.config()?;
         let address = config.check().map_err(|e| Error::fatal(e.to_string()))?;
         let exchange = Exchange::new(Service::new(address, "sink", config.timeout), &config);
-        Ok(Self { config, exchange, longest_call: LONGEST_CALL, target: None, plain_numbers: false, set_was_there: false })
+        Ok(Self {
+            config,
+            exchange,
+            longest_call: LONGEST_CALL,
+            target: None,
+            plain_numbers: false,
+            set_was_there: false,
+            forbidden: 0,
+        })
     }
 
     fn write(&mut self, records: &Batch) -> Result<Outcomes> {
@@ -107,22 +120,32 @@ impl Odata {
     /// Sends until all is decided, what is left has to wait, or it is `until`.
     fn send(&mut self, target: &Target, call: &mut Call, until: Instant) -> Result<()> {
         while call.pause.is_none() {
-            let places = call.waiting.next(self.exchange.most());
+            let places = if call.forbidden.are_several() { Vec::new() } else { call.waiting.next(self.exchange.most()) };
             let operations: Vec<Operation> = places
                 .iter()
                 .filter_map(|place| Some(Operation::of(target, call.waiting.get(*place)?, call.plain_numbers)))
                 .collect();
             if operations.is_empty() {
-                break;
+                if call.forbidden.is_empty() {
+                    break;
+                }
+                self.settle_forbidden(target, call)?;
+                continue;
             }
             let Said { answers, pause } = self.exchange.send(target.version, &operations, until)?;
             call.pause = pause;
             let mut decided = Vec::new();
             call.set_is_there = None;
-            for (place, answer) in places.into_iter().zip(answers) {
+            for ((place, operation), answer) in places.into_iter().zip(&operations).zip(answers) {
                 let Some(answer) = answer else { continue };
                 let Some(entry) = call.waiting.get_mut(place) else { continue };
                 let index = entry.index;
+                if answer.status == 403 {
+                    call.waiting.hold(place, answer.retry_after);
+                    call.forbidden.push(index, answer);
+                    continue;
+                }
+                call.forbidden.has_written |= (200..300).contains(&answer.status) && !operation.is_read();
                 let judged = judge(target, entry, &answer);
                 match self.settle(target, call, place, judged)? {
                     true => decided.push(index),
@@ -138,6 +161,9 @@ impl Odata {
                 let (host, longest) = (self.exchange.host(), self.longest_call.as_secs());
                 call.pause = Some((format!("{host} is slow: what is left after {longest} s comes in another call"), None));
             }
+        }
+        if call.forbidden.has_written {
+            self.judge_forbidden(target, call)?;
         }
         Ok(())
     }

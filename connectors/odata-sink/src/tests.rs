@@ -10,6 +10,7 @@ use wharf_sdk::{NewRecord, Records, Verdict, testing};
 use super::*;
 
 mod answers;
+mod forbidden;
 mod session;
 mod types;
 

@@ -63,6 +63,13 @@ impl Waiting {
         }
     }
 
+    /// A record that was held, and what is newer of its entity, may go on; answers its place.
+    pub fn release(&mut self, index: u32) -> Option<usize> {
+        let place = self.entries.iter().position(|waits| waits.entry.index == index)?;
+        self.held.remove(&self.entries.get(place)?.entry.order);
+        Some(place)
+    }
+
     /// Takes out what is decided.
     pub fn remove(&mut self, decided: &[u32]) {
         self.entries.retain(|waits| !decided.contains(&waits.entry.index));

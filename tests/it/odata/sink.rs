@@ -12,6 +12,7 @@ use crate::flow::deployment::{Deployment, counts, reason, task};
 
 mod conflicts;
 mod faults;
+mod forbidden;
 mod line;
 mod rows;
 

@@ -105,26 +105,6 @@ fn a_page_in_place_of_an_answer_is_not_taken_for_a_write() {
 }
 
 #[test]
-fn refused_credentials_reject_no_record_and_stop_the_sink() {
-    let refused = || answered(&[(403, SAID), (403, SAID)]);
-    let (mut sink, _) = orders("", vec![refused(), refused(), refused()]);
-    let two = values(&THREE[..2]);
-    for _ in 0..2 {
-        assert!(matches!(sink.write(&two), Err(Error::Retry { .. })));
-    }
-    let Err(Error::Fatal(text)) = sink.write(&two) else { panic!("fatal") };
-    assert!(text.contains(r#"[sink.auth."erp.example.com"]"#) && text.contains("403"), "{text}");
-}
-
-#[test]
-fn a_403_beside_a_write_that_was_done_is_of_that_record() {
-    let (mut sink, _) = orders("", vec![answered(&[(403, SAID), (204, ""), (403, "")])]);
-    let outcomes = sink.write(&values(&THREE)).unwrap();
-    assert_eq!(told(&outcomes, 3), ["odata.403", "ok", "odata.403"]);
-    assert_eq!(rejection(&outcomes, 0).message, "`OrderSet` answers 403: V1/849: Credit limit exceeded");
-}
-
-#[test]
 fn a_call_ends_in_time_and_what_is_left_comes_again() {
     for (config, answers, requests) in [
         (r#", "batch": 1"#, vec![Response::new(204, "")], 2),
