@@ -28,6 +28,31 @@ impl Plain {
         self.url.trim_start_matches("http://").trim_end_matches('/')
     }
 
+    /// Login of the key's user.
+    pub async fn login(&self) -> String {
+        let user = self.call("res.users", "context_get", &json!({})).await["uid"].clone();
+        let users = self.read("res.users", &json!([["id", "=", user]]), &["login"]).await;
+        users[0]["login"].as_str().unwrap().to_owned()
+    }
+
+    /// A key of a connector's `auth` for JSON-RPC. `secret`: the password or key, or what stands for it in the TOML.
+    #[must_use]
+    pub fn json_body(&self, secret: &str) -> String {
+        format!(
+            "json-body = {{ path = \"/jsonrpc\", pointer = \"/params/args/2\", value = \"{secret}\", only = {{ \
+             \"/params/service\" = [\"common\", \"object\"], \"/params/method\" = [\"authenticate\", \"execute_kw\"], \
+             \"/params/args/0\" = [\"{}\"] }} }}",
+            self.database
+        )
+    }
+
+    /// Keys of `config` and of `auth`: by JSON-2, and by JSON-RPC.
+    pub async fn protocols(&self) -> [(String, String); 2] {
+        let database = format!("database = \"{}\"", self.database);
+        let rpc = format!("{database}\nprotocol = \"json-rpc\"\nuser = \"{}\"", self.login().await);
+        [(database, format!("bearer = \"{}\"", self.key)), (rpc, self.json_body(&self.key))]
+    }
+
     pub async fn call(&self, model: &str, method: &str, arguments: &Value) -> Value {
         let body = arguments.to_string();
         let mut stream = tokio::net::TcpStream::connect(self.authority()).await.unwrap();

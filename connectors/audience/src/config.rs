@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use wharf_odoo_api::{Protocol, Server};
 use wharf_sdk::duration;
 use wharf_sdk::http::{authority, check_root};
 
@@ -26,6 +27,11 @@ pub struct Config {
     pub table: String,
     /// Odoo's database.
     pub database: Option<String>,
+    /// How Odoo is called.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Odoo's login, for JSON-RPC.
+    pub user: Option<String>,
     #[serde(default = "email")]
     pub email: String,
     pub consent: Consent,
@@ -98,6 +104,15 @@ impl Config {
         }
     }
 
+    /// Odoo's server.
+    ///
+    /// # Errors
+    /// As [`Config::check`].
+    pub fn server(&self) -> Result<Server, String> {
+        let server = Server::new(&self.url, self.database.clone(), self.timeout);
+        server.and_then(|server| server.by(self.protocol, self.user.clone())).map_err(|bad| bad.to_string())
+    }
+
     /// # Errors
     /// One sentence that names the key at fault.
     pub fn check(&self) -> Result<(), String> {
@@ -127,7 +142,11 @@ impl Config {
         match (self.service, &self.database) {
             (Named::Odoo, None) => return Err("`config.database` is missing: give the name of Odoo's database".to_owned()),
             (Named::Mailchimp, Some(_)) => return Err("`config.database` is a key for `service = \"odoo\"`".to_owned()),
-            _ => {}
+            (Named::Mailchimp, None) if self.user.is_some() || self.protocol != Protocol::default() => {
+                return Err("`config.protocol` and `config.user` are keys for `service = \"odoo\"`".to_owned());
+            }
+            (Named::Mailchimp, None) => {}
+            (Named::Odoo, Some(_)) => self.server().map(drop)?,
         }
         if self.service == Named::Odoo && self.list.parse::<i64>().is_err() {
             return Err("`config.list`: Odoo's lists have numbers; give one as text, such as \"7\"".to_owned());

@@ -1,4 +1,4 @@
-//! Odoo 19, app Email Marketing, by the JSON-2 API: contacts (`mailing.contact`), and that one is on a list or has left it
+//! Odoo, app Email Marketing, by JSON-2 or JSON-RPC: contacts (`mailing.contact`), and that one is on a list or has left it
 //! (`mailing.subscription`). Keeps no state of members.
 //!
 //! Each call is a transaction of its own and takes all or nothing; what is refused is sent again in halves, down to one member.
@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use wharf_sdk::http::Request;
+use wharf_odoo_api::Server;
 use wharf_sdk::{Error, Rejection, Result, log};
 
 use crate::config::Config;
@@ -36,7 +36,7 @@ const OF_A_WRITE: [u16; 2] = [403, 500];
 #[derive(Debug)]
 pub struct Odoo {
     client: Client,
-    database: String,
+    server: Server,
     list: i64,
     /// Fields of a contact that are written.
     fields: Vec<String>,
@@ -89,10 +89,9 @@ impl Odoo {
     /// `fatal` where the list is no number.
     pub fn new(config: &Config) -> Result<Self> {
         let list = config.list.parse().map_err(|_| Error::fatal("`config.list`: Odoo's lists have numbers"))?;
-        let database = config.database.clone().unwrap_or_default();
         Ok(Self {
             client: Client::new(config),
-            database,
+            server: config.server().map_err(Error::fatal)?,
             list,
             fields: config.fields.keys().cloned().collect(),
             is_known: false,
@@ -104,9 +103,10 @@ impl Odoo {
 
     /// `statuses`: those that are about what was sent, beside 4xx.
     fn call<T: DeserializeOwned>(&mut self, method: &str, arguments: &Value, statuses: &[u16]) -> Result<Called<T>> {
-        let request =
-            Request::post(self.client.url(&format!("json/2/{method}"))).header("x-odoo-database", self.database.clone());
-        match self.client.send_about(request.json(arguments)?, statuses)? {
+        let (model, of_model) = method.split_once('/').unwrap_or((method, ""));
+        self.server.set_timeout(self.client.timeout()?);
+        let response = self.server.respond(model, of_model, arguments)?;
+        match self.client.judge(response, statuses)? {
             Answer::Done(_, body) => serde_json::from_slice(&body).map(Called::Done).map_err(|e| self.client.unreadable(&e)),
             Answer::Refused(status, body, after) => {
                 let json: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -129,7 +129,8 @@ impl Odoo {
                 }
                 if status == 404 && !refusal.is_missing() {
                     return Err(Error::fatal(format!(
-                        "{} has no `{method}`: it takes Odoo 19 or later, the app Email Marketing, and the database that `config.database` names",
+                        "{} has no `{method}`: it takes the app Email Marketing, with tables named as in Odoo 19, and the database that \
+                         `config.database` names",
                         self.client.host()
                     )));
                 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wharf_sdk::http::Request;
+use wharf_sdk::http::{Request, Response};
 use wharf_sdk::{Error, Rejection, Result};
 
 use crate::config::Config;
@@ -108,7 +108,10 @@ impl Client {
     }
 
     /// How long an answer may be waited for now.
-    fn timeout(&self) -> Result<Duration> {
+    ///
+    /// # Errors
+    /// `retry` where the time of the call is over.
+    pub fn timeout(&self) -> Result<Duration> {
         let Some(Clock { began, patience, end }) = self.clock else { return Ok(self.timeout) };
         let gone = began.elapsed();
         if gone >= patience {
@@ -137,15 +140,15 @@ impl Client {
     /// `retry` where no whole answer came, for 408, 409, 423, 425, 429, 5xx (not 501 and 505), and twice for 401, 403 and 407; then `fatal`, as for
     /// redirects, 501 and 505.
     pub fn send(&mut self, request: Request) -> Result<Answer> {
-        self.send_about(request, &[])
+        let response = request.header("accept", "application/json").timeout(self.timeout()?).send()?;
+        self.judge(response, &[])
     }
 
-    /// As [`Client::send`], where these statuses too are about what was sent.
+    /// What an answer means, where `statuses` too are about what was sent.
     ///
     /// # Errors
     /// As for [`Client::send`], without these statuses.
-    pub fn send_about(&mut self, request: Request, statuses: &[u16]) -> Result<Answer> {
-        let response = request.header("accept", "application/json").timeout(self.timeout()?).send()?;
+    pub fn judge(&mut self, response: Response, statuses: &[u16]) -> Result<Answer> {
         let (status, host) = (response.status, self.host.clone());
         match status {
             401 | 403 | 407 if !statuses.contains(&status) => {

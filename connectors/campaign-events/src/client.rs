@@ -51,6 +51,14 @@ impl Client {
     /// went while it was read; 401 and 403 twice), `fatal` where it will not.
     pub fn send(&mut self, request: Request, what: &str) -> Result<Option<Answer>> {
         let response = request.header("accept", "application/json").timeout(self.timeout).send()?;
+        self.judge(response, what)
+    }
+
+    /// An answer. `None`: there is no such thing (404, 410).
+    ///
+    /// # Errors
+    /// As for [`Client::send`].
+    pub fn judge(&mut self, response: Response, what: &str) -> Result<Option<Answer>> {
         if matches!(response.status, 404 | 410) {
             self.refused = 0;
             let status = response.status;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use wharf_odoo_api::{Protocol, Server};
 use wharf_sdk::duration;
 use wharf_sdk::http::check_root;
 
@@ -29,6 +30,11 @@ pub struct Config {
     pub url: String,
     /// Odoo's database.
     pub database: Option<String>,
+    /// How Odoo is called.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Odoo's login, for JSON-RPC.
+    pub user: Option<String>,
     #[serde(default = "all")]
     pub events: Vec<Action>,
     pub list: Option<String>,
@@ -66,6 +72,15 @@ impl Config {
         self.events.contains(&action)
     }
 
+    /// Odoo's server.
+    ///
+    /// # Errors
+    /// As [`Config::check`].
+    pub fn server(&self) -> Result<Server, String> {
+        let server = Server::new(&self.url, self.database.clone(), self.timeout);
+        server.and_then(|server| server.by(self.protocol, self.user.clone())).map_err(|bad| bad.to_string())
+    }
+
     /// # Errors
     /// One sentence that names the key at fault.
     pub fn check(&self) -> Result<(), String> {
@@ -85,7 +100,11 @@ impl Config {
         match (self.service, &self.database) {
             (Named::Odoo, None) => return Err("`config.database` is missing: give the name of Odoo's database".to_owned()),
             (Named::Mailchimp, Some(_)) => return Err("`config.database` is a key for `service = \"odoo\"`".to_owned()),
-            _ => {}
+            (Named::Mailchimp, None) if self.user.is_some() || self.protocol != Protocol::default() => {
+                return Err("`config.protocol` and `config.user` are keys for `service = \"odoo\"`".to_owned());
+            }
+            (Named::Mailchimp, None) => {}
+            (Named::Odoo, Some(_)) => self.server().map(drop)?,
         }
         if self.service == Named::Odoo && self.list.as_ref().is_some_and(|list| list.parse::<i64>().is_err()) {
             return Err("`config.list`: Odoo's lists have numbers; give one as text, such as \"7\"".to_owned());
@@ -158,6 +177,9 @@ mod tests {
             (r#""database": "erp""#, "config.database"),
             (r#""service": "odoo""#, "config.database"),
             (r#""service": "odoo", "database": "erp", "list": "news""#, "config.list"),
+            (r#""service": "odoo", "database": "erp", "user": "me""#, "config.user"),
+            (r#""service": "odoo", "database": "erp", "protocol": "json-rpc""#, "`config.user` is missing"),
+            (r#""protocol": "json-rpc""#, "config.protocol"),
         ] {
             let mut json: serde_json::Map<String, serde_json::Value> = serde_json::from_str(LEAST).unwrap();
             json.extend(serde_json::from_str::<serde_json::Map<_, _>>(&format!("{{{more}}}")).unwrap());

@@ -1,4 +1,4 @@
-//! Odoo 19, mass mailing, by the JSON-2 API (`POST /json/2/<model>/search_read`). Each round reads of every table what was written
+//! Odoo, mass mailing, by JSON-2 or JSON-RPC (method `search_read`). Each round reads of every table what was written
 //! since the last one. Owns the round; where one table stands is in `odoo/table.rs`, what its rows mean in `odoo/row.rs`.
 //!
 //! Pages go by id within one read, as a row that is written again keeps its id: no row is passed over. `write_date` is when the
@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::Value;
-use wharf_sdk::http::Request;
+use wharf_odoo_api::Server;
 use wharf_sdk::{Error, Position, Result};
 
 use crate::client::Client;
@@ -26,6 +26,7 @@ use table::Table;
 pub struct Odoo {
     config: Config,
     client: Client,
+    server: Server,
     tables: Vec<Table>,
     /// Index of the table that is read now.
     at: usize,
@@ -48,6 +49,7 @@ impl Odoo {
         let tables = models.map(table).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             client: Client::new(&config),
+            server: config.server().map_err(Error::fatal)?,
             config,
             tables,
             at: 0,
@@ -62,10 +64,10 @@ impl Odoo {
     fn read(&mut self) -> Result<()> {
         let Some(table) = self.tables.get_mut(self.at) else { return Ok(()) };
         let model = table.model;
-        let (mut rows, at) = search_read(&mut self.client, &self.config, model.name(), &table.query(&self.config))?;
+        let (mut rows, at) = search_read(&self.server, &mut self.client, model.name(), &table.query(&self.config))?;
         table.begin_page(&rows, self.config.page_size, at)?;
         if let Some(query) = row::contacts(model, &rows, &self.config) {
-            let (contacts, _) = search_read(&mut self.client, &self.config, "mailing.contact", &query)?;
+            let (contacts, _) = search_read(&self.server, &mut self.client, "mailing.contact", &query)?;
             row::add_addresses(&mut rows, &contacts);
         }
         self.page = row::found(rows, &self.config, table);
@@ -95,15 +97,13 @@ impl Odoo {
 }
 
 /// The rows of an answer, and when it came by the service's clock.
-fn search_read(client: &mut Client, config: &Config, model: &str, query: &Value) -> Result<(Vec<Value>, i64)> {
+fn search_read(server: &Server, client: &mut Client, model: &str, query: &Value) -> Result<(Vec<Value>, i64)> {
     let what = format!("`{model}`");
-    let request = Request::post(client.url(&format!("json/2/{model}/search_read")))
-        .header("x-odoo-database", config.database.clone().unwrap_or_default())
-        .json(query)?;
-    let Some(answer) = client.send(request, &what)? else {
+    let Some(answer) = client.judge(server.respond(model, "search_read", query)?, &what)? else {
         return Err(Error::fatal(format!(
-            "{} has no {what}: it takes Odoo 19 or later, the app Email Marketing, and the database that `config.database` names",
-            config.root()
+            "{} has no {what}: it takes the app Email Marketing, with tables named as in Odoo 19, and the database that \
+             `config.database` names",
+            server.root()
         )));
     };
     let rows = serde_json::from_slice(&answer.body).map_err(|e| client.unreadable(&what, &e))?;

@@ -328,6 +328,13 @@ async fn the_requests_are_those_of_the_published_specification() {
 #[tokio::test]
 async fn a_list_of_odoo_holds_who_wants_to_be_on_it_whatever_the_order_of_topics() {
     let Some(odoo) = Plain::new("a_list_of_odoo_holds_who_wants_to_be_on_it_whatever_the_order_of_topics") else { return };
+    for (config, auth) in odoo.protocols().await {
+        holds_who_wants_to_be_on_it(&odoo, &config, &auth).await;
+    }
+}
+
+/// `config` and `auth` say by which protocol.
+async fn holds_who_wants_to_be_on_it(odoo: &Plain, config: &str, auth: &str) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let list = odoo.create("mailing.list", &[json!({"name": format!("news-{now}")})]).await[0];
     let name = |who: &str| format!("{who}-{now}");
@@ -336,10 +343,9 @@ async fn a_list_of_odoo_holds_who_wants_to_be_on_it_whatever_the_order_of_topics
     odoo.create("mailing.contact", &[left]).await;
     let base = odoo.url.trim_end_matches('/');
     let section = |topic: &str| {
-        let sink = sink(topic, base, &format!("database = \"{}\"", odoo.database));
+        let sink = sink(topic, base, config);
         let sink = sink.replace("\"mailchimp\"", "\"odoo\"").replace("/3.0", "").replace("\"l1\"", &format!("\"{list}\""));
-        let bearer = format!("bearer = \"{}\"", odoo.key);
-        sink.replace("FNAME", "name").replace("basic = { user = \"wharf\", password = \"secret-key\" }", &bearer)
+        sink.replace("FNAME", "name").replace("basic = { user = \"wharf\", password = \"secret-key\" }", auth)
     };
     let deployment = Deployment::embedded();
     let withdrawn = ["ada", "bob"].map(|who| customer(&name(who), false, 5));

@@ -89,11 +89,18 @@ fn told(rows: &[deployment::Row], mailing: &Mailing) -> Vec<String> {
 async fn what_happens_to_a_mailing_of_odoo_arrives_once_also_after_a_restart() {
     let test = "what_happens_to_a_mailing_of_odoo_arrives_once_also_after_a_restart";
     let Some(odoo) = Plain::new(test) else { return };
+    for (config, auth) in odoo.protocols().await {
+        arrives_once(&odoo, &config, &auth).await;
+    }
+}
+
+/// `config` and `auth` say by which protocol.
+async fn arrives_once(odoo: &Plain, config: &str, auth: &str) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-    let mailing = mailing(&odoo, &format!("may-{now}")).await;
+    let mailing = mailing(odoo, &format!("may-{now}")).await;
     let contact = |n: usize| format!("mailing.contact/{}", mailing.contacts[n]);
-    let config = format!("service = \"odoo\"\ndatabase = \"{}\"\nlist = \"{}\"\npage-size = 2", odoo.database, mailing.list);
-    let body = source(odoo.url.trim_end_matches('/'), &format!("bearer = \"{}\"", odoo.key), &config);
+    let config = format!("service = \"odoo\"\n{config}\nlist = \"{}\"\npage-size = 2", mailing.list);
+    let body = source(odoo.url.trim_end_matches('/'), auth, &config);
     let deployment = Deployment::embedded();
     let running = deployment.start(&body).await;
     running.when_settled("events", 3).await;

@@ -16,13 +16,7 @@ impl Erp {
         let database = format!("database = \"{}\"\n", self.odoo.database);
         let bearer = format!("bearer = \"${{file:{}}}\"", self.deployment.path("key").display());
         assert!(body.contains(&database) && body.contains(&bearer), "{body}");
-        let json_body = format!(
-            "json-body = {{ path = \"/jsonrpc\", pointer = \"/params/args/2\", value = \"${{file:{}}}\", only = {{ \
-             \"/params/service\" = [\"common\", \"object\"], \"/params/method\" = [\"authenticate\", \"execute_kw\"], \
-             \"/params/args/0\" = [\"{}\"] }} }}",
-            self.deployment.path(file).display(),
-            self.odoo.database
-        );
+        let json_body = self.odoo.json_body(&format!("${{file:{}}}", self.deployment.path(file).display()));
         body.replace(&database, &format!("{database}protocol = \"json-rpc\"\nuser = \"{user}\"\n")).replace(&bearer, &json_body)
     }
 

@@ -69,6 +69,19 @@ impl Refusal {
         Self { status, name, message: one_line(message), after: None, to: None, by_rpc: true }
     }
 
+    /// As JSON-2 answers it.
+    pub(crate) fn into_response(self) -> Response {
+        let body = serde_json::json!({ "name": self.name, "message": self.message });
+        let mut response = Response::new(self.status, body.to_string());
+        if let Some(after) = self.after {
+            response = response.with_header("retry-after", &after.as_secs().to_string());
+        }
+        match self.to {
+            Some(host) => response.with_header("location", &format!("https://{host}")),
+            None => response,
+        }
+    }
+
     /// The password, or the id of the user, is not taken.
     pub(crate) fn is_denied(&self) -> bool {
         self.status == 401

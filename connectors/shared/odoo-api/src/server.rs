@@ -124,11 +124,37 @@ impl Server {
             let arguments = serde_json::to_value(arguments).map_err(|e| Error::fatal(format!("arguments of `{method}`: {e}")))?;
             return login.call(self, model, method, arguments);
         }
-        let mut request = Request::post(format!("{}/json/2/{model}/{method}", self.root)).json(arguments)?.timeout(self.timeout);
-        if let Some(database) = &self.database {
-            request = request.header("x-odoo-database", database);
+        self.send(&self.request(model, method, arguments)?, model)
+    }
+
+    /// Calls a method; the answer is that of JSON-2 by either protocol, with its status, and a body that holds name and message of the
+    /// exception where it says no. For who knows more of what a refusal is about than [`Refusal::meaning`].
+    ///
+    /// # Errors
+    /// As [`Server::call`].
+    pub fn respond(&self, model: &str, method: &str, arguments: &impl Serialize) -> Result<Response> {
+        if self.login.is_none() {
+            return self.request(model, method, arguments)?.send();
         }
-        self.send(&request, model)
+        Ok(match self.call(model, method, arguments)? {
+            Ok(Answer { body, asked }) => Response::new(200, body).with_header("date", &time::to_header(asked)),
+            Err(refusal) => refusal.into_response(),
+        })
+    }
+
+    /// From now on a call may take so long.
+    pub const fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    /// A method by JSON-2.
+    fn request(&self, model: &str, method: &str, arguments: &impl Serialize) -> Result<Request> {
+        let url = format!("{}/json/2/{model}/{method}", self.root);
+        let request = Request::post(url).json(arguments)?.header("accept", "application/json").timeout(self.timeout);
+        Ok(match &self.database {
+            Some(database) => request.header("x-odoo-database", database),
+            None => request,
+        })
     }
 
     /// Sends a request about a model. The inner error is an answer whose status says no.

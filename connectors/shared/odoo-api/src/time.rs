@@ -37,6 +37,13 @@ pub fn of_header(text: &str) -> Option<i64> {
     Some(jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?.as_second())
 }
 
+/// The header `Date` of a second since 1970; empty outside of the years that it can write.
+#[must_use]
+pub fn to_header(second: i64) -> String {
+    let time = Timestamp::from_second(second).ok();
+    time.and_then(|time| jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -266,3 +266,16 @@ fn a_protocol_has_what_it_needs() {
     assert_eq!(by(Protocol::JsonRpc, Some("erp"), None).unwrap_err(), BadServer::Missing("user"));
     assert!(by(Protocol::JsonRpc, Some("erp"), Some("a")).unwrap().contains("`json-body`"));
 }
+
+#[test]
+fn who_judges_by_status_and_exception_gets_them_as_json_2_has_them() {
+    answers([USER, recorded!("ids"), recorded!("gone")]);
+    let server = server();
+    let ids = server.respond("res.partner", "search", &json!({ "domain": [] })).unwrap();
+    assert_eq!((ids.status, ids.header("date").is_some_and(|date| crate::time::of_header(date).is_some())), (200, true));
+    assert!(serde_json::from_slice::<Vec<i64>>(&ids.bytes_up_to(1 << 20).unwrap()).is_ok());
+    let gone = server.respond("res.partner", "write", &json!({ "ids": [7], "vals": {} })).unwrap();
+    assert_eq!(gone.status, 404);
+    let body: Value = serde_json::from_slice(&gone.bytes_up_to(1 << 20).unwrap()).unwrap();
+    assert_eq!(body["name"], "odoo.exceptions.MissingError");
+}
