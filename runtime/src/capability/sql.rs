@@ -4,6 +4,7 @@
 
 mod cells;
 mod keyless;
+mod limits;
 mod name;
 mod plan;
 mod pool;

@@ -15,8 +15,8 @@ pub(super) mod tls;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::limits::CALL;
 use super::pool::{Lease, Pool};
 use super::target::PostgresTarget;
 use super::{Column, ColumnDef, OffsetMove, OffsetScope, R, RejectedRow, Rows, SqlError, Table};
@@ -24,9 +24,6 @@ use crate::topic_log::TopicPartition;
 use crate::topic_log::places::{OffsetChange, StoredOffset};
 use fault::Fault;
 use wire::{Scope, Wire};
-
-/// Longest time of one call; the server ends a statement before that.
-const CALL: Duration = Duration::from_secs(150);
 
 #[derive(Debug)]
 pub(super) struct Server {

@@ -11,19 +11,16 @@ mod schema;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::limits::CALL;
 use super::pool::{self, Lease, Pool};
 use super::{Column, ColumnDef, OffsetMove, OffsetScope, R, RejectedRow, Rows, SqlError, Table};
 use crate::topic_log::TopicPartition;
 use crate::topic_log::places::{OffsetChange, StoredOffset};
 use fault::Fault;
-
-/// Longest time of one call.
-const CALL: Duration = Duration::from_secs(120);
 
 /// A file.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::gather::{self, Gathered};
 use super::schema::{self, Existing};
 use super::stage::Stages;
+use crate::capability::sql::limits;
 use crate::capability::sql::name::TableName;
 use crate::capability::sql::target::PostgresTarget;
 
@@ -27,8 +28,8 @@ const SETTINGS: [(&str, &str); 6] = [
     ("timezone", "UTC"),
     ("datestyle", "ISO"),
     ("bytea_output", "hex"),
-    ("lock_timeout", "30s"),
-    ("statement_timeout", "120s"),
+    ("lock_timeout", limits::LOCK),
+    ("statement_timeout", limits::STATEMENT),
     ("idle_in_transaction_session_timeout", "15min"),
 ];
 
