@@ -26,6 +26,7 @@ mod reference;
 mod step;
 mod transform;
 pub(crate) mod unit;
+mod unwritten;
 
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,10 @@ use toml::Spanned;
 
 use super::checker::Checker;
 use super::connector::{self, Surroundings};
-use super::diagnostic::{Diagnostic, suggest};
-use super::eating;
+use super::diagnostic::Diagnostic;
 use super::kafka::kafka;
 use super::node::{Entries, Node, Text, properties};
-use super::{Config, Connection, Listen, ListenTls, LogConfig, Route, SinkConfig, SourceConfig, TopicConfig, TransformStep, raw};
+use super::{Config, Connection, Listen, ListenTls, LogConfig, TopicConfig, eating, raw, unwritten};
 
 /// The validated configuration; findings are in `checker`. `None` only beside an error.
 pub fn deployment(checker: &mut Checker<'_>, file: &raw::File, base_dir: &Path) -> Option<Config> {
@@ -29,7 +28,6 @@ pub fn deployment(checker: &mut Checker<'_>, file: &raw::File, base_dir: &Path) 
     let sinks = file.sink.iter().map(|raw| connector::sink(checker, raw, &around)).collect::<Vec<_>>();
     unique_names(checker, file);
     unique_paths(checker, file);
-    unwritten(checker, file, &sources, &sinks);
     eating::find(checker, file, &name, &sources, &sinks);
     if file.source.is_empty() && file.sink.is_empty() && !removed(checker, &["source", "sink"]) {
         let end = checker.values.vars.len();
@@ -52,6 +50,7 @@ pub fn deployment(checker: &mut Checker<'_>, file: &raw::File, base_dir: &Path) 
         name,
         log,
     };
+    unwritten::find(checker, file, &config);
     Some(config)
 }
 
@@ -177,36 +176,6 @@ fn connections(checker: &mut Checker<'_>, raw: &Entries<Spanned<raw::Connection>
         connections.insert(name.get_ref().clone(), Connection { url, ca_file, pool });
     }
     connections
-}
-
-/// Topics that a sink reads and nothing of this file makes. On Kafka others may write them; the embedded log has no others.
-fn unwritten(checker: &mut Checker<'_>, file: &raw::File, sources: &[Option<SourceConfig>], sinks: &[Option<SinkConfig>]) {
-    let complete = sources.iter().all(Option::is_some) && sinks.iter().all(Option::is_some);
-    if file.kafka.is_some() || sources.is_empty() || !complete {
-        return;
-    }
-    let mut made: Vec<&str> = file.topic.0.iter().map(|(name, _)| name.get_ref().as_str()).collect();
-    for source in sources.iter().flatten() {
-        made.push(&source.topic);
-        made.extend(source.connector.transforms.iter().filter_map(|transform| match &transform.step {
-            TransformStep::Route(Route::To(topic)) => Some(topic.as_str()),
-            _ => None,
-        }));
-    }
-    let connectors = sources.iter().flatten().map(|s| &s.connector).chain(sinks.iter().flatten().map(|s| &s.connector));
-    made.extend(connectors.filter_map(|connector| connector.dead_letter.topic.as_deref()));
-    for raw in file.sink.iter().filter_map(|raw| raw.get_ref().topics.as_ref()) {
-        let raw::Topics::Names(names) = raw.get_ref() else { continue };
-        for name in names {
-            let topic = checker.text(name);
-            if !made.contains(&topic.as_str()) {
-                let help = suggest(&topic, "topic", made.iter().copied());
-                let title = format!("nothing of this deployment writes `{topic}`");
-                let label = "no source, no [topic] and no dead letter has this name";
-                checker.push(Diagnostic::warning(name.span(), title).label(label).help(help));
-            }
-        }
-    }
 }
 
 const NAMES: &str = "offsets, positions and metrics are kept by this name: it is unique over sources and sinks";

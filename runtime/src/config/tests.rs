@@ -85,6 +85,37 @@ retail.toml: 1 warning"#;
 }
 
 #[test]
+fn a_sink_without_a_source_is_warned_of_where_nobody_else_can_write_its_topic() {
+    let sink = "[[sink]]\nname = \"out\"\ncomponent = \"http\"\ntopics = [\"stock\", \"dlq.wharf.other\"]\n\
+                [[sink]]\nname = \"other\"\ncomponent = \"http\"\ntopics = { pattern = \"erp.*\" }\n";
+    let (_, findings) = check(&format!("{sink}[topic.\"stock\"]\npartitions = 2\n")).unwrap();
+    let expected = r#"warning: nothing of this deployment writes `stock`
+ --> retail.toml:4:11
+  |
+4 | topics = ["stock", "dlq.wharf.other"]
+  |           ^^^^^^^ there is no [[source]], and no [kafka]
+  |
+  = help: the embedded log holds only what sources of this file write: add a [[source]], or [kafka] where others write it
+
+warning: nothing of this deployment writes a topic that this pattern takes
+ --> retail.toml:8:10
+  |
+8 | topics = { pattern = "erp.*" }
+  |          ^^^^^^^^^^^^^^^^^^^^^ there is no [[source]], and no [kafka]
+  |
+  = help: the embedded log holds only what sources of this file write: add a [[source]], or [kafka] where others write it
+
+retail.toml: 2 warnings"#;
+    assert_eq!(findings.to_string(), expected);
+    let (_, findings) = check(&format!("name = \"shop\"\n[kafka]\nbootstrap.servers = \"k:9092\"\n{sink}")).unwrap();
+    assert_eq!(findings.list.len(), 0, "others may write to Kafka: {findings}");
+    // The second sink's pattern takes a topic that a route leads to.
+    let source = "[[source]]\nname = \"in\"\ncomponent = \"csv\"\ntopic = \"stock\"\n[[source.transform]]\nroute = { to = \"erp.stock\" }\n";
+    let (_, findings) = check(&format!("{source}{sink}")).unwrap();
+    assert_eq!(findings.list.len(), 0, "{findings}");
+}
+
+#[test]
 fn who_only_looks_needs_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.toml");
