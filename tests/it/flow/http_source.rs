@@ -1,5 +1,6 @@
 //! The source `http` against an API that misbehaves: what arrives in the topic is each record once, in order.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wharf_runtime::supervisor::Outcome;
@@ -8,6 +9,7 @@ use self::api::{Api, Fault, record};
 use super::*;
 
 mod api;
+mod requests;
 
 /// How each way of paging is asked for.
 const PAGINGS: [(&str, &str); 4] = [
@@ -121,6 +123,24 @@ async fn in_ascending_order_records_that_change_while_pages_are_read_hide_no_oth
         let changed = (1..=5).chain(8..=12).zip(1041..).map(|(id, at)| record(id, at, 2));
         let expected: Vec<_> = records(1..=40).into_iter().chain(changed).collect();
         assert_eq!(texts(&deployment.read("orders").await), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn records_that_vanish_while_pages_are_read_hide_no_other_ones() {
+    // By a key to go on behind in whatever order, and by numbers where the API sorts by the cursor.
+    for ((path, paging), order) in
+        [(PAGINGS[1], "any"), (PAGINGS[1], "ascending"), (PAGINGS[2], "ascending"), (PAGINGS[3], "ascending")]
+    {
+        let deployment = Deployment::embedded();
+        let (api, port) = Api::start(40).await;
+        // Rows of pages that were read go, and all others move forward by as many places; one goes before it was read.
+        api.change_before(3, |list| list.remove(|id| id <= 5));
+        api.change_before(4, |list| list.remove(|id| id == 8 || id == 36));
+        let body = source(port, path, &format!("{paging}, cursor = \"at\", order = \"{order}\""));
+        assert_eq!(deployment.until_done(&body).await.outcome, Outcome::Clean);
+        let expected = records((1..=40).filter(|id| *id != 36));
+        assert_eq!(texts(&deployment.read("orders").await), expected, "{path} {order}");
     }
 }
 

@@ -13,6 +13,7 @@ use wharf_runtime::topic_log::partitioner::partition_of_key;
 
 use super::*;
 
+mod answers;
 mod commits;
 mod hanging;
 mod last_calls;

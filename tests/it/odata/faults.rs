@@ -75,12 +75,17 @@ async fn many_entities_of_one_instant_come_by_the_next_links() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn busy_broken_and_wrong_answers_lose_and_repeat_nothing() {
-    let (service, address) = service(15).await;
-    let faults = [Fault::Status(503, 0), Fault::CutOff, Fault::NotJson, Fault::Status(500, 0), Fault::Status(429, 0)];
+    let (service, address) = service(24).await;
+    // 401: credentials that were not taken once, as while they are changed.
+    let (slow, refused) = (Fault::Slow(Duration::from_secs(2)), Fault::Status(401, 0));
+    let faults =
+        [Fault::Status(503, 0), Fault::CutOff, slow, Fault::NotJson, refused, Fault::Status(500, 0), Fault::Status(429, 0)];
     service.fail(&faults.map(|fault| [Some(fault), None]).concat());
-    let mut reading = start(&address, "secret", &config(&address), &[]).await;
+    let mut config = config(&address);
+    config["timeout"] = "500ms".into();
+    let mut reading = start(&address, "secret", &config, &[]).await;
     let retries = reading.read().await;
-    assert_eq!(retries.len(), 5, "one page each: {retries:?}");
+    assert_eq!(retries.len(), faults.len(), "one page each: {retries:?}");
     assert_eq!(reading.take(), service.expected());
 }
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -26,6 +27,8 @@ const PAGE: usize = 3;
 pub enum Fault {
     /// Status and `Retry-After`.
     Status(u16, u32),
+    /// The right answer, so late.
+    Slow(Duration),
     /// The connection breaks in the middle of the body.
     CutOff,
     NotJson,
@@ -130,6 +133,10 @@ async fn answer(State(service): State<Service>, uri: Uri, headers: HeaderMap) ->
     let page = service.page(&query);
     match fault {
         None => page.into_response(),
+        Some(Fault::Slow(by)) => {
+            tokio::time::sleep(by).await;
+            page.into_response()
+        }
         Some(Fault::Status(status, wait)) => {
             (StatusCode::from_u16(status).unwrap(), [(header::RETRY_AFTER, wait.to_string())]).into_response()
         }

@@ -63,6 +63,11 @@ impl Inner {
             (row.at, row.version) = (last + 1, row.version + 1);
         }
     }
+
+    /// The rows of these ids go.
+    pub fn remove(&mut self, which: impl Fn(u32) -> bool) {
+        self.rows.retain(|row| !which(row.id));
+    }
 }
 
 impl Api {
