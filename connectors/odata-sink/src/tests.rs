@@ -11,6 +11,7 @@ use super::*;
 
 mod answers;
 mod forbidden;
+mod recorded;
 mod session;
 mod types;
 

@@ -9,6 +9,8 @@ use wharf_sdk::testing;
 
 use super::*;
 
+mod recorded;
+
 const METADATA: &str = include_str!("../../shared/odata/tests/sales-v4.xml");
 const LIMITS: Limits = Limits { records: 100, bytes: 1 << 20, wait: Duration::ZERO };
 
