@@ -93,10 +93,12 @@ mkdir -p "$work/data"
 dropdb --if-exists --force odoo 2>/dev/null
 data=$cache/odoo-data-$(cat "$server/version" <(echo "$modules 1") | sha256sum | cut -c1-12)
 if [[ -d $data ]]; then
+  echo "odoo.sh: the database comes from the cache, $data" >&2
   createdb -T template0 odoo
   pg_restore --jobs=2 --no-owner -d odoo "$data/dump"
   cp -R "$data/files/." "$work/data"
 else
+  echo "odoo.sh: the cache has no database of these modules: one is made anew, which takes minutes" >&2
   fresh=$(mktemp -d "$cache/odoo.XXXXXX")
   timeout 900 "${odoo[@]}" -c "$work/odoo.conf" -d odoo -i "$modules" --stop-after-init </dev/null >"$work/init.log" 2>&1 ||
     fail "the database could not be made" "$work/init.log"
