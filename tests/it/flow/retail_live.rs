@@ -9,7 +9,7 @@ use wharf_runtime::supervisor::Outcome;
 use wharf_runtime::telemetry::Snapshot;
 use wharf_runtime::topic_log::open;
 
-use self::day::{ARTICLES, CUSTOMERS, DECISIONS, EARLY_DECISION, ORDERS, SESSIONS, UNKNOWN};
+use self::day::{ARTICLES, CUSTOMERS, DECISIONS, DRAFT, EARLY_DECISION, ORDERS, SESSIONS, UNKNOWN};
 use self::deployment::Running;
 use self::site::{FILE, Site};
 use super::*;
@@ -138,6 +138,9 @@ async fn every_destination_holds_what_its_source_holds(site: &Site, orders: &[i6
     site.when(hashes, &[(CUSTOMERS + 1).to_string()]).await;
     let found = site.orders().await;
     assert_eq!((found.len(), &found), (ORDERS - 1, &site.orders_of_odoo(None).await));
+    // What is no order yet is in no topic, and so in neither table.
+    let orders_in_topic = texts(&site.deployment.read("orders").await);
+    assert!(orders_in_topic.len() >= ORDERS && !orders_in_topic.iter().any(|order| order.contains(DRAFT)));
     // The facts keep what was cancelled, as it was.
     assert_eq!(site.orders_of_facts().await, site.orders_of_odoo(Some(orders)).await);
     let found = site.sessions().await;

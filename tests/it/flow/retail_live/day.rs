@@ -12,6 +12,8 @@ pub const DECISIONS: usize = 60;
 
 /// The customer whose decision comes before it is one, and the number of an article that nobody has.
 pub const UNKNOWN: usize = 900;
+/// The reference of the order that is never confirmed.
+pub const DRAFT: &str = "never confirmed";
 /// A session and a decision with a text where a number is, and a decision of the unknown customer.
 pub const TEXT_SESSION: usize = 77;
 pub const TEXT_DECISION: usize = 17;
@@ -30,10 +32,13 @@ impl Site {
         self.shop.add((0..SESSIONS).map(session));
     }
 
-    /// Makes orders in Odoo and confirms them, in four parts; their ids.
+    /// Makes orders in Odoo and confirms them, in four parts; their ids. Beside them one of which the customer has not decided yet: a draft.
     pub async fn order(&self, customers: &[i64]) -> Vec<i64> {
         let domain = json!([["default_code", "=like", format!("{}%", self.prefix)]]);
         let products = self.odoo.read("product.product", &domain, &["id"]).await;
+        let line = json!({ "product_id": products[0]["id"], "product_uom_qty": 1, "price_unit": 1.00 });
+        let draft = json!({ "partner_id": customers[0], "client_order_ref": DRAFT, "order_line": [[0, 0, line]] });
+        self.odoo.create("sale.order", &[draft]).await;
         let mut ids = Vec::new();
         for part in 0..4 {
             let order = |n: usize| {
