@@ -1,32 +1,20 @@
-//! What READMEs and docs show as a deployment is one, and so is each example: `wharf check` takes it.
+//! What READMEs and docs show as a deployment is one, and so is each example: `wharf check` takes it, and warns of nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::{command, shown, stdout};
+use crate::{command, shown, stderr, stdout};
 
-/// The Markdown files of the project that show configurations: READMEs, and the pages of `docs`.
-fn pages(root: &Path) -> Vec<PathBuf> {
-    let mut pages = vec![root.join("README.md")];
-    for folder in ["connectors", "docs", "examples", "cli/templates"] {
-        for entry in fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let page = if path.is_dir() { path.join("README.md") } else { path };
-            if page.extension().is_some_and(|extension| extension == "md") && page.is_file() {
-                pages.push(page);
-            }
-        }
-    }
-    pages.sort();
-    pages
-}
+mod shown;
 
-/// The TOML blocks that are whole deployments: a part of one does not begin with its name.
-fn deployments(page: &str) -> Vec<&str> {
-    let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    blocks.filter(|block| block.starts_with("name ") && block.contains("\n[[")).collect()
-}
+/// Parts on a page without a deployment of its own are laid over that of this one.
+const STAND_IN: &str = "connectors/http-source/README.md";
+
+/// What is no deployment, by page and first line, and why.
+const OTHERS: [(&str, &str, &str); 1] =
+    [("sdk/rust/README.md", "name = \"poster\"", "a manifest, which a test of the SDK holds against its rules")];
 
 /// The TOML files of the examples.
 fn examples(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -78,7 +66,7 @@ fn wrong_examples(root: &Path, dir: &Path) -> Vec<String> {
             fs::write(&path, if secret.ends_with("-url") { "postgres://wharf@127.0.0.1/shop" } else { "hush" }).unwrap();
         }
         fs::write(&place, &text).unwrap();
-        let output = command(dir, &["check", &place.display().to_string()]).output().unwrap();
+        let output = check(dir, &place.display().to_string()).output().unwrap();
         if !output.status.success() || !stdout(&output).contains(" can run") {
             wrong.push(format!("examples/{}:\n{}", name.display(), shown(&output)));
         }
@@ -86,35 +74,59 @@ fn wrong_examples(root: &Path, dir: &Path) -> Vec<String> {
     wrong
 }
 
+/// The command with one cache of compiled components for all runs: every connector is shown somewhere, and compiling them takes minutes.
+fn check(dir: &Path, file: &str) -> Command {
+    let mut check = command(dir, &["check", file]);
+    check.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("readmes"));
+    check
+}
+
+/// What `wharf check` says against a deployment that a page shows, once its folders and secrets are there.
+fn wrong(dir: &Path, deployment: &str) -> Option<String> {
+    fs::write(dir.join("shown.toml"), deployment).unwrap();
+    for folder in folders(deployment) {
+        fs::create_dir_all(dir.join(folder)).unwrap();
+    }
+    let mut check = check(dir, "shown.toml");
+    for variable in variables(deployment) {
+        // A database's place where the variable is one, else a password like any other.
+        check.env(variable, if variable.ends_with("_URL") { "postgres://wharf@127.0.0.1/shop" } else { "hush" });
+    }
+    let output = check.output().unwrap();
+    let fine = output.status.success() && stdout(&output).contains(" can run") && !stderr(&output).contains("warning:");
+    (!fine).then(|| shown(&output))
+}
+
 #[test]
-fn check_takes_every_deployment_of_pages_and_examples_and_every_connector_shows_one() {
+fn check_takes_every_deployment_and_every_part_of_pages_and_examples_and_every_connector_shows_one() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let mut wrong = Vec::new();
-    for page in pages(root) {
+    let stand_in = fs::read_to_string(root.join(STAND_IN)).unwrap();
+    let stand_in = shown::blocks(&stand_in)[0];
+    let (mut found, mut checked) = (Vec::new(), 0);
+    for page in shown::pages(root) {
         let text = fs::read_to_string(&page).unwrap();
-        let deployments = deployments(&text);
         let name = page.strip_prefix(root).unwrap().display().to_string();
-        if name.starts_with("connectors") && deployments.is_empty() {
-            wrong.push(format!("{name} shows no deployment: a block ```toml that begins with its name"));
+        let blocks = shown::blocks(&text);
+        let whole = blocks.iter().find(|block| shown::is_whole(block));
+        let of_connector = page.parent().and_then(Path::parent) == Some(&root.join("connectors"));
+        if of_connector && whole.is_none() {
+            found.push(format!("{name} shows no deployment: a block ```toml that begins with its name"));
         }
-        for deployment in deployments {
-            fs::write(dir.path().join("shown.toml"), deployment).unwrap();
-            for folder in folders(deployment) {
-                fs::create_dir_all(dir.path().join(folder)).unwrap();
+        for block in &blocks {
+            if OTHERS.iter().any(|(page, first, _)| name == *page && block.starts_with(first)) {
+                continue;
             }
-            let mut check = command(dir.path(), &["check", "shown.toml"]);
-            for variable in variables(deployment) {
-                // A database's place where the variable is one, else a password like any other.
-                check.env(variable, if variable.ends_with("_URL") { "postgres://wharf@127.0.0.1/shop" } else { "hush" });
-            }
-            let output = check.output().unwrap();
-            if !output.status.success() || !stdout(&output).contains(" can run") {
-                wrong.push(format!("{name}:\n{deployment}\n{}", shown(&output)));
-            }
+            let deployment = match shown::is_whole(block) {
+                true => Ok((*block).to_owned()),
+                false => shown::laid_over(whole.unwrap_or(&stand_in), block),
+            };
+            let why = deployment.map_or_else(Some, |deployment| wrong(dir.path(), &deployment));
+            found.extend(why.map(|why| format!("{name}:\n{block}\n{why}")));
+            checked += 1;
         }
     }
-    // In the same folder: what is compiled is kept there.
-    wrong.extend(wrong_examples(&root.join("examples"), dir.path()));
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(checked > 20, "pages show {checked} blocks: where are the others?");
+    found.extend(wrong_examples(&root.join("examples"), dir.path()));
+    assert!(found.is_empty(), "{}", found.join("\n\n"));
 }

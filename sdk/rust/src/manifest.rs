@@ -134,6 +134,13 @@ mod tests {
     }
 
     #[test]
+    fn the_manifest_that_the_readme_shows_is_one() {
+        let shown = include_str!("../README.md").split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let description = describe(shown, "1.2.3", Kind::Sink).unwrap();
+        assert_eq!((description.name.as_str(), description.wants), ("poster", vec!["http".to_owned()]));
+    }
+
+    #[test]
     fn manifest_with_a_fault_is_refused_by_the_name_of_the_key() {
         for (from, to, expected) in [
             ("summary", "sumary", "unknown field `sumary`"),
