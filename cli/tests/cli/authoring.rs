@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{command, shown, stderr, stdout};
 
 mod documentation;
+mod guide;
 mod names;
 mod trial;
 
@@ -72,16 +73,24 @@ impl Home {
     /// Makes a project, runs its tests, and builds its component.
     fn project(&self, name: &str, kind: &str) {
         self.said("", 0, &["new", name, "--kind", kind]);
-        // One folder for all: most of what they are made of is the same.
-        let target = built().join("target");
-        fs::create_dir_all(&target).unwrap();
-        std::os::unix::fs::symlink(&target, self.path(name).join("target")).unwrap();
+        self.share_target(name);
         let tests = self.cargo(name, &["test", "--offline"]);
         assert!(tests.contains("test manifest_is_valid ... ok"), "{tests}");
         self.cargo(name, &["build", "--offline", "--locked", "--release", "--target", "wasm32-wasip2"]);
-        // As rustfmt does where it finds no settings: above the target folder there may be some.
+        self.formatted(name);
+    }
+
+    /// Holds a project's code against rustfmt, as it is where it finds no settings: above the target folder there may be some.
+    fn formatted(&self, name: &str) {
         fs::write(self.path("rustfmt.toml"), "").unwrap();
         self.cargo(name, &["fmt", "--check", "--", "--config-path", ".."]);
+    }
+
+    /// One target folder for all projects: most of what they are made of is the same.
+    fn share_target(&self, name: &str) {
+        let target = built().join("target");
+        fs::create_dir_all(&target).unwrap();
+        std::os::unix::fs::symlink(&target, self.path(name).join("target")).unwrap();
     }
 
     /// Rows of a query on the project's database, columns joined by `|`.
@@ -139,42 +148,6 @@ fn component(name: &str) -> String {
 
 fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-#[test]
-fn a_new_sink_is_built_tested_tried_and_delivers() {
-    let home = Home::of("sink");
-    home.project("order-journal", "sink");
-    let component = component("order-journal");
-    let flags = ["--input", "records.jsonl", "--config", "@try.toml", "--connection", "main=sqlite://try.sqlite"];
-    let tried = home.said("order-journal", 1, &[&["try", &component][..], &flags].concat());
-    let lines: Vec<&str> = tried.lines().collect();
-    assert_eq!(
-        lines,
-        [
-            "orders/0/0  accepted",
-            "orders/0/1  accepted",
-            "orders/0/2  accepted",
-            "orders/0/3  reject    field.missing at /id: the field `id` is missing or null",
-            "accepted 3, reject 1",
-        ]
-    );
-    let tried = home.said("order-journal", 1, &[&["try", &component, "--json", "--calls", "4"][..], &flags].concat());
-    let last = json_lines(&tried).pop().unwrap();
-    let place = |name: &str| last[name].clone();
-    assert_eq!(
-        (place("outcome"), place("offset"), place("code"), place("field")),
-        ("reject".into(), 3.into(), "field.missing".into(), "/id".into())
-    );
-
-    let refused = home.wharf("order-journal", &["try", &component, "--input", "records.jsonl", "--config", "@try.toml"]);
-    assert_eq!(refused.status.code(), Some(2), "{}", shown(&refused));
-    assert!(stderr(&refused).contains("needs `sql`, and nothing is allowed"), "{}", shown(&refused));
-    assert!(stderr(&refused).contains("--connection NAME=URL"), "{}", shown(&refused));
-
-    assert_eq!(home.pipeline("order-journal"), "read 6 = delivered 6 + filtered 0 + dead-lettered 0");
-    let rows = home.rows("order-journal", "SELECT record_value FROM journal ORDER BY offset_no");
-    assert_eq!(rows, [r#"{"id":"A-1","total":"19.90"}"#, r#"{"id":"A-2","total":"5.00"}"#, r#"{"id":"A-3","total":"7.50"}"#]);
 }
 
 #[test]
