@@ -140,7 +140,7 @@ impl Client {
     /// `retry` where no whole answer came, for 408, 409, 423, 425, 429, 5xx (not 501 and 505), and twice for 401, 403 and 407; then `fatal`, as for
     /// redirects, 501 and 505.
     pub fn send(&mut self, request: Request) -> Result<Answer> {
-        let response = request.header("accept", "application/json").timeout(self.timeout()?).send()?;
+        let response = request.header("accept", "application/json").timeout(self.timeout()?).send().map_err(without_member)?;
         self.judge(response, &[])
     }
 
@@ -171,7 +171,7 @@ impl Client {
             _ => {
                 self.refused = 0;
                 let after = response.retry_after();
-                let body = response.bytes_up_to(LONGEST)?;
+                let body = response.bytes_up_to(LONGEST).map_err(without_member)?;
                 Ok(if (200..300).contains(&status) { Answer::Done(status, body) } else { Answer::Refused(status, body, after) })
             }
         }
@@ -204,6 +204,19 @@ impl Client {
     pub fn unreadable(&self, error: &serde_json::Error) -> Error {
         let how = if error.is_data() { "has not the documented shape" } else { "is no JSON, or was cut off," };
         Error::retry(format!("the answer of {} {how} at line {}, column {}", self.host, error.line(), error.column()))
+    }
+}
+
+/// An error whose text names the request's URL, without the hash in it: who knows an address can compute that of Mailchimp's members.
+fn without_member(error: Error) -> Error {
+    const BEFORE: &str = "/members/";
+    let Some((head, tail)) = error.message().split_once(BEFORE) else { return error };
+    let tail = tail.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    let text = format!("{head}{BEFORE}…{tail}");
+    match error {
+        Error::Retry { after, .. } => Error::Retry { message: text, after },
+        Error::Reject(_) => Error::Reject(text),
+        Error::Fatal(_) => Error::Fatal(text),
     }
 }
 
@@ -240,6 +253,20 @@ pub fn problem(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_names_a_request_s_url_without_the_hash_of_a_member() {
+        let pause = Duration::from_secs(1);
+        for (url, shown) in [
+            ("https://a/3.0/lists/l1/members/0bc83cb571cd1c50ba6f3e8a78ef1346", "https://a/3.0/lists/l1/members/…"),
+            ("https://a/lists/l1/members/0bc8/actions/delete-permanent", "https://a/lists/l1/members/…/actions/delete-permanent"),
+            ("https://a/3.0/lists/l1", "https://a/3.0/lists/l1"),
+        ] {
+            let error = Error::retry("the connection broke").after(pause).context(format!("PUT {url}"));
+            let expected = Error::retry(format!("PUT {shown}: the connection broke")).after(pause);
+            assert_eq!(without_member(error), expected);
+        }
+    }
 
     #[test]
     fn what_a_service_says_is_shown_without_the_address() {
