@@ -10,6 +10,9 @@ use wharf_runtime::supervisor::Outcome;
 
 use crate::flow::deployment::{Deployment, Ended, PATIENCE, counts, reason};
 
+mod away;
+mod chosen;
+mod relations;
 mod rpc;
 mod sink;
 mod source;

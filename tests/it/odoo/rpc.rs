@@ -1,11 +1,7 @@
 //! Source and sink by JSON-RPC, as Odoo before 19 has it and 19 has it still. The password is in the body, and the host alone knows it.
 
-use std::io;
-use std::sync::{Arc, Mutex, OnceLock};
-
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::*;
+use crate::log::log;
 
 /// With all that JSON escapes.
 const PASSWORD: &str = "pässw\"ord\\4711";
@@ -158,45 +154,5 @@ async fn what_cannot_work_stops_and_says_why_and_no_log_line_has_the_secret() {
     // Their ends, which have nothing that is written otherwise.
     for end in ["ord\\4711", "ord\\\\4711", "-0815"] {
         assert_eq!(lines.lines().find(|line| line.contains(end)), None, "{end}");
-    }
-}
-
-/// What the process logs from now on, at the level DEBUG.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-fn log() -> Log {
-    static LOG: OnceLock<Log> = OnceLock::new();
-    let made = LOG.get_or_init(|| {
-        let log = Log::default();
-        let lines = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::DEBUG).with_writer(log.clone());
-        tracing::subscriber::set_global_default(lines.finish()).expect("no other test has set one");
-        log
-    });
-    made.clone()
-}
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }

@@ -1,31 +1,28 @@
 //! From a topic into Odoo.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-
 use super::*;
+use crate::proxy::{self, Does};
 
 impl Erp {
     /// Puts records into the topic: the key's `id`, and the value.
-    async fn produce(&self, records: &[(usize, Option<Value>)]) {
+    pub(super) async fn produce(&self, records: &[(usize, Option<Value>)]) {
         let texts: Vec<_> =
             records.iter().map(|(id, value)| (format!("{{\"id\":{id}}}"), value.as_ref().map(Value::to_string))).collect();
         let bytes: Vec<_> = texts.iter().map(|(key, value)| (Some(key.as_str()), value.as_deref().map(str::as_bytes))).collect();
         self.deployment.produce("partners", 1, &bytes).await;
     }
 
-    fn partner(&self, n: usize, more: &Value) -> (usize, Option<Value>) {
+    pub(super) fn partner(&self, n: usize, more: &Value) -> (usize, Option<Value>) {
         let mut value = json!({ "id": n, "name": format!("Partner {n}"), "ref": format!("{}-{n:02}", self.test) });
         value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         (n, Some(value))
     }
 
     /// Name and further fields of the partners, in the order of `ref`.
-    async fn lines(&self, fields: &[&str]) -> Vec<String> {
+    pub(super) async fn lines(&self, fields: &[&str]) -> Vec<String> {
         let mut partners = self.partners(&[&["ref", "name"], fields].concat()).await;
         partners.sort_by_key(|partner| partner["ref"].to_string());
         let line = |partner: &Value| {
@@ -111,7 +108,13 @@ async fn a_tombstone_archives_or_deletes_its_record_alone() {
 async fn a_call_whose_answer_is_lost_is_made_again_and_creates_nothing_twice() {
     let Some(erp) = Erp::new("os_lost").await else { return };
     let lost = Arc::new(AtomicUsize::new(0));
-    let proxy = losing_proxy(erp.odoo.authority().to_owned(), Arc::clone(&lost)).await;
+    let counter = Arc::clone(&lost);
+    let first_two = move |request: &proxy::Request| {
+        let is_lost = request.path() == "/json/2/res.partner/load" && counter.load(Ordering::SeqCst) < 2;
+        counter.fetch_add(usize::from(is_lost), Ordering::SeqCst);
+        if is_lost { Does::Loses } else { Does::Passes }
+    };
+    let proxy = proxy::before(erp.odoo.authority(), first_two).await;
     erp.produce(&(0..10).map(|n| erp.partner(n, &json!({}))).collect::<Vec<_>>()).await;
     let ended = erp.deployment.until_done(&erp.sink(&format!("http://{proxy}"), "")).await;
     assert_eq!((ended.outcome, counts(&ended.snapshot, "to-erp")), (Outcome::Clean, [10, 0, 10, 0, 0]));
@@ -137,41 +140,4 @@ async fn a_record_that_somebody_else_changes_meanwhile_is_written_again_and_not_
     let ended = running.drain().await;
     assert_eq!(counts(&ended.snapshot, "to-erp"), [3, 0, 3, 0, 0]);
     assert_eq!(erp.lines(&["color"]).await, ["Changed 0|0", "Changed 1|9", "Changed 2|0"]);
-}
-
-/// Passes requests on, and closes the connection in place of the first two answers to `load`.
-async fn losing_proxy(odoo: String, lost: Arc<AtomicUsize>) -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let Some(request) = whole_request(&mut client).await else { continue };
-            let mut server = TcpStream::connect(&odoo).await.unwrap();
-            server.write_all(&request).await.unwrap();
-            let mut answer = Vec::new();
-            server.read_to_end(&mut answer).await.unwrap();
-            if request.starts_with(b"POST /json/2/res.partner/load ") && lost.load(Ordering::SeqCst) < 2 {
-                lost.fetch_add(1, Ordering::SeqCst);
-                continue;
-            }
-            client.write_all(&answer).await.unwrap();
-        }
-    });
-    address
-}
-
-/// Head and body of a request; `None` where the connection was closed before.
-async fn whole_request(client: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut request = Vec::new();
-    loop {
-        let mut part = [0; 4096];
-        let length = client.read(&mut part).await.ok().filter(|length| *length > 0)?;
-        request.extend(&part[..length]);
-        let text = String::from_utf8_lossy(&request);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let expected = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
-        if body.len() >= expected.unwrap_or_default() {
-            return Some(request);
-        }
-    }
 }

@@ -38,7 +38,7 @@ impl Erp {
     }
 
     /// Key and value of each record of the topic.
-    async fn in_topic(&self) -> Vec<(i64, Option<Value>)> {
+    pub(super) async fn in_topic(&self) -> Vec<(i64, Option<Value>)> {
         let id = |key: &str| serde_json::from_str::<Value>(key).unwrap()["id"].as_i64().unwrap();
         let rows = self.deployment.read("partners").await;
         let json = |bytes: Vec<u8>| serde_json::from_slice(&bytes).unwrap();
@@ -46,7 +46,7 @@ impl Erp {
     }
 
     /// Runs until the source has handed over so many records in all, and drains.
-    async fn run_until(&self, body: &str, records: u64) -> Ended {
+    pub(super) async fn run_until(&self, body: &str, records: u64) -> Ended {
         let running = self.deployment.start(body).await;
         running.when_settled("erp", records).await;
         // What comes too much comes now.
