@@ -21,6 +21,7 @@ mod kafka;
 mod librdkafka;
 mod locate;
 mod node;
+mod oauth;
 mod raw;
 mod reference;
 mod step;
@@ -250,10 +251,34 @@ pub struct AllowedFolder {
 /// Credentials that the host puts on requests to one authority.
 #[derive(Debug, Clone)]
 pub enum Auth {
-    Basic { user: String, password: Secret },
+    Basic { user: Secret, password: Secret },
     Bearer(Secret),
     Header { name: String, value: Secret },
     JsonBody(JsonBody),
+    OAuth(OAuth),
+}
+
+/// An account at a token endpoint, by whose tokens requests are let in (RFC 6749, 4.4: client credentials).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth {
+    /// http or https with a host, without user information.
+    pub token_url: http::Uri,
+    pub client_id: Secret,
+    pub client_secret: Secret,
+    /// Names of what is asked for, with spaces between them (RFC 6749, 3.3).
+    pub scope: Option<String>,
+    pub client_auth: ClientAuth,
+    /// Further parameters of the token request, as `audience` or `resource`.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// How the token endpoint is told who asks (RFC 6749, 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// The header `Authorization: Basic` (`client_secret_basic`).
+    Basic,
+    /// `client_id` and `client_secret` in the body (`client_secret_post`).
+    Post,
 }
 
 /// A secret that stands inside the JSON body of certain requests, in place of a null or a string.

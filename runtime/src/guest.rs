@@ -23,6 +23,7 @@ mod limits;
 mod settings;
 mod state;
 mod stdio;
+mod unsent;
 mod v0_1;
 mod waits;
 

@@ -26,6 +26,7 @@ mod restart;
 mod retail_live;
 mod steps;
 mod switch;
+mod tokens;
 mod webhook;
 
 use deployment::{Deployment, counts, reason, row, task, texts};

@@ -35,7 +35,7 @@ async fn start(authority: &str, password: &str, config: &Value, positions: &[Pos
     let component = Component::load(&guests, bytes).await.unwrap();
     let (host, port) = authority.rsplit_once(':').unwrap();
     let allowed = AllowedHost { https: false, host: host.to_owned(), port: port.parse().unwrap(), private: true };
-    let auth = Auth::Basic { user: "sap".to_owned(), password: Secret::new(password.to_owned()) };
+    let auth = Auth::Basic { user: Secret::new("sap".to_owned()), password: Secret::new(password.to_owned()) };
     let clients = SharedClients::new(&ClientOptions::default()).unwrap();
     let http = HttpAccess::new(&clients, "erp", &[allowed], &BTreeMap::from([(authority.to_owned(), auth)])).unwrap();
     let grants = Grants {

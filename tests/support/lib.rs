@@ -1,4 +1,4 @@
-//! What tests need around them: real servers, started once for the whole run. Holds no assertions.
+//! What tests need around them: real servers, started once for the whole run, and those of our own that misbehave. Holds no assertions.
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
@@ -11,3 +11,4 @@
 pub mod odoo;
 pub mod sap;
 pub mod servers;
+pub mod tokens;

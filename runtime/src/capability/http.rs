@@ -18,16 +18,19 @@ use crate::capability::allow::{Endpoint, HostGrants, Reach};
 use crate::capability::veil::Veil;
 use crate::config::{AllowedHost, Auth};
 use crate::fault_point::{self, Phase};
-use credentials::Credentials;
+use copy::Copy;
+use credentials::{Credentials, Used, Verdict};
 use gate::Gate;
 
 mod address;
 mod body;
+mod copy;
 mod credentials;
 mod dial;
 mod error;
 mod gate;
 mod json_body;
+mod oauth;
 mod request;
 
 #[cfg(test)]
@@ -39,6 +42,8 @@ pub use dial::{ClientError, ClientOptions, SharedClients};
 pub use error::HttpError;
 pub use gate::MAX_HOLD;
 pub use json_body::Unfit;
+pub use oauth::NoToken;
+pub(crate) use oauth::percent_encoded;
 
 /// What one connector may do by HTTP: its grant, its credentials and the shared pools. Cheap to clone; all tasks of a
 /// connector share one, so that they keep a remote account's pause together.
@@ -84,9 +89,9 @@ impl HttpAccess {
         auth: &BTreeMap<String, Auth>,
     ) -> Result<Self, BadCredentials> {
         let grants = HostGrants::new(allow);
-        let credentials = Credentials::new(&grants, auth)?;
+        let credentials = Credentials::new(clients, &grants, auth)?;
         let (connector, clients) = (connector.to_owned(), clients.clone());
-        let (veil, gate) = (Veil::of(auth), Gate::default());
+        let (veil, gate) = (credentials.veil(auth), Gate::default());
         Ok(Self(Arc::new(Inner { connector, clients, grants, credentials, veil, gate })))
     }
 
@@ -97,29 +102,68 @@ impl HttpAccess {
     }
 
     /// Sends one request (its URL absolute) and answers as soon as the answer's head is there. Waits first for as long as
-    /// the remote account asked (at most [`MAX_HOLD`], which no deadline of `timeouts` counts). A status of any kind is
-    /// an answer, a redirect too. Dropping the future gives the request up.
+    /// the remote account asked (at most [`MAX_HOLD`]), and for a token where it needs one, neither of which a deadline of `timeouts`
+    /// counts. A status of any kind is an answer, a redirect too. A request whose credentials were refused and are others since is sent
+    /// once more. Dropping the future gives the request up.
     ///
     /// # Errors
     /// [`HttpError`], whose text names the endpoint, never path, query, header or body. An error of the answer's body
     /// is [`BetweenBytesTimeout`] or hyper's own.
     pub async fn send(&self, mut request: Request<Body>, timeouts: Timeouts) -> Result<Response<Body>, HttpError> {
-        let Inner { clients, credentials, gate, .. } = &*self.0;
         let (endpoint, reach) = self.0.check(&request)?;
         let unusable = |reason| HttpError::Protocol { endpoint: endpoint.clone(), reason };
         request::prepare(&mut request, &endpoint).map_err(unusable)?;
-        let request = credentials.put_on(&endpoint, request, timeouts.first_byte).await;
-        let request = request.map_err(|reason| HttpError::Unfit { endpoint: endpoint.clone(), reason })?;
-        gate.pass(&endpoint).await;
-        let begun = Instant::now();
-        let answer = exchange(clients.pool(reach), request, &endpoint, timeouts).await?;
-        fault_point::pass(Phase::Write, 1);
-        gate.observe(&endpoint, (answer.status(), answer.headers()), begun, Instant::now());
+        let answer = if self.0.credentials.may_change(&endpoint) {
+            self.0.send_or_renew(request, (&endpoint, reach), timeouts).await?
+        } else {
+            self.0.send_once(request, (&endpoint, reach), timeouts).await?.0
+        };
         Ok(answer.map(|incoming| body::Timed::new(incoming, timeouts.between_bytes).boxed_unsync()))
     }
 }
 
 impl Inner {
+    async fn send_or_renew(
+        &self,
+        request: Request<Body>,
+        to: (&Endpoint, Reach),
+        timeouts: Timeouts,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let (request, copy) = Copy::of(request);
+        let (answer, used) = self.send_once(request, to, timeouts).await?;
+        let Verdict::Renewed { trusted } = self.credentials.after(to.0, &used, answer.status()).await else {
+            return Ok(answer);
+        };
+        tracing::info!(connector = self.connector, endpoint = %to.0, status = %answer.status(), "credentials refused, renewed");
+        match copy.request() {
+            Some(again) => {
+                drop(answer);
+                let (answer, used) = self.send_once(again, to, timeouts).await?;
+                // Refused once more, it is the guest's to say what that means.
+                self.credentials.after(to.0, &used, answer.status()).await;
+                Ok(answer)
+            }
+            None if trusted => Err(HttpError::Renewed { endpoint: to.0.clone() }),
+            // The guest would send it for ever.
+            None => Ok(answer),
+        }
+    }
+
+    async fn send_once(
+        &self,
+        request: Request<Body>,
+        (endpoint, reach): (&Endpoint, Reach),
+        timeouts: Timeouts,
+    ) -> Result<(Response<Incoming>, Used), HttpError> {
+        let (request, used) = self.credentials.put_on(&self.clients, endpoint, request, timeouts.first_byte).await?;
+        self.gate.pass(endpoint).await;
+        let begun = Instant::now();
+        let answer = exchange(self.clients.pool(reach), request, endpoint, timeouts).await?;
+        fault_point::pass(Phase::Write, 1);
+        self.gate.observe(endpoint, (answer.status(), answer.headers()), begun, Instant::now());
+        Ok((answer, used))
+    }
+
     fn check(&self, request: &Request<Body>) -> Result<(Endpoint, Reach), HttpError> {
         let denied = |authority: String, reason: String| HttpError::Denied { authority, reason };
         let endpoint = Endpoint::of(request.uri()).map_err(|bad| {

@@ -12,6 +12,10 @@ use super::raw;
 /// More findings than this help nobody.
 const MOST: usize = 50;
 
+/// How credentials are written.
+const OF_A_HOST: &str =
+    "credentials are those of a host, which is quoted: auth.\"erp.example.com\" = { bearer = \"${env:TOKEN}\" }";
+
 /// What a read gave.
 #[derive(Debug)]
 pub struct Document {
@@ -127,6 +131,12 @@ fn explain(message: &str, span: Range<usize>, key: Option<&str>) -> (Diagnostic,
         let diagnostic = Diagnostic::error(span, format!("unknown value `{written}`")).label(one_of(&valid));
         return (diagnostic.maybe_help(help.or(constant)), None);
     }
+    if message.ends_with("expected struct Auth") {
+        // Not what stands there: it is a secret.
+        let diagnostic =
+            Diagnostic::error(span.start..span.start, "credentials without a host").label("expected a table for a host");
+        return (diagnostic.help(OF_A_HOST).cut(), None);
+    }
     let (title, expected) = message.split_once(", expected ").unwrap_or((message, ""));
     let title = title.replace("invalid type: ", "wrong type: ").replace("map", "table").replace("sequence", "array");
     let expected = expected.replace("a map", "a table").replace("a sequence", "an array").replace("i64", "an integer");
@@ -156,7 +166,7 @@ fn one_of(valid: &[&str]) -> String {
 fn quoting(valid: &[&str]) -> Option<String> {
     let example = match valid {
         ["partitions", ..] => "[topic.\"erp.orders\"]",
-        ["basic", ..] => "[source.auth.\"erp.example.com\"]",
+        ["basic", ..] => return Some(OF_A_HOST.to_owned()),
         _ => return None,
     };
     Some(format!("a name with dots is quoted: {example}"))

@@ -11,6 +11,7 @@ use super::checker::Checker;
 use super::diagnostic::{Diagnostic, suggest};
 use super::json_body::json_body;
 use super::node::Entries;
+use super::oauth::oauth;
 use super::{Allow, AllowedFolder, AllowedHost, Auth, raw};
 
 /// Validated grants. `connections`: names of the file's `[connection.NAME]`.
@@ -108,7 +109,7 @@ pub fn host(written: &str, private: bool) -> Result<AllowedHost, &'static str> {
 pub fn auth(checker: &mut Checker<'_>, raw: &Entries<Spanned<raw::Auth>>, allow: &Allow) -> BTreeMap<String, Auth> {
     let mut found = BTreeMap::new();
     for (authority, section) in &raw.0 {
-        let name = authority.get_ref().to_lowercase();
+        let name = checker.text(authority).to_lowercase();
         let listed = allow.http.iter().any(|host| matches(&name, host));
         if !listed {
             let hosts: Vec<_> = allow.http.iter().map(|host| host.host.clone()).collect();
@@ -116,9 +117,12 @@ pub fn auth(checker: &mut Checker<'_>, raw: &Entries<Spanned<raw::Auth>>, allow:
             let title = format!("credentials for `{name}`, which is not allowed");
             checker.push(Diagnostic::error(authority.span(), title).label("expected a host of `allow.http`").help(help));
         }
-        if let Some(auth) = credentials(checker, section.get_ref(), section.span()) {
-            found.insert(name, auth);
+        let Some(auth) = credentials(checker, section.get_ref(), section.span()) else { continue };
+        if found.contains_key(&name) {
+            let label = "expected one section for each host; names in another case, or by ${var:…}, are the same host";
+            checker.error(authority.span(), format!("credentials for `{name}` are there twice"), label);
         }
+        found.insert(name, auth);
     }
     found
 }
@@ -130,23 +134,23 @@ fn matches(authority: &str, host: &AllowedHost) -> bool {
 }
 
 fn credentials(checker: &mut Checker<'_>, raw: &raw::Auth, span: Range<usize>) -> Option<Auth> {
-    match (&raw.basic, &raw.bearer, &raw.header, &raw.json_body) {
-        (Some(basic), None, None, None) => {
+    match (&raw.basic, &raw.bearer, &raw.header, &raw.json_body, &raw.oauth) {
+        (Some(basic), None, None, None, None) => {
             // A user name may be a reference too: it is a credential like the password.
-            let user = checker.secret(&basic.user).expose().to_owned();
-            Some(Auth::Basic { user, password: checker.secret(&basic.password) })
+            Some(Auth::Basic { user: checker.secret(&basic.user), password: checker.secret(&basic.password) })
         }
-        (None, Some(token), None, None) => Some(Auth::Bearer(checker.secret(token))),
-        (None, None, Some(header), None) => {
+        (None, Some(token), None, None, None) => Some(Auth::Bearer(checker.secret(token))),
+        (None, None, Some(header), None, None) => {
             let name = checker.text(&header.name).to_lowercase();
             if http::HeaderName::try_from(&name).is_err() {
                 checker.error(header.name.span(), format!("`{name}` is not a header name"), "expected letters, digits and `-`");
             }
             Some(Auth::Header { name, value: checker.secret(&header.value) })
         }
-        (None, None, None, Some(body)) => json_body(checker, body).map(Auth::JsonBody),
+        (None, None, None, Some(body), None) => json_body(checker, body).map(Auth::JsonBody),
+        (None, None, None, None, Some(account)) => oauth(checker, account).map(Auth::OAuth),
         _ => {
-            let label = "expected one of `basic`, `bearer`, `header`, `json-body`";
+            let label = "expected one of `basic`, `bearer`, `header`, `json-body`, `oauth`";
             checker.error(span, "credentials need exactly one kind", label);
             None
         }

@@ -207,6 +207,25 @@ pub struct Auth {
     pub bearer: Option<Text>,
     pub header: Option<Header>,
     pub json_body: Option<Spanned<JsonBody>>,
+    pub oauth: Option<Spanned<OAuth>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OAuth {
+    pub token_url: Option<Text>,
+    pub client_id: Option<Text>,
+    pub client_secret: Option<Text>,
+    pub scope: Option<Text>,
+    pub client_auth: Option<ClientAuth>,
+    pub parameters: Entries<Text>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuth {
+    Basic,
+    Post,
 }
 
 #[derive(Debug, Default, Deserialize)]

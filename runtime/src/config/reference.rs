@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use crate::capability::secret::Secret;
+use crate::capability::secret::{self, Piece, Secret};
 
 use super::diagnostic::suggest;
 use super::node::Node;
@@ -36,6 +36,10 @@ fn unresolved(title: impl Into<String>, help: impl Into<String>) -> Unresolved {
     Unresolved { title: title.into(), help: help.into() }
 }
 
+fn plain(text: &str) -> Piece {
+    Piece { text: text.to_owned(), file: None }
+}
+
 /// What may stand in a value.
 #[derive(Debug, Clone, Copy)]
 pub enum Allowed {
@@ -46,33 +50,36 @@ pub enum Allowed {
 }
 
 impl Values<'_> {
-    /// A value that may hold secrets.
+    /// A value that may hold secrets, and knows the files that they are from.
     pub fn secret(&self, text: &str) -> Result<Secret, Unresolved> {
-        self.resolve(text, Allowed::Secrets).map(Secret::new)
+        self.pieces(text, Allowed::Secrets).map(Secret::of)
     }
 
     /// Replaces every reference. `$${` is a plain `${`.
     pub fn resolve(&self, text: &str, allowed: Allowed) -> Result<String, Unresolved> {
-        let mut resolved = String::with_capacity(text.len());
+        Ok(self.pieces(text, allowed)?.into_iter().map(|piece| piece.text).collect())
+    }
+
+    fn pieces(&self, text: &str, allowed: Allowed) -> Result<Vec<Piece>, Unresolved> {
+        let mut pieces = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find("${") {
             let (head, tail) = rest.split_at(at);
             let tail = tail.get(2..).unwrap_or_default();
             if let Some(head) = head.strip_suffix('$') {
-                resolved.push_str(head);
-                resolved.push_str("${");
+                pieces.extend([plain(head), plain("${")]);
                 rest = tail;
                 continue;
             }
-            resolved.push_str(head);
+            pieces.push(plain(head));
             let Some((reference, after)) = tail.split_once('}') else {
                 return Err(unresolved("a reference is not closed", "write ${env:NAME}, or $${ for a plain ${"));
             };
-            resolved.push_str(&self.one(reference, allowed)?);
+            pieces.push(self.one(reference, allowed)?);
             rest = after;
         }
-        resolved.push_str(rest);
-        Ok(resolved)
+        pieces.push(plain(rest));
+        Ok(pieces)
     }
 
     /// The variable when the whole text is one reference: it keeps its type.
@@ -81,30 +88,30 @@ impl Values<'_> {
         self.vars.get(text.strip_prefix("${var:")?.strip_suffix('}')?)
     }
 
-    fn one(&self, reference: &str, allowed: Allowed) -> Result<String, Unresolved> {
+    fn one(&self, reference: &str, allowed: Allowed) -> Result<Piece, Unresolved> {
         let kinds = "write ${var:NAME}, ${env:NAME} or ${file:/path}; $${ is a plain ${";
         let Some((kind, name)) = reference.split_once(':') else {
             return Err(unresolved(format!("`${{{reference}}}` has no kind"), kinds));
         };
         match (kind, allowed) {
-            ("var", _) => self.var(name),
+            ("var", _) => self.var(name).map(|text| plain(&text)),
             ("env" | "file", Allowed::Plain(section)) => {
                 Err(unresolved(format!("a secret (`${{{reference}}}`) cannot stand here"), section))
             }
             ("env", Allowed::Secrets) => match (self.env)(name).map(std::ffi::OsString::into_string) {
-                Some(Ok(value)) => Ok(value),
+                Some(Ok(value)) => Ok(plain(&value)),
                 Some(Err(_)) => Err(unresolved(format!("environment variable `{name}` is not UTF-8"), "set it to a text")),
                 None => Err(unresolved(format!("environment variable `{name}` is not set"), format!("set it: export {name}=…"))),
             },
             ("file", Allowed::Secrets) => {
                 let path = self.base_dir.join(name);
-                let text = std::fs::read_to_string(&path).map_err(|error| {
+                let text = secret::read(&path).map_err(|error| {
                     unresolved(
                         format!("cannot read the secret file {}: {error}", path.display()),
                         "create it, or correct the path",
                     )
                 })?;
-                Ok(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)).to_owned())
+                Ok(Piece { text, file: Some(path) })
             }
             _ => Err(unresolved(format!("unknown kind of reference `{kind}`"), kinds)),
         }

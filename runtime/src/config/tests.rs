@@ -59,6 +59,7 @@ mod errors_of_topics;
 mod errors_of_transforms;
 mod errors_of_values;
 mod json_body;
+mod oauth;
 
 #[test]
 fn a_topic_that_nothing_writes_is_warned_of() {

@@ -12,6 +12,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use super::engine::Guests;
 use super::state::{AbortOnDrop, State};
 use super::stdio::Stdio;
+use super::unsent::Unsent;
 use super::v0_1::types;
 use super::waits::Waits;
 use super::{Death, Grants, GuestError};
@@ -23,6 +24,7 @@ pub(super) struct Live<E> {
     grants: Arc<Grants>,
     stdio: Stdio,
     waits: Waits,
+    unsent: Unsent,
 }
 
 pub(super) struct Entered<E> {
@@ -35,8 +37,8 @@ pub(super) type Calling<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<R>
 
 impl<E: Send + 'static> Live<E> {
     pub(super) fn new(guests: Arc<Guests>, grants: Arc<Grants>, stdio: Stdio, entered: Entered<E>) -> Self {
-        let waits = entered.store.data().waits.clone();
-        Self { inner: Some(Box::new(entered)), guests, grants, stdio, waits }
+        let (waits, unsent) = (entered.store.data().waits.clone(), entered.store.data().unsent.clone());
+        Self { inner: Some(Box::new(entered)), guests, grants, stdio, waits, unsent }
     }
 
     /// Runs one call.
@@ -53,6 +55,7 @@ impl<E: Send + 'static> Live<E> {
         let limits = self.grants.limits.clone();
         let waits = self.waits.clone();
         waits.begin();
+        self.unsent.begin();
         let task = self.guests.spawn(async move {
             let metered =
                 Metered { call: call(&mut entered), used: Duration::ZERO, budget: limits.call_cpu, waits, rests: false };
@@ -96,7 +99,7 @@ impl<E: Send + 'static> Live<E> {
         answer.map_err(|error| match error.into() {
             GuestError::Retry { message, after } => GuestError::Retry { message: hide(message), after },
             GuestError::Reject(reason) => GuestError::Reject(hide(reason)),
-            GuestError::Fatal(reason) => GuestError::Fatal(hide(reason)),
+            GuestError::Fatal(reason) => GuestError::Fatal(hide(self.unsent.told(reason))),
             died @ GuestError::Died { .. } => died,
         })
     }

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::state::on_main;
+use super::unsent::Unsent;
 use super::waits::{Asked, Waiting, Waits};
 use crate::capability::http::{Body, HttpAccess, HttpError, Timeouts};
 
@@ -22,6 +23,7 @@ pub(super) struct HttpHooks {
     pub(super) connector: String,
     pub(super) io: Handle,
     pub(super) waits: Waits,
+    pub(super) unsent: Unsent,
 }
 
 impl WasiHttpHooks for HttpHooks {
@@ -32,7 +34,7 @@ impl WasiHttpHooks for HttpHooks {
         _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Reply, Error>> + Send> {
         let (access, io) = (self.access.clone(), self.io.clone());
-        let connector = self.connector.clone();
+        let (connector, unsent) = (self.connector.clone(), self.unsent.clone());
         let waiting = self.waits.ask(Asked::Http { method: request.method().clone(), uri: request.uri().clone() });
         Box::new(async move {
             let Some(access) = access else {
@@ -44,6 +46,9 @@ impl WasiHttpHooks for HttpHooks {
             let sent = on_main(&io, async move { access.send(request, timeouts).await }).await;
             let response = sent.map_err(|e| Error::InternalError(Some(e.to_string())))?.map_err(|error| {
                 tracing::warn!(connector, %error, "HTTP request failed");
+                if error.is_of_credentials() {
+                    unsent.note(&error);
+                }
                 translate(&error)
             })?;
             waiting.moved();
@@ -99,8 +104,8 @@ fn timeouts(options: Option<RequestOptions>) -> Timeouts {
 fn translate(error: &HttpError) -> Error {
     match error {
         HttpError::Denied { .. } => Error::HttpRequestDenied,
-        // It would be the same once more: no kind of it says so and takes a text.
-        HttpError::Unfit { .. } => Error::ConfigurationError,
+        // It would be the same once more: no kind of it says so and takes a text, so that goes beside it (`unsent.rs`).
+        error if error.is_of_credentials() => Error::ConfigurationError,
         _ => Error::InternalError(Some(error.to_string())),
     }
 }

@@ -12,6 +12,7 @@ use super::component::ComponentError;
 use super::http::HttpHooks;
 use super::limits::MemoryLimit;
 use super::stdio::Stdio;
+use super::unsent::Unsent;
 use super::waits::Waits;
 
 /// Data of one store.
@@ -22,6 +23,7 @@ pub(super) struct State {
     hooks: HttpHooks,
     pub(super) memory: MemoryLimit,
     pub(super) waits: Waits,
+    pub(super) unsent: Unsent,
     pub(super) grants: Arc<Grants>,
     /// The main runtime: host I/O runs there.
     pub(super) io: Handle,
@@ -35,15 +37,16 @@ impl State {
             wasi.preopened_dir(&folder.host, &folder.guest, FsPerms::ReadOnly)
                 .map_err(|e| ComponentError::Folder { path: folder.host.clone(), reason: format!("{e:#}") })?;
         }
-        let waits = Waits::new(!grants.folders.is_empty());
+        let (waits, unsent) = (Waits::new(!grants.folders.is_empty()), Unsent::default());
         let (access, connector) = (grants.http.clone(), grants.connector.clone());
         Ok(Self {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            hooks: HttpHooks { access, connector, io: io.clone(), waits: waits.clone() },
+            hooks: HttpHooks { access, connector, io: io.clone(), waits: waits.clone(), unsent: unsent.clone() },
             memory: MemoryLimit::new(grants.limits.memory),
             waits,
+            unsent,
             grants,
             io,
         })

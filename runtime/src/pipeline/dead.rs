@@ -43,7 +43,7 @@ const CODES: usize = 5;
 
 impl Dead {
     #[must_use]
-    pub fn new(deployment: &str, connector: &Connector, component: &str, task: u32) -> Self {
+    pub fn new(deployment: &str, connector: &Connector, component: &str, task: u32, veil: Veil) -> Self {
         let letters = connector.dead_letter.topic.as_ref().map(|topic| DeadLetters {
             topic: topic.clone(),
             deployment: deployment.to_owned(),
@@ -54,7 +54,7 @@ impl Dead {
             max_record_bytes: connector.max_record_bytes,
             topic_ids: BTreeMap::new(),
         });
-        Self { letters, window: Window::new(&connector.dead_letter), veil: Veil::of(&connector.auth), made: Mutex::default() }
+        Self { letters, window: Window::new(&connector.dead_letter), veil, made: Mutex::default() }
     }
 
     /// Letters of these partitions' records name their topic by its id too.
@@ -198,7 +198,8 @@ auth."a.example.com" = { bearer = "token-4711" }
 auth."b.example.com" = { basic = { user = "u", password = "p-0815" } }
 "#;
         let config = Config::parse(text, std::path::Path::new("w.toml")).unwrap();
-        let dead = Dead::new("wharf", &config.sinks[0].connector, "http", 0);
+        let connector = &config.sinks[0].connector;
+        let dead = Dead::new("wharf", connector, "http", 0, Veil::of(&connector.auth, Vec::new()));
         let pair = STANDARD.encode("u:p-0815");
         let echoed = format!("answers 400: Bearer token-4711, Basic {pair}, p-0815");
         let mut letters = Batch::default();

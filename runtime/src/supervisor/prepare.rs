@@ -87,7 +87,7 @@ impl Prepared {
         let owner = SourceOwner::of(&self.plan.config.name, config, task);
         Ok(SourceTask {
             chain: chain(connector, loaded, &grants, Edge::Source)?,
-            dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
+            dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task, grants.veil()),
             context: context(connector, task),
             destinations: Destinations::new(&config.topic),
             component: loaded.component.clone(),
@@ -125,7 +125,7 @@ impl Prepared {
         let offsets = if exactly_once(config, &loaded.component) { Some(self.offsets(index, &grants)?) } else { None };
         Ok(SinkTask {
             chain: chain(connector, loaded, &grants, Edge::Sink)?.of_group(self.sink_spec(index)?.group()),
-            dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task),
+            dead: Dead::new(&self.plan.config.name, connector, &loaded.component.description().name, task, grants.veil()),
             context: context(connector, task),
             component: loaded.component.clone(),
             config: Arc::new(config.clone()),

@@ -127,8 +127,8 @@ async fn what_cannot_work_stops_and_says_why_and_no_log_line_has_the_secret() {
         (&no_user, "the user `nobody-at-all` or the password is not taken"),
         (&right.replace("model = \"res.partner\"", "model = \"res.partnr\""), "Object res.partnr doesn't exist"),
         (&right.replace("domain = [", "domain = [[\"nope\", \"=\", 1], "), "Invalid field res.partner.nope"),
-        (&right.replace("\"/params/args/0\" = [\"", "\"/params/args/0\" = [\"not-"), "its log says why"),
-        (&elsewhere, "its log says why"),
+        (&right.replace("\"/params/args/0\" = [\"", "\"/params/args/0\" = [\"not-"), "its body has at `/params/args/0` none of"),
+        (&elsewhere, "its body has nothing at `/params/args/9`"),
         (&right.replace("database = \"", "database = \"no-").replace("[\"odoo\"]", "[\"no-odoo\"]"), "config.database"),
     ] {
         let running = erp.deployment.start(body).await;

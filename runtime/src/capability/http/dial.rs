@@ -1,5 +1,6 @@
 //! Dialling: names to addresses, judged before any of them is connected to, so that a name cannot be re-pointed at an
-//! internal address between a check and its use. Owns the pools; knows no grants and no credentials.
+//! internal address between a check and its use. Owns the pools, and the list of accounts whose tokens are shared; knows no grants and puts
+//! no credentials on.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ use tower_service::Service;
 
 use super::address::prohibited;
 use super::body::Body;
+use super::oauth::Account;
 use crate::capability::allow::Reach;
+use crate::config::OAuth;
 
 /// Idle connections kept for each endpoint.
 const IDLE_PER_HOST: usize = 16;
@@ -42,6 +45,7 @@ pub(super) type Pool = Client<HttpsConnector<HttpConnector<Resolver>>, Body>;
 pub struct SharedClients {
     public: Pool,
     private: Pool,
+    accounts: Arc<Mutex<Vec<Arc<Account>>>>,
 }
 
 /// Settings of the pools.
@@ -90,7 +94,22 @@ impl SharedClients {
         let hosts = Arc::new(options.hosts.clone());
         let public = Resolver { reach: Reach::Public, hosts: Arc::clone(&hosts) };
         let private = Resolver { reach: Reach::Private, hosts };
-        Ok(Self { public: pool(public, tls.clone(), UNACKNOWLEDGED), private: pool(private, tls, UNACKNOWLEDGED) })
+        let (public, private) = (pool(public, tls.clone(), UNACKNOWLEDGED), pool(private, tls, UNACKNOWLEDGED));
+        Ok(Self { public, private, accounts: Arc::default() })
+    }
+
+    /// The account of these settings, the same for whoever asks.
+    ///
+    /// # Errors
+    /// As [`Account::new`].
+    pub(super) fn account(&self, config: &OAuth) -> Result<Arc<Account>, String> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = accounts.iter().find(|account| account.is_of(config)) {
+            return Ok(Arc::clone(known));
+        }
+        let account = Arc::new(Account::new(config)?);
+        accounts.push(Arc::clone(&account));
+        Ok(account)
     }
 
     pub(super) const fn pool(&self, reach: Reach) -> &Pool {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use hyper_util::client::legacy;
 
+use super::copy;
 use super::dial::ResolveError;
 use super::json_body::Unfit;
+use super::oauth::NoToken;
 use crate::capability::allow::Endpoint;
 
 /// Why a request got no answer. The text is for the log; a guest sees only a kind.
@@ -20,6 +22,16 @@ pub enum HttpError {
     /// Its body was to carry credentials and cannot.
     #[error("request to {endpoint} not sent: its path is that of `json-body` in this connector's auth section, but {reason}")]
     Unfit { endpoint: Endpoint, reason: Unfit },
+    /// Its endpoint wants a token, and there is none.
+    #[error("request to {endpoint} not sent: {no}")]
+    NoToken { endpoint: Endpoint, no: NoToken },
+    /// It was not carried out, and has to come again from the guest.
+    #[error(
+        "{endpoint} refused the credentials, which have been renewed since: the request is to be sent again, and no copy of it was kept, as \
+         its body is longer than {} MiB or was not sent in full",
+        copy::LONGEST >> 20
+    )]
+    Renewed { endpoint: Endpoint },
     /// The name is listed, but where it leads is not allowed.
     #[error(
         "request to {endpoint} refused when dialling: {address} is {what}; a private or loopback address needs \
@@ -37,6 +49,14 @@ pub enum HttpError {
     /// The connection broke, or what came is not HTTP.
     #[error("the exchange with {endpoint} failed: {reason}")]
     Protocol { endpoint: Endpoint, reason: String },
+}
+
+impl HttpError {
+    /// The credentials could not be put on, and it would be the same once more.
+    #[must_use]
+    pub const fn is_of_credentials(&self) -> bool {
+        matches!(self, Self::Unfit { .. } | Self::NoToken { no: NoToken::Refused { .. }, .. })
+    }
 }
 
 /// Sorts what the client reports. hyper nests causes, some inside `io::Error`s, whose own `source` skips them.

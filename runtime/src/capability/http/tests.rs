@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::capability::secret::Secret;
 
+mod renewed;
+
 /// A server on loopback that remembers the headers of each request and how often it was connected to.
 struct Server {
     port: u16,
@@ -158,7 +160,7 @@ async fn basic_and_header_credentials_are_written_as_servers_read_them() {
     let (basic, header) = (ok_server().await, ok_server().await);
     let allow = [basic.entry("127.0.0.1", false), header.entry("127.0.0.1", false)];
     let (one, two) = (format!("127.0.0.1:{}", basic.port), format!("127.0.0.1:{}", header.port));
-    let pair = Auth::Basic { user: "wharf".to_owned(), password: Secret::new("pa:ss".to_owned()) };
+    let pair = Auth::Basic { user: Secret::new("wharf".to_owned()), password: Secret::new("pa:ss".to_owned()) };
     let key = Auth::Header { name: "X-Api-Key".to_owned(), value: Secret::new("k1".to_owned()) };
     let access = access(&clients(&[]), &allow, &[(&one, pair), (&two, key)]);
     for port in [basic.port, header.port] {

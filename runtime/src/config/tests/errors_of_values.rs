@@ -113,7 +113,7 @@ header = { name = "x", value = "y" }
  --> retail.toml:6:1
   |
 6 | [source.auth."h"]
-  | ^^^^^^^^^^^^^^^^^ expected one of `basic`, `bearer`, `header`, `json-body`
+  | ^^^^^^^^^^^^^^^^^ expected one of `basic`, `bearer`, `header`, `json-body`, `oauth`
 
 retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
@@ -141,15 +141,15 @@ error: credentials need exactly one kind
  --> retail.toml:6:14
   |
 6 | [source.auth.erp.example.com]
-  |              ^^^ expected one of `basic`, `bearer`, `header`, `json-body`
+  |              ^^^ expected one of `basic`, `bearer`, `header`, `json-body`, `oauth`
 
 error: unknown key `example`
  --> retail.toml:6:18
   |
 6 | [source.auth.erp.example.com]
-  |                  ^^^^^^^ expected `basic`, `bearer`, `header` or `json-body`
+  |                  ^^^^^^^ expected `basic`, `bearer`, `header`, `json-body` or `oauth`
   |
-  = help: a name with dots is quoted: [source.auth."erp.example.com"]
+  = help: credentials are those of a host, which is quoted: auth."erp.example.com" = { bearer = "${env:TOKEN}" }
 
 retail.toml: 3 errors"#;
     assert_eq!(errors(text), expected);

@@ -130,7 +130,7 @@ fn failed(code: &ErrorCode) -> Error {
     match code {
         ErrorCode::HttpRequestDenied => Error::fatal("the host is not allowed: list it under `allow.http` of this connector"),
         ErrorCode::ConfigurationError => {
-            Error::fatal("the host could not put the credentials into the request's body, and did not send it: its log says why")
+            Error::fatal("the host did not send the request, as it could not put the credentials on it")
         }
         ErrorCode::HttpRequestMethodInvalid | ErrorCode::HttpRequestUriInvalid | ErrorCode::HttpRequestUriTooLong => {
             Error::reject(format!("the request is not valid: {code}"))
