@@ -34,8 +34,9 @@ async fn with_records(values: &[&str]) -> (Deployment, Tokens) {
     (deployment, Tokens::start().await)
 }
 
-/// What a source or an operator adds while it runs comes by files.
-fn with_files(body: &str) -> String {
+/// What is added while it runs comes by files.
+fn with_files(deployment: &Deployment, body: &str) -> String {
+    std::fs::create_dir_all(deployment.path("in")).unwrap();
     format!(
         "{body}\n[[source]]\nname = \"files\"\ncomponent = \"csv\"\ntopic = \"{{t}}orders\"\nallow.files = [\"in\"]\n\
          config = {{ path = \"in\", key = [\"n\"], interval = \"50ms\" }}\n"
@@ -91,7 +92,7 @@ async fn a_token_is_renewed_before_it_expires_so_that_no_request_goes_by_an_old_
 #[tokio::test]
 async fn a_token_that_was_withdrawn_is_replaced_and_each_record_arrives_once() {
     let (deployment, tokens) = with_records(&["1"]).await;
-    let running = deployment.start(&with_files(&by_tokens(&deployment, &tokens))).await;
+    let running = deployment.start(&with_files(&deployment, &by_tokens(&deployment, &tokens))).await;
     running.when_settled("events", 1).await;
     tokens.withdraw();
     deployment.write("in/a.jsonl", "{\"n\":2}\n{\"n\":3}\n");
@@ -152,7 +153,7 @@ async fn a_client_that_is_not_known_stops_the_connector_and_is_told_what_to_do()
 async fn a_clients_secret_that_changes_in_its_file_needs_no_restart() {
     let log = log();
     let (deployment, tokens) = with_records(&["1"]).await;
-    let running = deployment.start(&with_files(&by_tokens(&deployment, &tokens))).await;
+    let running = deployment.start(&with_files(&deployment, &by_tokens(&deployment, &tokens))).await;
     running.when_settled("events", 1).await;
     deployment.write("secret", "a-secret-of-tuesday\n");
     tokens.office().secret = "a-secret-of-tuesday".to_owned();
@@ -172,7 +173,7 @@ async fn a_bearer_token_that_changes_in_its_file_needs_no_restart() {
     let (deployment, tokens) = with_records(&["1"]).await;
     deployment.write("key", "key-of-monday\n");
     tokens.office().good = vec!["Bearer key-of-monday".to_owned()];
-    let running = deployment.start(&with_files(&events(&tokens, "]\nbearer = \"${file:key}\""))).await;
+    let running = deployment.start(&with_files(&deployment, &events(&tokens, "]\nbearer = \"${file:key}\""))).await;
     running.when_settled("events", 1).await;
     deployment.write("key", "key-of-tuesday\n");
     tokens.office().good = vec!["Bearer key-of-tuesday".to_owned()];
