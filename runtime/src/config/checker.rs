@@ -82,7 +82,8 @@ impl Checker<'_> {
     /// A path relative to the file.
     pub fn path(&mut self, path: &Text) -> PathBuf {
         let path = self.text(path);
-        self.values.base_dir.join(path)
+        // `.` is the file's folder already.
+        self.values.base_dir.join(path.strip_prefix("./").unwrap_or(&path))
     }
 
     /// A path that must exist; `what` names it.

@@ -174,7 +174,7 @@ const HIDDEN: [&str; 6] = ["password", "secret", "bearer", "salt", "value", "url
 /// Stars, one a character, over the literal strings of [`HIDDEN`] keys; references stay readable.
 fn hide(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
-    let mut hide_next = false;
+    let mut hidden: Option<&str> = None;
     let mut rest = line;
     while let Some(open) = rest.find(['"', '\'']) {
         let (head, tail) = rest.split_at(open);
@@ -184,20 +184,20 @@ fn hide(line: &str) -> String {
         let close = body.find(quote).unwrap_or(body.len());
         let (inner, after) = body.split_at(close);
         let key = head.trim_end().trim_end_matches('=').trim_end();
-        hide_next = if head.trim_end().ends_with('=') && !key.is_empty() {
-            HIDDEN.iter().any(|word| key.ends_with(word))
+        hidden = if head.trim_end().ends_with('=') && !key.is_empty() {
+            hidden_by(key)
         } else {
-            head.trim() == "=" && hide_next
+            hidden.filter(|_| head.trim() == "=")
         };
         shown.push_str(head);
         shown.push(quote);
-        if hide_next && !inner.contains("${") {
+        if hidden.is_some_and(|word| word != "url" || !is_bare_http(inner)) && !inner.contains("${") {
             shown.extend(inner.chars().map(|_| '*'));
         } else {
             shown.push_str(inner);
         }
         // A quoted key such as "sasl.password" hides the value that follows it.
-        hide_next = HIDDEN.iter().any(|word| inner.ends_with(word));
+        hidden = hidden_by(inner);
         if let Some(next) = after.strip_prefix(quote) {
             shown.push(quote);
             rest = next;
@@ -207,6 +207,15 @@ fn hide(line: &str) -> String {
     }
     shown.push_str(rest);
     shown
+}
+
+fn hidden_by(key: &str) -> Option<&'static str> {
+    HIDDEN.into_iter().find(|word| key.ends_with(word))
+}
+
+/// An address of HTTP without a user and without a query: a database's holds a password more often than not.
+fn is_bare_http(url: &str) -> bool {
+    (url.starts_with("https://") || url.starts_with("http://")) && !url.contains(['@', '?'])
 }
 
 /// The nearest of `valid` to what was written, when it is near enough to be a slip.

@@ -233,7 +233,7 @@ name = "a"
 component = "./nowhere.wasm"
 topic = "t"
 "#;
-    let expected = r#"error: component ././nowhere.wasm does not exist
+    let expected = r#"error: component ./nowhere.wasm does not exist
  --> retail.toml:3:13
   |
 3 | component = "./nowhere.wasm"
@@ -299,6 +299,20 @@ url = "mysql://root:hush@db"
 
 retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
+}
+
+#[test]
+fn the_address_of_an_api_is_shown_unless_a_secret_may_stand_in_it() {
+    for (url, shown) in [
+        ("https://api.example.com/items", true),
+        ("https://u:hush@api.example.com", false),
+        ("https://api.example.com/items?key=hush", false),
+        ("postgres://db.example.com/shop", false),
+    ] {
+        let text = format!("[[source]]\nname = \"a\"\ncomponent = \"csv\"\ntopic = \"t\"\nbogus = {{ url = \"{url}\" }}\n");
+        let errors = errors(&text);
+        assert!(errors.contains("unknown key `bogus`") && errors.contains(url) == shown, "{errors}");
+    }
 }
 
 #[test]
