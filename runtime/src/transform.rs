@@ -12,6 +12,7 @@ use crate::format;
 use crate::outcome::Rejection;
 
 pub mod cast;
+mod copy;
 pub mod decimal;
 pub mod delta;
 mod drop;
@@ -71,6 +72,7 @@ struct Conditional {
 #[derive(Debug)]
 enum Step {
     Rename(rename::Rename),
+    Copy(copy::Copy),
     Keep(keep::Keep),
     Drop(drop::Drop),
     Mask(mask::Mask),
@@ -156,6 +158,7 @@ impl Step {
     fn new(step: TransformStep) -> Self {
         match step {
             TransformStep::Rename(pairs) => Self::Rename(rename::Rename::new(pairs)),
+            TransformStep::Copy(fields) => Self::Copy(copy::Copy::new(fields)),
             TransformStep::Keep(fields) => Self::Keep(keep::Keep::new(fields)),
             TransformStep::Drop(fields) => Self::Drop(drop::Drop::new(fields)),
             TransformStep::Mask { fields, how } => Self::Mask(mask::Mask::new(fields, how)),
@@ -173,6 +176,7 @@ impl Step {
     fn apply(&self, record: &mut Working<'_>) -> Result<bool, Refused> {
         match self {
             Self::Rename(step) => step.apply(record)?,
+            Self::Copy(step) => step.apply(record)?,
             Self::Keep(step) => step.apply(record)?,
             Self::Drop(step) => step.apply(record)?,
             Self::Mask(step) => step.apply(record)?,

@@ -41,6 +41,8 @@ pub struct FieldPath(pub Vec<String>);
 pub enum TransformStep {
     /// From, to.
     Rename(Vec<(FieldPath, FieldPath)>),
+    /// From, to.
+    Copy(Vec<(FieldPath, FieldPath)>),
     Keep(Vec<FieldPath>),
     Drop(Vec<FieldPath>),
     Mask {

@@ -9,7 +9,7 @@ use super::node::{Entries, OneOrMany, Text};
 use super::raw::transform as raw;
 use super::{CastTo, FieldPath, MaskHow, Predicate, Route, SetFrom, TransformConfig, TransformStep};
 
-const STEPS: &str = "expected exactly one of rename, keep, drop, mask, cast, set, flatten, key, route, filter, component";
+const STEPS: &str = "expected exactly one of rename, copy, keep, drop, mask, cast, set, flatten, key, route, filter, component";
 
 /// All transforms of a connector, in order; faulty ones are reported and left out.
 pub fn transforms(checker: &mut Checker<'_>, raw: &[Spanned<raw::Transform>]) -> Vec<TransformConfig> {
@@ -23,7 +23,8 @@ fn one(checker: &mut Checker<'_>, transform: &Spanned<raw::Transform>) -> Option
         Some(when) => Some(predicate(checker, when)?),
     };
     let mut steps = Vec::new();
-    steps.extend(raw.rename.as_ref().map(|entries| rename(checker, entries)));
+    steps.extend(raw.rename.as_ref().map(|entries| TransformStep::Rename(pairs(checker, entries))));
+    steps.extend(raw.copy.as_ref().map(|entries| TransformStep::Copy(pairs(checker, entries))));
     steps.extend(raw.keep.as_ref().map(|names| TransformStep::Keep(fields(checker, names))));
     steps.extend(raw.drop.as_ref().map(|names| TransformStep::Drop(fields(checker, names))));
     steps.extend(raw.mask.as_ref().map(|raw| mask(checker, raw)));
@@ -70,8 +71,9 @@ fn fields(checker: &mut Checker<'_>, names: &OneOrMany) -> Vec<FieldPath> {
     names.0.iter().map(|name| field(checker, name)).collect()
 }
 
-fn rename(checker: &mut Checker<'_>, entries: &Entries<Text>) -> TransformStep {
-    TransformStep::Rename(entries.0.iter().map(|(from, to)| (field(checker, from), field(checker, to))).collect())
+/// From = to.
+fn pairs(checker: &mut Checker<'_>, entries: &Entries<Text>) -> Vec<(FieldPath, FieldPath)> {
+    entries.0.iter().map(|(from, to)| (field(checker, from), field(checker, to))).collect()
 }
 
 fn mask(checker: &mut Checker<'_>, raw: &Spanned<raw::Mask>) -> TransformStep {

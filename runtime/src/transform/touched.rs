@@ -24,7 +24,9 @@ impl Touched {
 
     fn step(&mut self, step: &TransformStep) -> Option<()> {
         match step {
-            TransformStep::Rename(pairs) => pairs.iter().try_for_each(|(from, to)| self.path(from).and_then(|()| self.path(to))),
+            TransformStep::Rename(pairs) | TransformStep::Copy(pairs) => {
+                pairs.iter().try_for_each(|(from, to)| self.path(from).and_then(|()| self.path(to)))
+            }
             TransformStep::Keep(fields)
             | TransformStep::Drop(fields)
             | TransformStep::Key(fields)

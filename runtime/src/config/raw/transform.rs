@@ -12,6 +12,7 @@ use crate::config::node::{Entries, Node, OneOrMany, Text};
 pub struct Transform {
     pub when: Option<Spanned<Predicate>>,
     pub rename: Option<Entries<Text>>,
+    pub copy: Option<Entries<Text>>,
     pub keep: Option<OneOrMany>,
     pub drop: Option<OneOrMany>,
     pub mask: Option<Spanned<Mask>>,

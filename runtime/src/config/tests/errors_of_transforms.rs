@@ -15,7 +15,7 @@ when = { tombstone = true }
  --> retail.toml:5:1
   |
 5 | [[source.transform]]
-  | ^^^^^^^^^^^^^^^^^^^^ expected exactly one of rename, keep, drop, mask, cast, set, flatten, key, route, filter, component
+  | ^^^^^^^^^^^^^^^^^^^^ expected exactly one of rename, copy, keep, drop, mask, cast, set, flatten, key, route, filter, component
 
 retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);
@@ -35,7 +35,7 @@ drop = ["b"]
  --> retail.toml:5:1
   |
 5 | [[source.transform]]
-  | ^^^^^^^^^^^^^^^^^^^^ expected exactly one of rename, keep, drop, mask, cast, set, flatten, key, route, filter, component
+  | ^^^^^^^^^^^^^^^^^^^^ expected exactly one of rename, copy, keep, drop, mask, cast, set, flatten, key, route, filter, component
 
 retail.toml: 1 error"#;
     assert_eq!(errors(text), expected);

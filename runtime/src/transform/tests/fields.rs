@@ -1,8 +1,12 @@
-//! Steps that change which fields there are: rename, keep, drop, set, flatten.
+//! Steps that change which fields there are: rename, copy, keep, drop, set, flatten.
 use super::*;
 
 fn rename(pairs: &[(&str, &str)]) -> TransformStep {
     TransformStep::Rename(pairs.iter().map(|(from, to)| (path(from), path(to))).collect())
+}
+
+fn copy(pairs: &[(&str, &str)]) -> TransformStep {
+    TransformStep::Copy(pairs.iter().map(|(from, to)| (path(from), path(to))).collect())
 }
 
 fn keep(fields: &[&str]) -> TransformStep {
@@ -49,6 +53,39 @@ fn a_field_moves_to_another_object() {
 #[test]
 fn a_name_inside_a_list_is_renamed_in_each_element() {
     assert_eq!(changed(rename(&[("items.a", "items.b")]), r#"{"items":[{"a":1},{"a":2}]}"#), r#"{"items":[{"b":1},{"b":2}]}"#);
+}
+
+#[test]
+fn a_copied_field_stays_and_its_copy_replaces_what_is_there() {
+    assert_eq!(changed(copy(&[("a", "b")]), r#"{"a":1.50,"c":2}"#), r#"{"a":1.50,"c":2,"b":1.50}"#);
+    assert_eq!(changed(copy(&[("a", "b")]), r#"{"b":1,"a":{"x":2}}"#), r#"{"b":{"x":2},"a":{"x":2}}"#);
+}
+
+#[test]
+fn copies_are_made_one_after_the_other() {
+    assert_eq!(changed(copy(&[("a", "b"), ("b", "c")]), r#"{"a":1,"b":2}"#), r#"{"a":1,"b":1,"c":1}"#);
+}
+
+#[test]
+fn a_field_to_copy_that_is_missing_is_no_fault_and_leaves_what_is_there() {
+    assert_eq!(changed(copy(&[("a", "b"), ("x.y", "b")]), r#"{"b":1}"#), r#"{"b":1}"#);
+}
+
+#[test]
+fn a_field_is_copied_to_another_object_which_is_made_where_it_is_missing() {
+    assert_eq!(changed(copy(&[("a.x", "b.y")]), r#"{"a":{"x":1}}"#), r#"{"a":{"x":1},"b":{"y":1}}"#);
+    assert_eq!(
+        changed(copy(&[("lines.0.sku", "first")]), r#"{"lines":[{"sku":"A"}]}"#),
+        r#"{"lines":[{"sku":"A"}],"first":"A"}"#
+    );
+}
+
+#[test]
+fn a_field_of_each_element_of_a_list_is_copied_within_its_element() {
+    assert_eq!(
+        changed(copy(&[("items.a", "items.b")]), r#"{"items":[{"a":1},{"a":2},{}]}"#),
+        r#"{"items":[{"a":1,"b":1},{"a":2,"b":2},{}]}"#
+    );
 }
 
 #[test]
