@@ -41,8 +41,7 @@ impl Reading {
                 false => self.positions.insert(position.slice, position.place),
             };
         }
-        let unreadable: BTreeMap<u32, String> =
-            polled.records.unreadable().map(|(index, code)| (index, code.to_owned())).collect();
+        let unreadable: BTreeMap<u32, String> = polled.records.unreadable().map(|(index, why)| (index, why.code)).collect();
         for record in &polled.records.into_batch() {
             let json = |bytes: Option<&[u8]>| serde_json::from_slice(bytes.unwrap()).unwrap();
             match unreadable.get(&record.index) {

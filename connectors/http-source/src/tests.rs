@@ -53,7 +53,7 @@ impl Reading {
     fn poll(&mut self, records: usize) -> Result<bool> {
         let limits = Limits { records, bytes: 4 << 20, wait: Duration::from_millis(10) };
         let polled = self.source.poll(limits)?;
-        let unreadable: Vec<_> = polled.records.unreadable().map(|(index, code)| (index, code.to_owned())).collect();
+        let unreadable: Vec<_> = polled.records.unreadable().map(|(index, why)| (index, why.code)).collect();
         if !polled.positions.is_empty() {
             self.positions.clone_from(&polled.positions);
         }
@@ -168,8 +168,7 @@ fn refused_credentials_are_tried_twice_more_and_other_statuses_stop_the_source_a
 
 #[test]
 fn of_several_tasks_the_first_reads() {
-    let mut context = Context::new("orders", r#"{"url": "https://api.example.com/orders"}"#);
-    context.task = 1;
+    let context = Context::new("orders", r#"{"url": "https://api.example.com/orders"}"#).as_task(1, 2);
     let mut source = Http::open(&context, Vec::new()).unwrap();
     assert!(source.poll(Limits { records: 1, bytes: 1, wait: Duration::ZERO }).unwrap().finished);
 }

@@ -186,8 +186,7 @@ fn a_service_without_metadata_is_read_by_the_configured_key() {
 
 #[test]
 fn a_second_task_has_nothing_to_read() {
-    let mut context = Context::new("erp", r#"{"service": "https://erp.example.com/s", "entity": "Orders"}"#);
-    (context.task, context.tasks) = (1, 2);
+    let context = Context::new("erp", r#"{"service": "https://erp.example.com/s", "entity": "Orders"}"#).as_task(1, 2);
     let mut source = Odata::open(&context, Vec::new()).unwrap();
     assert!(source.poll(LIMITS).unwrap().finished);
 }

@@ -268,7 +268,6 @@ fn broken_answers_are_asked_for_again() {
 
 #[test]
 fn a_second_task_has_nothing_to_read() {
-    let mut context = Context::new("erp", r#"{"url": "https://erp.example.com", "model": "res.partner"}"#);
-    (context.task, context.tasks) = (1, 2);
+    let context = Context::new("erp", r#"{"url": "https://erp.example.com", "model": "res.partner"}"#).as_task(1, 2);
     assert!(Odoo::open(&context, Vec::new()).unwrap().poll(LIMITS).unwrap().finished);
 }

@@ -37,6 +37,11 @@ fn without_configuration_a_record_is_the_body_at_the_time_it_came() {
     assert_eq!(records(polled), [("null".to_owned(), "{\"id\": 1}".to_owned(), 1_700_000_000_000)]);
 }
 
+/// Index, code and field of what could not be read.
+fn unreadable(polled: &Polled) -> Vec<(u32, String, Option<String>)> {
+    polled.records.unreadable().map(|(index, why)| (index, why.code, why.field)).collect()
+}
+
 #[test]
 fn key_and_time_come_from_the_object_and_headers_from_the_request() {
     let headers = [("x-shopify-topic", "orders/create"), ("x-other", "o")];
@@ -54,7 +59,7 @@ fn key_and_time_come_from_the_object_and_headers_from_the_request() {
 fn object_without_its_key_is_rejected_and_the_others_of_its_request_go_on() {
     testing::requests([request(1, &[], r#"[{"id":1},{"no":2},{"id":3}]"#)]);
     let polled = open(r#"{"key":["id"]}"#).poll(LIMITS).unwrap();
-    assert_eq!(polled.records.unreadable().collect::<Vec<_>>(), [(1, "key.missing")]);
+    assert_eq!(unreadable(&polled), [(1, "key.missing".to_owned(), Some("/id".to_owned()))]);
     let records = records(polled);
     assert_eq!(records.iter().map(|r| r.0.as_str()).collect::<Vec<_>>(), [r#"{"id":1}"#, "null", r#"{"id":3}"#]);
     assert_eq!(records[1].1, r#"{"no":2}"#);
@@ -66,7 +71,7 @@ fn event_id_of_the_sender_is_the_key_and_stays_unique_within_a_request() {
     let id = [("x-event-id", "e\"1")];
     testing::requests([request(1, &id, "{}"), request(2, &id, "[{},{}]"), request(3, &[], "{}")]);
     let polled = open(r#"{"key-header":"X-Event-Id"}"#).poll(LIMITS).unwrap();
-    assert_eq!(polled.records.unreadable().collect::<Vec<_>>(), [(3, "key.missing")]);
+    assert_eq!(unreadable(&polled), [(3, "key.missing".to_owned(), None)]);
     let keys: Vec<String> = records(polled).into_iter().map(|r| r.0).collect();
     assert_eq!(keys, [r#""e\"1""#, r#""e\"1/0""#, r#""e\"1/1""#, "null"]);
 }

@@ -25,6 +25,12 @@ impl Context {
         Self { name: name.into(), task: 0, tasks: 1, config: config.into() }
     }
 
+    /// The same for one task (from 0) of so many: for tests of a source that shares slices out.
+    #[must_use]
+    pub fn as_task(self, task: u32, tasks: u32) -> Self {
+        Self { task, tasks, ..self }
+    }
+
     /// The `config` table of the configuration as JSON.
     #[must_use]
     pub fn config_json(&self) -> &str {

@@ -159,10 +159,13 @@ impl Records {
         self.batch.into()
     }
 
-    /// Indices and rejections of what could not be read: for tests.
-    pub fn unreadable(&self) -> impl Iterator<Item = (u32, &str)> {
+    /// What could not be read, and why: the index of the record, with code, message and field. For tests.
+    pub fn unreadable(&self) -> impl Iterator<Item = (u32, Rejection)> {
         self.rejects.iter().filter_map(|outcome| match &outcome.verdict {
-            types::Verdict::Reject(rejection) => Some((outcome.index, rejection.code.as_str())),
+            types::Verdict::Reject(types::Rejection { code, message, field }) => {
+                let (code, message, field) = (code.clone(), message.clone(), field.clone());
+                Some((outcome.index, Rejection { code, message, field }))
+            }
             types::Verdict::Retry(_) => None,
         })
     }

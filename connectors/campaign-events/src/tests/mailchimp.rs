@@ -364,8 +364,7 @@ fn other_refusals_and_redirects_stop_the_source_and_say_what_to_change() {
 
 #[test]
 fn a_second_task_has_nothing_to_read() {
-    let mut context = Context::new("events", config(&json!({})).to_string());
-    (context.task, context.tasks) = (1, 2);
+    let context = Context::new("events", config(&json!({})).to_string()).as_task(1, 2);
     let mut source = CampaignEvents::open(&context, Vec::new()).unwrap();
     assert!(source.poll(LIMITS).unwrap().finished);
 }
