@@ -10,6 +10,7 @@ pub mod components;
 mod database_away;
 mod day;
 pub mod deployment;
+mod done;
 mod faults;
 mod gathered;
 mod held;

@@ -6,6 +6,7 @@ mod config;
 mod files;
 mod json;
 mod kind;
+mod pause;
 mod place;
 mod reading;
 mod rows;
@@ -20,6 +21,7 @@ use wharf_sdk::{Context, Limits, Polled, Position, Records, Result, Source, expo
 use columns::Columns;
 use config::Config;
 use files::{Files, Work};
+use pause::Pause;
 use reading::{Progress, Reading, cannot_read};
 
 struct Csv {
@@ -28,6 +30,9 @@ struct Csv {
     /// What the last look has found and is not read yet.
     work: VecDeque<Work>,
     reading: Option<Reading>,
+    /// A file of this look has a last line without an end.
+    unended: bool,
+    pause: Pause,
     /// Records and bytes of the last poll, where the limits ended it: the next one is mostly as large.
     full: (usize, usize),
 }
@@ -47,17 +52,21 @@ impl Source for Csv {
             Columns::new(names.clone(), &config.rules, "columns")?;
         }
         let files = Files::new(context, &positions, &config)?;
-        Ok(Self { config, files, work: VecDeque::new(), reading: None, full: (0, 0) })
+        Ok(Self { config, files, work: VecDeque::new(), reading: None, unended: false, pause: Pause::default(), full: (0, 0) })
     }
 
     fn poll(&mut self, limits: Limits) -> Result<Polled> {
         let mut polled = Polled::default();
+        if !self.pause.is_over(limits.wait) {
+            return Ok(polled);
+        }
         let (records, bytes) = std::mem::take(&mut self.full);
         polled.records.reserve(records.min(limits.records), bytes.min(limits.bytes));
         let stopped = self.read(&limits, &mut polled.records);
         polled.positions = self.files.positions()?;
         match stopped {
             Ok(Stopped::Full) => self.full = (polled.records.len(), polled.records.bytes()),
+            Ok(Stopped::Finished) if self.unended => self.pause.begin(self.config.interval),
             Ok(Stopped::Finished) => polled.idle = self.config.interval,
             Err(error) => {
                 // The next poll looks again. What was read before the error is handed over first: that poll meets it anew.
@@ -75,6 +84,7 @@ impl Source for Csv {
 impl Csv {
     fn read(&mut self, limits: &Limits, out: &mut Records) -> Result<Stopped> {
         if self.reading.is_none() && self.work.is_empty() {
+            self.unended = false;
             self.work = self.files.look(&self.config, now())?;
         }
         loop {
@@ -88,6 +98,7 @@ impl Csv {
             if progress? == Progress::More {
                 return Ok(Stopped::Full);
             }
+            self.unended |= reading.leaves_a_line();
             self.reading = None;
         }
     }

@@ -80,6 +80,11 @@ impl Reading {
         progress
     }
 
+    /// Bytes without an end of line are left, which the next look takes where they are still the last ones then.
+    pub fn leaves_a_line(&self) -> bool {
+        self.work.last.is_none() && self.place.rest > 0 && self.place.taken != Some(self.place.rest)
+    }
+
     fn read_on(&mut self, limits: &Limits, config: &Config, out: &mut Records) -> Result<Progress> {
         if !self.arrived && !self.arrive()? {
             return Ok(Progress::More);

@@ -76,8 +76,7 @@ impl Bench {
 
     fn try_poll(&mut self) -> Result<(Vec<Got>, Duration)> {
         if self.source.is_none() {
-            let mut context = Context::new("wms", self.config.clone());
-            (context.task, context.tasks) = self.task;
+            let context = Context::new("wms", self.config.clone()).as_task(self.task.0, self.task.1);
             self.source = Some(Csv::open(&context, self.positions.clone())?);
         }
         let polled = self.source.as_mut().unwrap().poll(self.limits)?;
@@ -96,6 +95,12 @@ impl Bench {
         loop {
             let (got, idle) = self.try_poll().unwrap();
             all.extend(got);
+            let source = self.source.as_mut().unwrap();
+            if source.pause.is_on() {
+                // As if the interval had passed.
+                source.pause = Pause::default();
+                return all;
+            }
             if !idle.is_zero() {
                 return all;
             }
@@ -119,8 +124,7 @@ impl Bench {
 }
 
 fn got(records: Records) -> Vec<Got> {
-    let codes: std::collections::BTreeMap<u32, String> =
-        records.unreadable().map(|(index, code)| (index, code.to_owned())).collect();
+    let codes: std::collections::BTreeMap<u32, String> = records.unreadable().map(|(index, why)| (index, why.code)).collect();
     let batch = records.into_batch();
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let records = batch.records().map(|record| Got {

@@ -125,7 +125,7 @@ impl SourceTask {
             }
             if let Some(error) = failed {
                 self.wait_or_give_up(error, &mut backoff).await?;
-            } else if finished || (empty && self.nothing_more(idle)) {
+            } else if finished || self.nothing_more(idle, empty) {
                 return Ok(Ended::Finished);
             } else {
                 self.rest(idle, log).await?;

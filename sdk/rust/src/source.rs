@@ -176,10 +176,9 @@ impl Limits {
 #[derive(Debug, Default)]
 pub struct Polled {
     pub records: Records,
-    /// The places reached by reading `records`: changed slices only, as a run `--until-done` ends at a poll that has neither records nor
-    /// positions and is idle. Stored in one transaction with the records.
+    /// The places reached by reading `records`: changed slices only. Stored in one transaction with the records.
     pub positions: Vec<Position>,
-    /// Nothing more now: do not poll again before. Zero: at once.
+    /// Nothing more now: do not poll again before, and a run `--until-done` ends with this poll. Zero: at once.
     pub idle: Duration,
     /// This task has nothing more to read, ever.
     pub finished: bool,

@@ -66,16 +66,26 @@ fn incomplete_last_line_of_a_growing_file_is_not_read() {
 }
 
 #[test]
-fn file_with_nothing_but_an_incomplete_line_stores_a_position_so_that_a_run_until_done_looks_again() {
-    let mut bench = Bench::new("");
-    bench.write("a.csv", "a\n1");
-    let mut bench_polls = Vec::new();
-    for _ in 0..3 {
-        let before = bench.positions.clone();
-        let got = bench.look();
-        bench_polls.push((got.len(), bench.positions != before));
+fn source_is_not_at_rest_before_an_incomplete_last_line_is_read() {
+    for (file, first) in [("a\n1", 0), ("a\n0\n1", 1)] {
+        let mut bench = Bench::new(r#""interval": "1ms""#);
+        bench.write("a.csv", file);
+        let (got, idle) = bench.try_poll().unwrap();
+        assert_eq!((got.len(), idle), (first, Duration::ZERO));
+        bench.limits.wait = Duration::from_secs(60);
+        let (got, idle) = bench.try_poll().unwrap();
+        assert_eq!((got[0].value.as_str(), idle), (r#"{"a":"1"}"#, Duration::from_millis(1)));
     }
-    assert_eq!(bench_polls, [(0, true), (1, true), (0, false)]);
+}
+
+#[test]
+fn a_poll_waits_for_an_incomplete_last_line_no_longer_than_it_may() {
+    let mut bench = Bench::new(r#""interval": "1h""#);
+    bench.write("a.csv", "a\n1");
+    for _ in 0..3 {
+        assert_eq!(bench.try_poll().unwrap(), (Vec::new(), Duration::ZERO));
+    }
+    assert_eq!(bench.place("a.csv").rest, 1, "its position is stored meanwhile");
 }
 
 #[test]

@@ -15,10 +15,11 @@ use crate::topic_log::SourceLog;
 const LEFT_WAITING: Duration = Duration::from_millis(100);
 
 impl SourceTask {
-    /// `--until-done`: an empty poll was the last one. Without an inbox that is one whose source says to come back later.
-    pub(super) fn nothing_more(&self, idle: Duration) -> bool {
+    /// `--until-done`: this was the last poll. Of a source that polls it is the one that says to come back later, whatever it
+    /// brought; of one with an inbox an empty one, once nothing more is sent.
+    pub(super) fn nothing_more(&self, idle: Duration, empty: bool) -> bool {
         let none_now = |feeds: &watch::Receiver<bool>| match &self.grants.inbox {
-            Some(inbox) => *feeds.borrow() && inbox.is_drained(),
+            Some(inbox) => empty && *feeds.borrow() && inbox.is_drained(),
             None => !idle.is_zero(),
         };
         self.until_done.as_ref().is_some_and(none_now)
