@@ -1,8 +1,8 @@
-//! `wharf try`: a component on fixture records, and what came of them. Without a log and without a deployment: nothing is stored,
-//! nothing is sent again. Loads, opens and calls components by the runtime's own ways; owns the flags and the exit code.
+//! `wharf try`: a component on fixture records, and what came of them. Without a log: nothing is stored, nothing is sent again.
+//! Loads, opens and calls components by the runtime's own ways; owns the flags and the exit code.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::output::{FAILED, OK, unusable};
 
 mod calls;
 mod config;
+mod deployed;
 mod grants;
 mod input;
 mod show;
@@ -25,8 +26,12 @@ use show::Show;
 /// Arguments of `wharf try`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Name of a bundled component, or the path of a .wasm file.
+    /// Name of a bundled component, or the path of a .wasm file; with --from the name of a source or sink.
     component: String,
+    /// Take a source or sink as it stands in this configuration of a deployment: component, `config`, what it may reach, and its
+    /// credentials. Only its component is run, without its transforms. What a sink writes arrives at the real target.
+    #[arg(long, value_name = "FILE.toml", conflicts_with_all = ["config", "allow_http", "allow_files", "connection"])]
+    from: Option<PathBuf>,
     /// What it is called with, as JSON Lines of 64 MiB at most; - reads stdin.
     ///
     /// Sink and transform: a record a line, in the form that `wharf topic cat --json` prints, of which only `value` has to be
@@ -70,19 +75,13 @@ struct Trial {
 
 /// Runs the command.
 pub async fn trial(args: Args) -> Result<ExitCode> {
-    let bytes = match bundle::bytes(&args.component) {
-        Ok(bytes) => bytes,
-        Err(error) => return Ok(unusable(&format!("error: {error:#}"))),
+    let prepared = match &args.from {
+        Some(file) => by_deployment(&args, file).await,
+        None => by_flags(&args).await.map_err(|error| format!("error: {error:#}")),
     };
-    let guests = Arc::new(Guests::new(&component_cache())?);
-    let component = match Component::load(&guests, &bytes).await {
-        Ok(component) => component,
-        Err(error) => return Ok(unusable(&format!("error: component `{}`: {error}", args.component))),
-    };
-    let prepared = prepare(&args, component);
     let (trial, input) = match prepared {
         Ok(prepared) => prepared,
-        Err(error) => return Ok(unusable(&format!("error: {error:#}"))),
+        Err(reason) => return Ok(unusable(&reason)),
     };
     let mut show = Show::new(args.json, input.records());
     let called = match input {
@@ -95,16 +94,30 @@ pub async fn trial(args: Args) -> Result<ExitCode> {
 }
 
 /// Everything that can be wrong before the component is opened.
-fn prepare(args: &Args, component: Component) -> Result<(Trial, Input)> {
-    let input = match component.kind() {
+async fn by_flags(args: &Args) -> Result<(Trial, Input)> {
+    let bytes = bundle::bytes(&args.component)?;
+    let guests = Arc::new(Guests::new(&component_cache())?);
+    let component = Component::load(&guests, &bytes).await.with_context(|| format!("component `{}`", args.component))?;
+    let input = input(args, component.kind())?;
+    let config = config::read(args.config.as_deref())?;
+    let grants = grants::grants(args, &component, &config)?;
+    let context = Context { name: grants::NAME.to_owned(), task: 0, tasks: 1, config: config.to_string() };
+    Ok((Trial { component, grants, context }, input))
+}
+
+/// The same of a connector of a deployment; the reason is ready to be shown.
+async fn by_deployment(args: &Args, file: &Path) -> Result<(Trial, Input), String> {
+    let trial = deployed::trial(file, &args.component).await?;
+    let input = input(args, trial.component.kind()).map_err(|error| format!("error: {error:#}"))?;
+    Ok((trial, input))
+}
+
+fn input(args: &Args, kind: ComponentKind) -> Result<Input> {
+    Ok(match kind {
         ComponentKind::Source if args.values => bail!("--values: the input of a source is its stored positions, not records"),
         ComponentKind::Source => Input::Positions(input::positions(args.input.as_deref())?),
         ComponentKind::Sink | ComponentKind::Transform => {
             Input::Records(input::records(args.input.as_deref(), args.values, args.calls)?)
         }
-    };
-    let config = config::read(args.config.as_deref())?;
-    let grants = grants::grants(args, &component, &config)?;
-    let context = Context { name: grants::NAME.to_owned(), task: 0, tasks: 1, config: config.to_string() };
-    Ok((Trial { component, grants, context }, input))
+    })
 }

@@ -14,6 +14,7 @@ use crate::topic_log::LogError;
 
 mod components;
 mod fit;
+mod given;
 mod kept;
 mod look;
 mod plan;

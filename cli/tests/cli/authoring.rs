@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{command, shown, stderr, stdout};
 
+mod deployed;
 mod documentation;
 mod guide;
 mod names;

@@ -24,6 +24,19 @@ impl Config {
         let names: Vec<_> = self.connectors().map(|connector| connector.name.as_str()).collect();
         format!("there is no connector `{name}`; there are: {}", names.join(", "))
     }
+
+    /// The same with one connector alone, and without that one's transforms.
+    ///
+    /// # Errors
+    /// A text that names the connectors that there are.
+    pub fn alone(mut self, name: &str) -> Result<Self, String> {
+        self.connector(name)?;
+        self.sources.retain(|source| source.connector.name == name);
+        self.sinks.retain(|sink| sink.connector.name == name);
+        self.sources.iter_mut().for_each(|source| source.connector.transforms.clear());
+        self.sinks.iter_mut().for_each(|sink| sink.connector.transforms.clear());
+        Ok(self)
+    }
 }
 
 impl Connector {

@@ -1,17 +1,17 @@
 //! A plan on its topic log: topics created, the log's identity known. Builds each task of the deployment.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::given::context;
 use super::kept::{exactly_once, offsets_connection};
 use super::plan::{Loaded, Plan};
 use super::{StartError, topics};
 use crate::capability::inbox::Inbox;
-use crate::capability::sql::{OffsetScope, SqlError};
+use crate::capability::sql::OffsetScope;
 use crate::config::{Config, Connector, SourceConfig, TransformConfig, TransformStep};
-use crate::guest::{Context, Grants};
+use crate::guest::Grants;
 use crate::listen::Route;
 use crate::pipeline::chain::{Chain, WasmStep};
 use crate::pipeline::dead::Dead;
@@ -145,21 +145,8 @@ impl Prepared {
     }
 
     fn grants(&self, connector: &Connector, kind: Kind, task: u32) -> Result<Grants, TaskError> {
-        let mut sql = BTreeMap::new();
-        for name in &connector.allow.sql {
-            let session = self.plan.connections.session(name).map_err(|e: SqlError| TaskError::Failed(e.to_string()))?;
-            sql.insert(name.clone(), Arc::new(tokio::sync::Mutex::new(session)));
-        }
-        Ok(Grants {
-            connector: connector.name.clone(),
-            task,
-            http: self.plan.http.get(&connector.name).cloned(),
-            sql,
-            folders: connector.allow.files.clone(),
-            inbox: None,
-            limits: connector.guest.clone(),
-            metrics: self.telemetry.connector(&connector.name, kind, task),
-        })
+        let metrics = self.telemetry.connector(&connector.name, kind, task);
+        self.plan.grants(connector, task, metrics).map_err(|e| TaskError::Failed(e.to_string()))
     }
 }
 
@@ -195,10 +182,6 @@ fn wasm_step(
     grants.sql.clear();
     grants.folders.clear();
     Ok(WasmStep { component: component.clone(), context, grants, when: step.when.clone(), guest: None })
-}
-
-fn context(connector: &Connector, task: u32) -> Context {
-    Context { name: connector.name.clone(), task, tasks: connector.tasks, config: connector.config.to_string() }
 }
 
 fn pair<'a, A, B>(configs: &'a [A], loaded: &'a [B], index: usize) -> Result<(&'a A, &'a B), TaskError> {
