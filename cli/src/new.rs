@@ -26,6 +26,9 @@ mod written_out {
     }
 }
 
+/// The template of a source with `--http`.
+const HTTP: &str = "http";
+
 /// Arguments of `wharf new`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,6 +37,9 @@ pub struct Args {
     /// What it is: a source reads a business system, a sink writes to one, a transform changes records on their way.
     #[arg(long, value_enum)]
     kind: Kind,
+    /// Of a source: one that reads an HTTP API page by page, instead of a folder.
+    #[arg(long)]
+    http: bool,
 }
 
 /// What a connector is.
@@ -53,13 +59,25 @@ impl Kind {
             Self::Transform => "transform",
         }
     }
+}
 
-    /// What `wharf try` needs besides the component and its configuration.
-    const fn trial(self) -> &'static str {
-        match self {
-            Self::Source => "--allow-files documents --config @try.toml",
-            Self::Sink => "--input records.jsonl --connection main=sqlite://try.sqlite --config @try.toml",
-            Self::Transform => "--input records.jsonl --config @try.toml",
+impl Args {
+    /// The folder of the template.
+    const fn template(&self) -> &'static str {
+        if self.http { HTTP } else { self.kind.name() }
+    }
+
+    /// How the component is tried.
+    fn trial(&self) -> String {
+        let name = &self.name;
+        let component = format!("target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"));
+        match self.kind {
+            Kind::Source if self.http => format!("{name} --from {name}.toml"),
+            Kind::Source => format!("{component} --allow-files documents --config @try.toml"),
+            Kind::Sink => {
+                format!("{component} --input records.jsonl --connection main=sqlite://try.sqlite --config @try.toml")
+            }
+            Kind::Transform => format!("{component} --input records.jsonl --config @try.toml"),
         }
     }
 }
@@ -69,8 +87,11 @@ pub fn new(args: &Args) -> Result<ExitCode> {
     if let Err(reason) = name::check(&args.name) {
         return Ok(unusable(&format!("error: {reason}")));
     }
+    if args.http && args.kind != Kind::Source {
+        return Ok(unusable(&"error: --http is for sources: leave it out, a sink sends its requests by `wharf_sdk::http`"));
+    }
     let dir = Path::new(&args.name);
-    let files = project::files(&args.name, args.kind)?;
+    let files = project::files(&args.name, args.template())?;
     match fs::create_dir(dir) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -93,13 +114,16 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     fs::write(path, text)
 }
 
-fn next_steps(Args { name, kind }: &Args) {
-    let component = format!("target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"));
-    say!("{name}/ is a {} (what it does: src/lib.rs, what it takes: connector.toml)", kind.name());
+fn next_steps(args: &Args) {
+    let name = &args.name;
+    say!("{name}/ is a {} (what it does: src/lib.rs, what it takes: connector.toml)", args.kind.name());
     say!("");
     say!("  cd {name}");
     say!("  cargo test                                      its tests, without WebAssembly");
     say!("  cargo build --release --target wasm32-wasip2    the component");
-    say!("  wharf try {component} {}", kind.trial());
+    if args.http {
+        say!("  (write your API into {name}.toml: url, allow.http, auth)");
+    }
+    say!("  wharf try {}", args.trial());
     say!("  wharf run {name}.toml --until-done");
 }

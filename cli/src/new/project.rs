@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Kind, sdk, written_out};
+use super::{sdk, written_out};
 
 /// What stands for the name, and for the crate's name, in templates.
 const NAME: &str = "@NAME@";
@@ -16,14 +16,14 @@ const TOOLCHAIN: &str = include_str!("../../../rust-toolchain.toml");
 ///
 /// # Errors
 /// Where the SDK's manifest cannot be made to stand alone: a fault of this build.
-pub fn files(name: &str, kind: Kind) -> Result<Vec<(String, String)>> {
+pub fn files(name: &str, template: &str) -> Result<Vec<(String, String)>> {
     let mut files = sdk::files("sdk")?;
     files.push(("Cargo.lock".to_owned(), LOCK.to_owned()));
     files.push(("rust-toolchain.toml".to_owned(), TOOLCHAIN.to_owned()));
     for (path, text) in written_out::templates() {
         let path = path.strip_prefix("templates/").unwrap_or(path);
         let Some((folder, path)) = path.split_once('/') else { continue };
-        if folder == "common" || folder == kind.name() {
+        if folder == "common" || folder == template {
             files.push((place(path, name), text.replace(NAME, name).replace(CRATE, &name.replace('-', "_"))));
         }
     }
@@ -47,10 +47,10 @@ mod tests {
 
     #[test]
     fn no_placeholder_is_left_and_no_path_leads_out_of_the_project() {
-        for kind in [Kind::Source, Kind::Sink, Kind::Transform] {
-            let files = files("stock-feed", kind).unwrap();
+        for template in ["source", "http", "sink", "transform"] {
+            let files = files("stock-feed", template).unwrap();
             for wanted in ["Cargo.toml", "src/lib.rs", "connector.toml", "stock-feed.toml", "README.md", "sdk/src/lib.rs"] {
-                assert!(files.iter().any(|(path, _)| path == wanted), "{kind:?} has no {wanted}");
+                assert!(files.iter().any(|(path, _)| path == wanted), "{template} has no {wanted}");
             }
             for (path, text) in files {
                 assert!(!text.contains(NAME) && !text.contains(CRATE), "{path}");

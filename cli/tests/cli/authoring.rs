@@ -72,8 +72,8 @@ impl Home {
     }
 
     /// Makes a project, runs its tests, and builds its component.
-    fn project(&self, name: &str, kind: &str) {
-        self.said("", 0, &["new", name, "--kind", kind]);
+    fn project(&self, name: &str, kind: &[&str]) {
+        self.said("", 0, &[&["new", name, "--kind"], kind].concat());
         self.share_target(name);
         let tests = self.cargo(name, &["test", "--offline"]);
         assert!(tests.contains("test manifest_is_valid ... ok"), "{tests}");
@@ -154,7 +154,7 @@ fn json_lines(text: &str) -> Vec<Value> {
 #[test]
 fn a_new_source_is_built_tested_tried_and_delivers() {
     let home = Home::of("source");
-    home.project("branches", "source");
+    home.project("branches", &["source"]);
     let try_it = ["try", &component("branches"), "--config", "@try.toml", "--allow-files", "documents", "--json"];
     let tried = json_lines(&home.said("branches", 0, &try_it));
     let of = |outcome: &str| tried.iter().filter(|line| line["outcome"] == outcome).cloned().collect::<Vec<_>>();
@@ -186,7 +186,7 @@ fn a_new_source_is_built_tested_tried_and_delivers() {
 #[test]
 fn a_new_transform_is_built_tested_tried_and_delivers() {
     let home = Home::of("transform");
-    home.project("order-lines", "transform");
+    home.project("order-lines", &["transform"]);
     let component = component("order-lines");
     let tried = home.said("order-lines", 1, &["try", &component, "--input", "records.jsonl", "--config", "@try.toml"]);
     let lines: Vec<&str> = tried.lines().collect();

@@ -1,4 +1,4 @@
-//! A service that wants credentials: `wharf try --from`.
+//! A service that wants credentials: `wharf try --from`, and `wharf new --http` from nothing to rows that arrived.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -114,4 +114,23 @@ fn what_of_a_deployment_cannot_be_tried_is_refused_at_its_place() {
         assert_eq!(refused.status.code(), Some(2), "{args:?}: {}", shown(&refused));
         assert!(stderr(&refused).contains(reason), "{args:?} does not say `{reason}`: {}", shown(&refused));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_source_of_an_api_is_built_tested_tried_and_delivers() {
+    let shop = serve().await;
+    let home = Home::of("http");
+    home.project("orders", &["source", "--http"]);
+    let toml = home.path("orders/orders.toml");
+    let text = fs::read_to_string(&toml).unwrap();
+    let text = text.replace("https://api.example.com", &format!("http://{shop}"));
+    let text = text.replace("allow.http = [\"api.example.com\"]", &format!("allow.http = [\"http://{shop}\"]"));
+    fs::write(&toml, text.replace("api.example.com", &shop.to_string()).replace("${env:API_KEY}", KEY)).unwrap();
+    let tried = json_lines(&home.said("orders", 0, &["try", "orders", "--from", "orders.toml", "--json"]));
+    let outcomes: Vec<_> = tried.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["record", "record", "position", "idle"]);
+    assert_eq!(home.pipeline("orders"), "read 4 = delivered 4 + filtered 0 + dead-lettered 0");
+    assert_eq!(home.rows("orders", "SELECT id || ' ' || total FROM items ORDER BY id"), ["1 19.90", "2 5.00"]);
+    // What was read stays read.
+    assert_eq!(home.pipeline("orders"), "read 0 = delivered 0 + filtered 0 + dead-lettered 0");
 }

@@ -19,6 +19,9 @@ fn a_name_that_is_none_and_a_folder_that_is_there_are_refused() {
     }
     let left: Vec<_> = std::fs::read_dir(home.path("there")).unwrap().collect();
     assert!(left.is_empty(), "nothing is written into a folder that is there");
+    let http = home.wharf("", &["new", "mine", "--kind", "sink", "--http"]);
+    assert_eq!(http.status.code(), Some(2), "{}", shown(&http));
+    assert!(stderr(&http).contains("--http is for sources") && !home.path("mine").exists(), "{}", shown(&http));
     let kind = home.wharf("", &["new", "mine"]);
     assert!(!kind.status.success() && stderr(&kind).contains("--kind <KIND>"), "{}", shown(&kind));
 }
