@@ -94,7 +94,7 @@ async fn a_source_of_a_deployment_is_tried_with_its_credentials_and_shows_none()
     let wrong = "another-key-that-nobody-may-see";
     let refused = tried(&home, wrong, &["orders"]);
     assert_eq!(refused.status.code(), Some(1), "{}", shown(&refused));
-    assert!(stdout(&refused).contains("failed    poll (fatal)") && stdout(&refused).contains("401"), "{}", shown(&refused));
+    assert!(stdout(&refused).contains("answers 401: check the credentials in"), "{}", shown(&refused));
     for output in [read, refused] {
         assert!(![KEY, wrong].iter().any(|key| shown(&output).contains(key)), "a key is shown: {}", shown(&output));
     }
@@ -106,7 +106,7 @@ fn what_of_a_deployment_cannot_be_tried_is_refused_at_its_place() {
     for (args, reason) in [
         (vec!["order"], "there is no connector `order`; there are: orders, hooks, table"),
         (vec!["hooks"], "shop.toml: `hooks` takes requests, and a trial has no listener"),
-        (vec!["table"], "--> shop.toml:25:31"),
+        (vec!["table"], "--> shop.toml:23:41"),
         (vec!["table", "--allow-http", "a.example.com"], "cannot be used with"),
         (vec!["orders", "--values"], "stored positions, not records"),
     ] {
