@@ -11,6 +11,8 @@ pub mod rules;
 #[path = "../../runtime/src/capability/sql/tests/tables.rs"]
 mod tables;
 mod tls;
+#[path = "../../runtime/src/capability/sql/tests/versions.rs"]
+mod versions;
 
 /// What the shared rules are written against.
 mod api {

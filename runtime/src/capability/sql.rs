@@ -77,6 +77,8 @@ pub struct ColumnDef {
 pub struct Table {
     pub name: String,
     pub key: Vec<String>,
+    /// Column whose higher value wins, rather than the later row; `None`: there is none.
+    pub version: Option<String>,
 }
 
 /// Rows to write. Bit i of `deletes` set: row i is a deletion by key; empty: none is.
@@ -272,6 +274,12 @@ impl Session {
 
     /// Writes rows, in the open transaction or else in one of its own. With a key the last row of a key wins; an absent
     /// field leaves its column, null sets NULL. Answers the rows that were refused, ascending; all others are written.
+    ///
+    /// With a version a row is written where the table's value of that column is null, lower or the same; one that loses is left
+    /// out as a whole. Deletions go by the key alone.
+    ///
+    /// # Errors
+    /// [`SqlError::Fatal`] for a table or column that is missing, and for a version that is neither a number nor a time.
     pub async fn apply(&mut self, table: &Table, rows: &Rows) -> R<Vec<RejectedRow>> {
         on_backend!(self, apply(table, rows))
     }
@@ -362,6 +370,12 @@ impl Kind {
             || (self == Self::Date && existing == Self::TimestampUs)
             || (existing == Self::Json && matches!(self, Self::Boolean | Self::Int64 | Self::Float64 | Self::Decimal))
     }
+}
+
+fn unordered(table: &str, version: &str, of: &str) -> SqlError {
+    SqlError::Fatal(format!(
+        "version `{version}` of table `{table}` is a column of {of}, which does not order versions: make it one of integers or times"
+    ))
 }
 
 /// Adds a row of `_wharf_offsets`, as log id, topic id and offset, to what is stored for its partition.

@@ -62,6 +62,17 @@ impl Connection {
         Ok(sql::apply(&self.name, &raw(table), rows.count, &rows.deletes.padded(rows.count), &columns)?)
     }
 
+    /// As [`apply`](Self::apply) for a table with a key, but the higher version wins, in whatever order rows come: one is inserted, or
+    /// updates the row of its key where that row's column `version` is null, lower or the same. Every row but a deletion has the
+    /// column, which is a number or a time; deletions go by the key alone. A row that loses is left out as a whole.
+    ///
+    /// # Errors
+    /// As the host says; `fatal` for a version without a key, and for a column that is neither a number nor a time.
+    pub fn apply_newest(&self, table: &Table, version: &str, rows: Rows) -> Result<Vec<Rejected>> {
+        let columns: Vec<sql::Column> = rows.columns.into_iter().map(Column::into_raw).collect();
+        Ok(sql::apply_newest(&self.name, &raw(table), version, rows.count, &rows.deletes.padded(rows.count), &columns)?)
+    }
+
     /// Small reads. `statement` has `$1`, `$2` … for `parameters`, columns of one row each.
     ///
     /// # Errors
@@ -96,6 +107,12 @@ impl Connection {
     /// As the test's database says.
     pub fn apply(&self, table: &Table, rows: Rows) -> Result<Vec<Rejected>> {
         crate::testing::with_database(|database| database.apply(&self.name, table, rows))
+    }
+
+    /// # Errors
+    /// As the test's database says.
+    pub fn apply_newest(&self, table: &Table, version: &str, rows: Rows) -> Result<Vec<Rejected>> {
+        crate::testing::with_database(|database| database.apply_newest(&self.name, table, version, rows))
     }
 
     /// # Errors

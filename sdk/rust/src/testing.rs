@@ -52,6 +52,12 @@ pub trait Database: 'static {
     fn apply(&mut self, connection: &str, table: &Table, rows: Rows) -> Result<Vec<Rejected>>;
     /// # Errors
     /// As the test wants it.
+    fn apply_newest(&mut self, connection: &str, table: &Table, version: &str, rows: Rows) -> Result<Vec<Rejected>> {
+        let _unused = (connection, table, rows);
+        Err(Error::fatal(format!("the test's database knows no versions: `{version}`")))
+    }
+    /// # Errors
+    /// As the test wants it.
     fn query(&mut self, connection: &str, statement: &str, parameters: Vec<Column>, max_rows: u32) -> Result<Vec<Column>> {
         let _unused = (connection, parameters, max_rows);
         Err(Error::fatal(format!("the test's database answers no queries: {statement}")))

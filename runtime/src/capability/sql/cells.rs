@@ -48,6 +48,8 @@ pub(super) struct View<'a> {
     pub fields: Vec<Field<'a>>,
     /// Places of the key's columns in `fields`, in the key's order.
     pub key: Vec<usize>,
+    /// Place of the version's column; `None`: the last row of a key wins.
+    pub version: Option<usize>,
 }
 
 fn bit(bits: &[u8], index: usize) -> bool {
@@ -155,7 +157,26 @@ impl<'a> View<'a> {
             })
         };
         let key = table.key.iter().map(place).collect::<R<Vec<_>>>()?;
-        Ok(Self { count, deletes: &rows.deletes, fields, key })
+        let mut view = Self { count, deletes: &rows.deletes, fields, key, version: None };
+        if let Some(version) = &table.version {
+            view.version = view.place_of_version(table, version)?;
+        }
+        Ok(view)
+    }
+
+    fn place_of_version(&self, table: &Table, version: &str) -> R<Option<usize>> {
+        let wrong = |why: &str| Err(SqlError::Fatal(format!("version `{version}` of table `{}`: {why}", table.name)));
+        let place = self.fields.iter().position(|field| field.name == version);
+        if self.key.is_empty() {
+            return wrong("versions are compared by key, and there is none");
+        }
+        if place.is_some_and(|place| self.is_key(place)) {
+            return wrong("it is a column of the key, in which all rows of a key are the same");
+        }
+        if place.is_none() && (0..self.count).any(|row| !self.is_delete(row)) {
+            return wrong("the rows do not have it");
+        }
+        Ok(place)
     }
 
     pub(super) fn is_delete(&self, row: usize) -> bool {
@@ -164,6 +185,10 @@ impl<'a> View<'a> {
 
     pub(super) fn is_key(&self, field: usize) -> bool {
         self.key.contains(&field)
+    }
+
+    fn is_version(&self, field: usize) -> bool {
+        self.version == Some(field)
     }
 
     pub(super) const fn has_no_deletes(&self) -> bool {
@@ -184,7 +209,7 @@ impl<'a> View<'a> {
     /// Whether a row could be refused for this field, by a look at the whole column.
     fn is_doubted(&self, place: usize, dialect: &impl Dialect) -> bool {
         let Some(field) = self.fields.get(place) else { return false };
-        if self.is_key(place) && !(field.present.is_empty() && field.validity.is_empty()) {
+        if (self.is_key(place) || self.is_version(place)) && !(field.present.is_empty() && field.validity.is_empty()) {
             return true;
         }
         if field.kind == Kind::Text && dialect.takes_any_text(place) {
@@ -209,6 +234,9 @@ impl<'a> View<'a> {
             let cell = field.cell(row);
             if is_key && matches!(cell, Cell::Absent | Cell::Null) {
                 return Some(rejected(field, "sql.not-null", "a column of the key has no value"));
+            }
+            if self.is_version(place) && matches!(cell, Cell::Absent | Cell::Null) {
+                return Some(rejected(field, "sql.not-null", "the row has no version"));
             }
             if let Some(fault) = field.fault(row).or_else(|| dialect.misfit(place, field.kind, cell)) {
                 return Some(rejected(field, "sql.type", fault));

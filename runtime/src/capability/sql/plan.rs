@@ -1,6 +1,7 @@
 //! In which steps rows are written. Within a key order is kept: a row is left out only when later ones of its key set all
-//! that it sets; rows of one wave have different keys, so a wave may be written by the set of fields. Where keys of different bytes
-//! may be one key, no row is left out, and each step comes after the rows before it. Does no I/O.
+//! that it sets, or where versions count, when one before it has a higher version; rows of one wave have different keys, so a wave
+//! may be written by the set of fields. Where keys of different bytes may be one key, no row is left out, and each step comes after
+//! the rows before it. Does no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +37,7 @@ pub(super) struct Refusal {
 /// How far rows may be written in another order than they came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The database tells keys apart as their bytes do: only the order within a key counts.
+    /// The database tells keys apart as their bytes do, and orders versions as integers: only the order within a key counts.
     WithinKeys,
     /// Different bytes may be one key: each step comes after the rows before it.
     Steps,
@@ -57,6 +58,8 @@ pub(super) struct Plan {
     last: Vec<usize>,
     /// Per row the one before it of its key.
     before: Vec<Option<usize>>,
+    /// Per row its version; empty: the last row of a key wins.
+    versions: Vec<i64>,
     order: Order,
     rejected: BTreeMap<usize, RejectedRow>,
     /// Keys of which a row was refused while others of its rows were left out.
@@ -82,6 +85,7 @@ impl Plan {
             key_of: vec![None; view.count],
             last: Vec::new(),
             before: vec![None; view.count],
+            versions: if order == Order::WithinKeys { versions(view) } else { Vec::new() },
             order,
             rejected: refused,
             replayed: BTreeSet::new(),
@@ -179,11 +183,12 @@ impl Plan {
     }
 
     /// The rows of one key that leave a trace, in order: from the last back, each that sets a field no later one sets, up to
-    /// a deletion.
+    /// a deletion. A row that loses to one before it sets nothing.
     fn decisive(&self, key: usize) -> Vec<usize> {
         let mut kept = Vec::new();
         let mut set = BTreeSet::new();
-        for row in self.back(key) {
+        let losers = self.losers(key);
+        for row in self.back(key).filter(|row| !losers.contains(row)) {
             match self.action(row) {
                 Action::Delete => {
                     kept.push(row);
@@ -200,6 +205,22 @@ impl Plan {
         }
         kept.reverse();
         kept
+    }
+
+    /// The rows of one key that have a lower version than one before them, up to its last deletion.
+    fn losers(&self, key: usize) -> BTreeSet<usize> {
+        if self.versions.is_empty() {
+            return BTreeSet::new();
+        }
+        let mut rows: Vec<usize> = self.back(key).take_while(|row| *self.action(*row) != Action::Delete).collect();
+        rows.reverse();
+        let mut highest = i64::MIN;
+        rows.retain(|row| {
+            let version = self.versions.get(*row).copied().unwrap_or_default();
+            highest = highest.max(version);
+            version < highest
+        });
+        rows.into_iter().collect()
     }
 
     /// Whether a row of a later wave is to be left for `replays`.
@@ -261,6 +282,12 @@ fn actions(view: &View<'_>) -> (Vec<Action>, Vec<usize>) {
     });
     let action_of = action_of.collect();
     (actions, action_of)
+}
+
+/// The version of each row; none where they do not count, or are no integers.
+pub(super) fn versions(view: &View<'_>) -> Vec<i64> {
+    let Some(field) = view.version.and_then(|place| view.fields.get(place)) else { return Vec::new() };
+    (0..view.count).map(|row| if let Cell::Int(version) = field.cell(row) { version } else { i64::MIN }).collect()
 }
 
 /// A key that outlives its row.

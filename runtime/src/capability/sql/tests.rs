@@ -1,4 +1,4 @@
-//! Rules of named connections. Those that hold for every database stand in `tests/rules.rs`, `tests/tables.rs` and
+//! Rules of named connections. Those that hold for every database stand in `tests/rules.rs`, `tests/tables.rs`, `tests/versions.rs` and
 //! `tests/offsets.rs`, which the integration tests run against PostgreSQL as well.
 mod columns;
 mod offsets;
@@ -7,6 +7,7 @@ mod rules;
 mod sqlite;
 mod tables;
 mod target;
+mod versions;
 
 /// What the rules that all databases share are written against.
 mod api {

@@ -22,6 +22,17 @@ impl State {
     fn asks(&self, connection: String, what: &'static str) -> Waiting {
         self.waits.ask(Asked::Sql { connection, what })
     }
+
+    async fn write(&mut self, connection: String, table: host::Table, rows: host::Rows) -> Answer<Vec<sql::Rejected>> {
+        let session = self.session(&connection)?;
+        let waiting = self.asks(connection, "apply");
+        let rejected = finish(&waiting, on_main(&self.io, async move { session.lock().await.apply(&table, &rows).await }).await)?;
+        Ok(rejected.into_iter().map(|r| sql::Rejected { row: r.row, code: r.code, reason: r.reason, column: r.column }).collect())
+    }
+}
+
+fn rows_of(count: u32, deletes: Vec<u8>, columns: Vec<sql::Column>) -> host::Rows {
+    host::Rows { count, deletes, columns: columns.into_iter().map(Into::into).collect() }
 }
 
 /// A host task that ended early (shutdown) is a call to repeat.
@@ -66,12 +77,20 @@ impl sql::Host for State {
         deletes: Vec<u8>,
         columns: Vec<sql::Column>,
     ) -> Answer<Vec<sql::Rejected>> {
-        let session = self.session(&connection)?;
-        let waiting = self.asks(connection, "apply");
-        let table: host::Table = table.into();
-        let rows = host::Rows { count: rows, deletes, columns: columns.into_iter().map(Into::into).collect() };
-        let rejected = finish(&waiting, on_main(&self.io, async move { session.lock().await.apply(&table, &rows).await }).await)?;
-        Ok(rejected.into_iter().map(|r| sql::Rejected { row: r.row, code: r.code, reason: r.reason, column: r.column }).collect())
+        self.write(connection, table.into(), rows_of(rows, deletes, columns)).await
+    }
+
+    async fn apply_newest(
+        &mut self,
+        connection: String,
+        table: sql::Table,
+        version: String,
+        rows: u32,
+        deletes: Vec<u8>,
+        columns: Vec<sql::Column>,
+    ) -> Answer<Vec<sql::Rejected>> {
+        let table = host::Table { version: Some(version), ..table.into() };
+        self.write(connection, table, rows_of(rows, deletes, columns)).await
     }
 
     async fn query(
@@ -92,7 +111,7 @@ impl sql::Host for State {
 
 impl From<sql::Table> for host::Table {
     fn from(t: sql::Table) -> Self {
-        Self { name: t.name, key: t.key }
+        Self { name: t.name, key: t.key, version: None }
     }
 }
 

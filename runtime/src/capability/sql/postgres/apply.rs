@@ -15,7 +15,7 @@ use super::{copy, stage};
 use crate::capability::sql::cells::{Cell, Dialect, View};
 use crate::capability::sql::name::TableName;
 use crate::capability::sql::plan::{Action, Order, Plan, Refusal};
-use crate::capability::sql::{Kind, RejectedRow, Rows, Table};
+use crate::capability::sql::{Kind, RejectedRow, Rows, Table, unordered};
 
 pub(super) async fn apply(wire: &mut Wire, table: &Table, rows: &Rows) -> Result<Vec<RejectedRow>, Fault> {
     let name = TableName::parse(&table.name)?;
@@ -118,8 +118,17 @@ pub(super) fn columns<'e>(name: &TableName, view: &View<'_>, existing: &'e [Exis
             ))
         })
     };
-    view.fields.iter().map(column).collect()
+    let columns: Vec<_> = view.fields.iter().map(column).collect::<Result<_, Fault>>()?;
+    match view.version.and_then(|place| columns.get(place)) {
+        Some(version) if !ORDERED.contains(&version.base.as_str()) => {
+            Err(unordered(&name.to_string(), &version.name, &version.base).into())
+        }
+        _ => Ok(columns),
+    }
 }
+
+/// Types of numbers and times. The order of texts is that of a collation, in which 10 comes before 9.
+const ORDERED: [&str; 9] = ["int2", "int4", "int8", "numeric", "float4", "float8", "timestamptz", "timestamp", "date"];
 
 /// What a COPY would refuse as a whole.
 pub(super) struct Postgres;

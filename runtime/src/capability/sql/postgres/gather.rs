@@ -2,6 +2,7 @@
 //! second of a merge each call. Only whole rows are gathered, upserts that have every field; others are written at once, after what
 //! was gathered before them. A row that the server refuses fails the transaction: whoever gathers writes it all again, call by call.
 
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::stage;
 use super::wire::Wire;
 use crate::capability::sql::cells::{Field, View};
 use crate::capability::sql::name::TableName;
-use crate::capability::sql::plan::{OwnedKey, key};
+use crate::capability::sql::plan::{OwnedKey, key, versions};
 use crate::capability::sql::{Kind, RejectedRow, Rows, Table};
 
 /// Rows that are left out of a merge are looked up for each of its rows: with so many of them it is merged before the commit.
@@ -35,12 +36,14 @@ pub(super) struct Gathered {
     fields: Vec<(String, Kind)>,
     /// Places of the key's fields.
     key: Vec<usize>,
+    /// Place of the version's field.
+    version: Option<usize>,
     statement: String,
     /// Number of the next row.
     next: usize,
-    /// By key its last row.
-    last: HashMap<OwnedKey, usize>,
-    /// Rows that a later one of their key stands for.
+    /// By key the row that stands, with its version: the last one, or the last of the highest version.
+    standing: HashMap<OwnedKey, (usize, i64)>,
+    /// Rows that another one of their key stands for.
     superseded: Vec<i32>,
     copying: Pin<Box<CopyInSink<Bytes>>>,
 }
@@ -111,9 +114,10 @@ async fn begin(
         existing: Arc::clone(existing),
         fields,
         key: view.key.clone(),
+        version: view.version,
         statement: statement_of_merge,
         next: 0,
-        last: HashMap::new(),
+        standing: HashMap::new(),
         superseded: Vec::new(),
         copying,
     };
@@ -136,6 +140,7 @@ impl Gathered {
         let same = |((name, kind), field): (&(String, Kind), &Field<'_>)| name == field.name && *kind == field.kind;
         self.table == *table
             && self.key == view.key
+            && self.version == view.version
             && self.fields.len() == view.fields.len()
             && self.fields.iter().zip(&view.fields).all(same)
     }
@@ -143,11 +148,19 @@ impl Gathered {
     async fn add(&mut self, view: &View<'_>) -> Result<(), Fault> {
         let number = |row: usize| i32::try_from(row).map_err(|_| Fault::reject("there are too many rows".to_owned()));
         if !view.key.is_empty() {
-            self.last.reserve(view.count);
+            self.standing.reserve(view.count);
+            let versions = versions(view);
             for row in 0..view.count {
-                if let Some(before) = self.last.insert(key(view, row).into(), self.next + row) {
-                    self.superseded.push(number(before)?);
+                let mut outdone = (self.next + row, versions.get(row).copied().unwrap_or_default());
+                match self.standing.entry(key(view, row).into()) {
+                    Entry::Vacant(none) => {
+                        none.insert(outdone);
+                        continue;
+                    }
+                    Entry::Occupied(mut standing) if standing.get().1 <= outdone.1 => outdone = standing.insert(outdone),
+                    Entry::Occupied(_) => {}
                 }
+                self.superseded.push(number(outdone.0)?);
             }
         }
         copy::rows(&mut self.copying, view, 0..view.count, self.next).await?;

@@ -1,5 +1,6 @@
-//! Whether PostgreSQL tells keys apart just as their bytes do. Where it may not (`uuid` in upper case, `numeric` 1.0 and 1, `char(4)`,
-//! `citext`), two rows with different bytes can be one row, so that their order counts. Does no I/O.
+//! Whether PostgreSQL tells keys apart just as their bytes do, and orders versions as the integers that were sent. Where it may not (`uuid`
+//! in upper case, `numeric` 1.0 and 1, `char(4)`, `citext`), two rows with different bytes can be one row, so that their order counts. Does
+//! no I/O.
 
 use super::schema::Existing;
 use crate::capability::sql::Kind;
@@ -7,8 +8,14 @@ use crate::capability::sql::cells::{Cell, Field, View};
 
 /// `columns`: those of the view's fields.
 pub(super) fn tells_apart(view: &View<'_>, columns: &[&Existing]) -> bool {
-    view.key.iter().all(|&place| match (view.fields.get(place), columns.get(place)) {
+    let keys = view.key.iter().all(|&place| match (view.fields.get(place), columns.get(place)) {
         (Some(field), Some(column)) => keys_are_as_sent(field, column, view.count),
+        _ => false,
+    });
+    keys && view.version.is_none_or(|place| match (view.fields.get(place), columns.get(place)) {
+        (Some(field), Some(column)) => {
+            matches!(field.kind, Kind::Int64 | Kind::Date | Kind::TimestampUs) && keys_are_as_sent(field, column, view.count)
+        }
         _ => false,
     })
 }

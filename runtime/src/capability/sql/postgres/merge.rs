@@ -59,7 +59,7 @@ impl Merge<'_> {
     }
 
     fn insert_into(&self, shape: &[usize]) -> String {
-        format!("INSERT INTO {} ({})", self.table, self.names(shape))
+        format!("INSERT INTO {} AS t ({})", self.table, self.names(shape))
     }
 
     fn select(&self, shape: &[usize]) -> String {
@@ -81,7 +81,14 @@ impl Merge<'_> {
     fn on_conflict(&self, shape: &[usize]) -> String {
         let set = self.set(shape, "EXCLUDED");
         let set = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {set}") };
-        format!("ON CONFLICT ({}) DO {set}", self.names(&self.view.key))
+        let newest = self.newest("EXCLUDED").map(|newest| format!(" WHERE {newest}")).unwrap_or_default();
+        format!("ON CONFLICT ({}) DO {set}{newest}", self.names(&self.view.key))
+    }
+
+    /// That the row in the table is not newer; `None`: versions do not count.
+    fn newest(&self, from: &str) -> Option<String> {
+        let version = quote(self.name(self.view.version?));
+        Some(format!("(t.{version} IS NULL OR t.{version} <= {from}.{version})"))
     }
 
     fn upsert(&self, shape: &[usize]) -> String {
@@ -101,10 +108,13 @@ impl Merge<'_> {
             .collect::<Vec<_>>()
             .join(" AND ");
         let set = self.set(shape, "g");
-        let there = if set.is_empty() {
-            format!("SELECT g.\"wharf r\" AS r FROM given g JOIN {} t ON {same}", self.table)
-        } else {
-            format!("UPDATE {} t SET {set} FROM given g WHERE {same} RETURNING g.\"wharf r\" AS r", self.table)
+        let here = format!("SELECT g.\"wharf r\" AS r FROM given g JOIN {} t ON {same}", self.table);
+        let update = format!("UPDATE {} t SET {set} FROM given g WHERE {same}", self.table);
+        let there = match self.newest("g") {
+            _ if set.is_empty() => here,
+            // One that loses is there too.
+            Some(newest) => format!("{here}), newest AS ({update} AND {newest}"),
+            None => format!("{update} RETURNING g.\"wharf r\" AS r"),
         };
         let names = shape.iter().map(|place| format!("g.{}", quote(self.name(*place)))).collect::<Vec<_>>().join(", ");
         format!(

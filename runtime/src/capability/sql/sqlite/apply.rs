@@ -10,7 +10,7 @@ use super::schema::{self, Affinity, Existing};
 use crate::capability::sql::cells::{Cell, Dialect, View};
 use crate::capability::sql::name::{TableName, list, quote};
 use crate::capability::sql::plan::{Action, Order, Plan, Refusal, Shape};
-use crate::capability::sql::{Kind, RejectedRow, Rows, Table, text};
+use crate::capability::sql::{Kind, RejectedRow, Rows, Table, text, unordered};
 
 /// A value on its way into SQLite.
 enum Bound<'a> {
@@ -31,6 +31,8 @@ impl ToSql for Bound<'_> {
 struct Statements {
     /// Tried first where an insert would fail for want of a required column although the row is there.
     update: Option<String>,
+    /// Asked where the update changed nothing: a row that is there is newer.
+    is_there: Option<String>,
     insert: String,
     /// Fields in the order of the update's parameters, and of the insert's.
     update_fields: Shape,
@@ -64,6 +66,12 @@ pub(super) fn apply(db: &Connection, table: &Table, rows: &Rows) -> Result<Vec<R
             }
         }
     }
+    if let Some((field, affinity)) = view.version.and_then(|place| view.fields.get(place).zip(affinities.get(place)))
+        && !orders(field.kind, *affinity)
+    {
+        let of = format!("affinity {affinity:?} that takes {}", field.kind);
+        return Err(unordered(&name.to_string(), field.name, &of).into());
+    }
     let refused = view.refuse(&Affinities(affinities));
     // Collations and affinities make one key of different bytes, and a statement writes one row whatever the order.
     let mut plan = Plan::new(&view, refused, Order::Rows);
@@ -86,6 +94,15 @@ impl Dialect for Affinities {
 
     fn misfit(&self, place: usize, kind: Kind, cell: Cell<'_>) -> Option<&'static str> {
         misfit(kind, self.0.get(place).copied().unwrap_or(Affinity::Blob), cell)
+    }
+}
+
+/// Whether a column orders versions of a kind: as numbers, or times as the texts that are written for them.
+const fn orders(kind: Kind, affinity: Affinity) -> bool {
+    match kind {
+        Kind::Int64 | Kind::Float64 | Kind::Decimal => matches!(affinity, Affinity::Integer | Affinity::Real | Affinity::Numeric),
+        Kind::TimestampUs | Kind::Date => !matches!(affinity, Affinity::Integer | Affinity::Real),
+        Kind::Boolean | Kind::Text | Kind::Bytes | Kind::Json => false,
     }
 }
 
@@ -150,6 +167,11 @@ impl Writer<'_> {
                 return Ok(());
             }
         }
+        if let Some(is_there) = &statements.is_there
+            && self.db.prepare_cached(is_there)?.exists(params_from_iter(self.bound(row, &self.view.key)))?
+        {
+            return Ok(());
+        }
         let mut insert = self.db.prepare_cached(&statements.insert)?;
         insert.execute(params_from_iter(self.bound(row, &statements.insert_fields))).map(drop)
     }
@@ -166,16 +188,24 @@ impl Writer<'_> {
         let (table, columns) = (&self.table, list(shape.iter().map(name)));
         let marks = vec!["?"; shape.len()].join(", ");
         let set: Vec<usize> = shape.iter().copied().filter(|place| !view.is_key(*place)).collect();
-        let plain = format!("INSERT INTO {table} ({columns}) VALUES ({marks})");
+        let plain = format!("INSERT INTO {table} AS t ({columns}) VALUES ({marks})");
         if view.key.is_empty() {
-            return Statements { update: None, insert: plain, update_fields: Vec::new(), insert_fields: shape.clone() };
+            let (update_fields, insert_fields) = (Vec::new(), shape.clone());
+            return Statements { update: None, is_there: None, insert: plain, update_fields, insert_fields };
         }
+        // That the row in the table is not newer.
+        let newest = |before: &str, given: &dyn Fn(usize, &str) -> String| {
+            let version = view.version.map(|place| (place, quote(name(&place))));
+            let is = |(place, v): (usize, String)| format!(" {before} (t.{v} IS NULL OR t.{v} <= {})", given(place, &v));
+            version.map_or_else(String::new, is)
+        };
         let key = list(view.key.iter().map(name));
         let conflict = if set.is_empty() {
             "NOTHING".to_owned()
         } else {
             let set = set.iter().map(|place| format!("{0} = excluded.{0}", quote(name(place))));
-            format!("UPDATE SET {}", set.collect::<Vec<_>>().join(", "))
+            let newest = newest("WHERE", &|_, version| format!("excluded.{version}"));
+            format!("UPDATE SET {}{newest}", set.collect::<Vec<_>>().join(", "))
         };
         let lacks_required = self.existing.iter().any(|column| column.required && !has(&column.name));
         let update = lacks_required.then(|| {
@@ -187,9 +217,13 @@ impl Writer<'_> {
                 format!("{} = ?{}", quote(name(place)), at + 1)
             });
             let (changed, matching) = (changed.collect::<Vec<_>>().join(", "), matching.collect::<Vec<_>>().join(" AND "));
-            format!("UPDATE {table} SET {changed} WHERE {matching}")
+            let number = |version| set.iter().position(|place| *place == version).map_or(0, |n| n + 1);
+            let newest = newest("AND", &|place, _| format!("?{}", number(place)));
+            format!("UPDATE {table} AS t SET {changed} WHERE {matching}{newest}")
         });
+        let is_there = update.as_ref().filter(|_| view.version.is_some());
         Statements {
+            is_there: is_there.map(|_| format!("SELECT 1 FROM {table} WHERE {}", conditions(view))),
             update,
             insert: format!("{plain} ON CONFLICT ({key}) DO {conflict}"),
             update_fields: set.iter().chain(&view.key).copied().collect(),

@@ -65,7 +65,12 @@ pub fn deleting(deletes: &[bool], columns: Vec<Column>) -> Rows {
 }
 
 pub fn table(name: &str, key: &[&str]) -> Table {
-    Table { name: name.to_owned(), key: key.iter().map(|&k| k.to_owned()).collect() }
+    Table { name: name.to_owned(), key: key.iter().map(|&k| k.to_owned()).collect(), version: None }
+}
+
+/// A table of `id` where the higher version wins.
+pub fn versioned(name: &str, version: &str) -> Table {
+    Table { version: Some(version.to_owned()), ..table(name, &["id"]) }
 }
 
 pub fn def(name: &str, kind: Kind, nullable: bool) -> ColumnDef {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::columns::{def, deleting, floats, ints, only, rows, strings, table, texts};
 use super::rules::{self, Database};
-use super::{offsets, tables};
+use super::{offsets, tables, versions};
 use crate::capability::secret::Secret;
 use crate::capability::sql::{Connections, Kind, SqlError};
 use crate::config::Connection;
