@@ -12,6 +12,7 @@ mod day;
 pub mod deployment;
 mod done;
 mod faults;
+mod foreign_keys;
 mod gathered;
 mod held;
 mod http_source;
@@ -28,6 +29,8 @@ mod retail_live;
 mod steps;
 mod switch;
 mod tokens;
+mod versions;
+mod warehouse;
 mod webhook;
 
 use deployment::{Deployment, counts, reason, row, task, texts};

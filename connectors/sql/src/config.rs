@@ -1,14 +1,15 @@
 //! The `config` table of the sink, read and checked. Reaches nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use wharf_sdk::sql::Kind;
-use wharf_sdk::{Context, Error, Result};
+use wharf_sdk::{Context, Error, Result, duration};
 
 /// Keys of `config`; `connector.toml` describes them.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     pub connection: String,
     pub table: Option<String>,
@@ -16,6 +17,11 @@ pub struct Config {
     pub tables: BTreeMap<String, String>,
     #[serde(default)]
     pub key: Vec<String>,
+    /// Column whose higher value wins; `None`: the last row of a key does.
+    pub version: Option<String>,
+    /// Longest wait for a row that a foreign key refers to; 0: none.
+    #[serde(default, deserialize_with = "duration::deserialize")]
+    pub foreign_key_wait: Duration,
     #[serde(default)]
     pub schema: Schema,
     #[serde(default)]
@@ -87,8 +93,29 @@ impl Config {
                 return wrong("key", &format!("names `{name}` twice"));
             }
         }
-        Ok(config)
+        let Some(version) = &config.version else { return Ok(config) };
+        if version.is_empty() {
+            return wrong("version", "is empty; name the column, or leave it out");
+        }
+        if config.key.is_empty() {
+            return wrong("version", "needs a `key`: versions of the same row are compared, and without a key each is a row");
+        }
+        if config.key.iter().any(|key| key.eq_ignore_ascii_case(version)) {
+            return wrong("version", &format!("`{version}` is in `key`: each version would be a row of its own"));
+        }
+        match config.columns.iter().find(|(name, kind)| name.eq_ignore_ascii_case(version) && !is_ordered(kind.kind())) {
+            Some(_) => wrong("columns", &format!("`{version}` is the version: {ORDERED}")),
+            None => Ok(config),
+        }
     }
+}
+
+/// What a version may be.
+pub const ORDERED: &str = "a version is an `int`, `float`, `decimal`, `timestamp` or `date`";
+
+/// Whether values of a kind can be versions.
+pub const fn is_ordered(kind: Kind) -> bool {
+    matches!(kind, Kind::Int64 | Kind::Float64 | Kind::Decimal | Kind::TimestampUs | Kind::Date)
 }
 
 #[cfg(test)]
@@ -107,6 +134,14 @@ mod tests {
             (r#"{"connection":"w","table":"t","key":["a","A"]}"#, "`key`"),
             (r#"{"connection":"w","table":"t","schema":"loose"}"#, "`schema`"),
             (r#"{"connection":"w","table":"t","columns":{"price":"money"}}"#, "`columns.price`"),
+            (r#"{"connection":"w","table":"t","version":"v"}"#, "`version` of `orders`: needs a `key`"),
+            (r#"{"connection":"w","table":"t","key":["id"],"version":""}"#, "`version` of `orders`: is empty"),
+            (r#"{"connection":"w","table":"t","key":["id","v"],"version":"V"}"#, "`V` is in `key`"),
+            (
+                r#"{"connection":"w","table":"t","key":["id"],"version":"v","columns":{"v":"text"}}"#,
+                "`v` is the version: a version is",
+            ),
+            (r#"{"connection":"w","table":"t","foreign-key-wait":"soon"}"#, "`foreign-key-wait`"),
             (r#"{"connection":"w","table":"t","colums":{}}"#, "unknown field `colums`"),
         ] {
             let error = read(config).unwrap_err();

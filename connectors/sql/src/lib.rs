@@ -3,6 +3,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use wharf_sdk::sql::{ColumnDef, Connection};
 use wharf_sdk::{Batch, Context, Error, Outcomes, Partition, Rejection, Result, Sink, export_sink};
@@ -10,9 +11,11 @@ use wharf_tables::table_of;
 
 use config::{Config, Schema};
 use mapping::{Rows, Table};
+use orphans::Orphans;
 
 pub mod config;
 pub mod mapping;
+mod orphans;
 
 /// An open sink.
 #[derive(Debug)]
@@ -25,13 +28,16 @@ pub struct Sql {
     topics: HashMap<String, String>,
     /// Last offset by topic and partition.
     seen: HashMap<String, HashMap<i32, i64>>,
+    orphans: Orphans,
 }
 
 impl Sink for Sql {
     fn open(context: &Context) -> Result<Self> {
         let config = Config::read(context)?;
         let connection = Connection::new(config.connection.clone());
-        Ok(Self { config, connection, tables: BTreeMap::new(), topics: HashMap::new(), seen: HashMap::new() })
+        let orphans = Orphans::new(config.foreign_key_wait, !config.key.is_empty());
+        let (tables, topics, seen) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self { config, connection, tables, topics, seen, orphans })
     }
 
     fn assign(&mut self, partitions: &[Partition]) -> Result<Vec<Option<i64>>> {
@@ -80,11 +86,11 @@ impl Sql {
         repeated
     }
 
-    fn write_all(&mut self, records: &Batch) -> Result<Outcomes> {
+    fn write_all(&mut self, batch: &Batch) -> Result<Outcomes> {
         let mut outcomes = Outcomes::accepted();
         let mut waiting: BTreeMap<String, Rows<'_>> = BTreeMap::new();
         // A batch has each topic's name once: names that lie elsewhere are another's, or are looked up once more.
-        let mut records = records.into_iter().peekable();
+        let mut records = batch.into_iter().peekable();
         while let Some(topic) = records.peek().map(|record| record.topic) {
             let (table, rows) = self.target(topic, &mut waiting)?;
             while let Some(record) = records.next_if(|record| std::ptr::eq(record.topic, topic)) {
@@ -99,11 +105,13 @@ impl Sql {
                 self.look_again(table)?;
             }
         }
+        let mut orphans = BTreeMap::new();
         for (table, rows) in waiting {
             if !rows.is_empty() {
-                self.apply(&table, rows, &mut outcomes)?;
+                self.apply(&table, rows, &mut outcomes, &mut orphans)?;
             }
         }
+        self.orphans.judge(batch, orphans, Instant::now(), &mut outcomes);
         Ok(outcomes)
     }
 
@@ -128,7 +136,14 @@ impl Sql {
         Ok((table, waiting.entry(name.to_owned()).or_default()))
     }
 
-    fn apply(&mut self, name: &str, mut rows: Rows<'_>, outcomes: &mut Outcomes) -> Result<()> {
+    /// Writes rows of a table. What a foreign key refuses goes to `orphans`, by its record.
+    fn apply(
+        &mut self,
+        name: &str,
+        mut rows: Rows<'_>,
+        outcomes: &mut Outcomes,
+        orphans: &mut BTreeMap<u32, Rejection>,
+    ) -> Result<()> {
         let Some(table) = self.tables.get_mut(name) else { return Ok(()) };
         let schema = self.config.schema;
         if rows.has_new_columns && schema == Schema::Evolve {
@@ -138,7 +153,11 @@ impl Sql {
             }
         }
         let taken = rows.take(table);
-        let refused = self.connection.apply(&table.target, taken).map_err(|e| doubted(table, schema, e))?;
+        let refused = match &table.version {
+            Some(version) => self.connection.apply_newest(&table.target, version, taken),
+            None => self.connection.apply(&table.target, taken),
+        };
+        let refused = refused.map_err(|e| doubted(table, schema, e))?;
         if !refused.is_empty() {
             self.look_again(name)?;
         }
@@ -148,7 +167,11 @@ impl Sql {
             };
             let mut rejection = Rejection::new(rejected.code, rejected.reason);
             rejection.field = rejected.column.as_deref().map(wharf_sdk::json::pointer);
-            outcomes.push(record, rejection);
+            if rejection.code == "sql.foreign-key" {
+                orphans.insert(record, rejection);
+            } else {
+                outcomes.push(record, rejection);
+            }
         }
         Ok(())
     }

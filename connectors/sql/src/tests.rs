@@ -8,7 +8,9 @@ use wharf_sdk::{Context, Error, Outcomes, Result, Sink, Verdict};
 use super::Sql;
 
 mod altered;
+mod orphans;
 mod straight;
+mod versions;
 
 /// What the database was told.
 #[derive(Default)]
@@ -16,6 +18,8 @@ struct Told {
     tables: Vec<(String, Vec<ColumnDef>)>,
     ensured: Vec<(sql::Table, Vec<ColumnDef>)>,
     applied: Vec<(sql::Table, sql::Rows)>,
+    /// The column of versions of each call that had one.
+    versions: Vec<String>,
     refuses: Vec<Rejected>,
     /// Added columns are made of this kind.
     made_as: Option<Kind>,
@@ -63,6 +67,11 @@ impl Database for Fake {
         told.fault("apply")?;
         told.applied.push((table.clone(), rows));
         Ok(std::mem::take(&mut told.refuses))
+    }
+
+    fn apply_newest(&mut self, connection: &str, table: &sql::Table, version: &str, rows: sql::Rows) -> Result<Vec<Rejected>> {
+        self.0.borrow_mut().versions.push(version.to_owned());
+        self.apply(connection, table, rows)
     }
 }
 

@@ -79,12 +79,12 @@ impl<'a> Rows<'a> {
     }
 
     /// Puts fields straight into their columns, where they are called as those of the last record were, each is of its column's kind and
-    /// none is a null in the key. False: not so. The rows are then as they were, and the long way says what is wrong, if anything is.
+    /// none is a null in the key or the version. False: not so. The rows are then as they were, and the long way says what is wrong, if anything is.
     fn put_straight(&mut self, table: &Table, Scratch { fields, cells, .. }: &Scratch<'a>) -> bool {
         let layout = &cells.layout;
         let known = |(field, (name, ..)): (&Field<'a>, &(String, usize, Kind))| same(field.name.as_bytes(), name.as_bytes());
         let all_known = fields.len() <= layout.len() && fields.iter().zip(layout).all(known);
-        if !all_known || !table.target.key.iter().all(|key| has(fields, key)) {
+        if !all_known || !table.target.key.iter().chain(&table.version).all(|needed| has(fields, needed)) {
             return false;
         }
         let row = self.records.len();
@@ -185,7 +185,21 @@ impl<'a> Scratch<'a> {
         if missing {
             self.key_from_the_record(table, record)?;
         }
+        self.check_version(table)?;
         self.check_key(table)
+    }
+
+    /// Of a row without a version nobody can say whether it is newer.
+    fn check_version(&self, table: &Table) -> Result<(), Rejection> {
+        let Some(version) = &table.version else { return Ok(()) };
+        let found = self.cells.list.iter().find(|(_, name, _)| name.eq_ignore_ascii_case(version));
+        let missing =
+            |what: &str| Rejection::new("version.missing", format!("`{version}` is the version and {what}")).at(pointer(version));
+        match found {
+            None => Err(missing("the value has no such field")),
+            Some((_, _, Cell::Null)) => Err(missing("null")),
+            Some(_) => Ok(()),
+        }
     }
 
     /// A value without its key's fields: the record's key may have them.
@@ -283,14 +297,14 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// Appends a field to its column as this row. False: it does not fit, is a null in the key, or another field of the record was first.
+/// Appends a field to its column as this row. False: it does not fit, is a null where a value is needed, or another field of the record was first.
 fn put(column: &mut Column, row: usize, field: &Field<'_>, kind: Kind, table: &Table) -> bool {
     column.fill_absent(row);
     if column.len() > row {
         return false;
     }
     match cell::convert(field.json, kind) {
-        Ok(Cell::Null) if table.is_key(&field.name) => false,
+        Ok(Cell::Null) if table.is_needed(&field.name) => false,
         Ok(cell) => append(column, &cell).is_ok(),
         Err(_) => false,
     }

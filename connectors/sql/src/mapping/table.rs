@@ -7,7 +7,7 @@ use wharf_sdk::{Error, Rejection, Result};
 
 use super::cell;
 use super::fields::Json;
-use crate::config::{ColumnType, Config, Schema};
+use crate::config::{ColumnType, Config, ORDERED, Schema, is_ordered};
 
 /// PostgreSQL cuts longer names off.
 const LONGEST_NAME: usize = 63;
@@ -17,6 +17,8 @@ const LONGEST_NAME: usize = 63;
 pub struct Table {
     /// Name, and the key's columns as they are called in the table.
     pub target: sql::Table,
+    /// Column whose higher value wins, as it is called in the table.
+    pub version: Option<String>,
     pub columns: Vec<ColumnDef>,
     /// What values are converted to, by column: one kind, however a field spells its name.
     kinds: Vec<Kind>,
@@ -52,6 +54,7 @@ impl Table {
         let target = sql::Table { name, key: config.key.clone() };
         let mut table = Self {
             target,
+            version: config.version.clone(),
             columns: Vec::new(),
             kinds: Vec::new(),
             read: existing.clone(),
@@ -82,8 +85,32 @@ impl Table {
                 ))),
             });
             table.target.key = names.collect::<Result<_>>()?;
+            table.find_version()?;
         }
         Ok(table)
+    }
+
+    /// The version's column in a table that is there. Where `evolve` adds it, the rows of before are older than any version.
+    fn find_version(&mut self) -> Result<()> {
+        let Some(version) = &self.version else { return Ok(()) };
+        let wrong =
+            |why: &str| Err(Error::fatal(format!("`version` names column `{version}` of table `{}`: {why}", self.target.name)));
+        let Some(at) = self.find(version) else {
+            return match self.schema {
+                Schema::Strict => wrong("there is none; add it, or set `schema = \"evolve\"`"),
+                Schema::Evolve => Ok(()),
+            };
+        };
+        match (self.columns.get(at), self.kinds.get(at)) {
+            (Some(_), Some(kind)) if !is_ordered(*kind) => {
+                wrong(&format!("it is none that orders versions; {ORDERED}, if need be under `columns`"))
+            }
+            (Some(column), _) => {
+                self.version = Some(column.name.clone());
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        }
     }
 
     /// Rows and bytes to make room for in a column.
@@ -116,6 +143,15 @@ impl Table {
         self.target.key.iter().any(|key| key.eq_ignore_ascii_case(column))
     }
 
+    /// Whether every row has to have a value in this column.
+    pub fn is_needed(&self, column: &str) -> bool {
+        self.is_key(column) || self.is_version(column)
+    }
+
+    fn is_version(&self, column: &str) -> bool {
+        self.version.as_ref().is_some_and(|version| version.eq_ignore_ascii_case(column))
+    }
+
     fn find(&self, name: &str) -> Option<usize> {
         self.exact.get(name).or_else(|| self.folded.get(&name.to_ascii_lowercase())).copied()
     }
@@ -139,6 +175,10 @@ impl Table {
             return Err(Rejection::new("sql.column", why));
         }
         Ok(match self.configured(field).or_else(|| cell::infer(json)) {
+            Some(kind) if self.is_version(field) && !is_ordered(kind) => {
+                let why = format!("{ORDERED}; where a text is a time, say so under `columns`");
+                return Err(Rejection::new("sql.type", why));
+            }
             Some(kind) => Place::New(kind),
             None => Place::Nowhere,
         })
@@ -153,7 +193,8 @@ impl Table {
     /// Adds a column for a field; gives its place.
     pub fn grow(&mut self, field: &str, kind: Kind) -> usize {
         let key = self.target.key.iter().find(|key| key.eq_ignore_ascii_case(field));
-        let name = key.map_or(field, String::as_str).to_owned();
+        let version = self.version.as_ref().filter(|version| version.eq_ignore_ascii_case(field));
+        let name = key.or(version).map_or(field, String::as_str).to_owned();
         self.add(ColumnDef { nullable: key.is_none(), name, kind })
     }
 

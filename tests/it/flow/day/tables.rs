@@ -35,7 +35,7 @@ pub struct Table {
 
 use Kind::{Bool, Decimal, Int, Text, Time};
 
-/// Every version of every count is a row: an upsert goes by arrival, and the highest version has to stand.
+/// Every version of every count is a row, as in ClickHouse: a query takes the highest.
 pub static COUNTS: Table = Table {
     name: "counts",
     key: 4,
