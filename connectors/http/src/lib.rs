@@ -148,7 +148,7 @@ impl Http {
         let is_gone = means == Meaning::Never && target::is_gone(&self.config, lane.under_way().next(), status);
         let rules = self.config.rules.as_ref().filter(|_| !is_gone && status != 204);
         match (if is_gone { Meaning::Delivered } else { means }, rules) {
-            (Meaning::Delivered, Some(rules)) => rules.sent(lane, host, response),
+            (Meaning::Delivered, Some(rules)) => Ok(rules.sent(lane, host, response)),
             (Meaning::Delivered, None) => {
                 // An answer that breaks off after its status changes nothing.
                 start(response);

@@ -3,14 +3,14 @@
 use wharf_http_rules::answer::{says_yes, shown};
 use wharf_http_rules::jsonpath::JsonPath;
 use wharf_sdk::http::Response;
-use wharf_sdk::{Rejection, Result};
+use wharf_sdk::{Error, Rejection};
 
 use crate::Sent;
 use crate::config::{Config, OnFail};
 use crate::element::Element;
 use crate::lanes::Lane;
 
-/// The longest answer that is looked into.
+/// The longest answer that is looked into, in bytes.
 const LONGEST: usize = 8 << 20;
 
 /// The rules of a configuration that has any.
@@ -68,27 +68,32 @@ impl Rules {
         Ok(looks.then_some(rules))
     }
 
-    /// What became of the request that is under way, by an answer whose status says that it was delivered.
-    ///
-    /// # Errors
-    /// Where the answer is too long to be looked into.
-    pub fn sent(&self, lane: &Lane<'_>, host: &str, response: Response) -> Result<Sent> {
+    /// What became of the request that is under way, by an answer whose status says that it was delivered. One that is too long to be
+    /// looked into says nothing of any record: it is an error of the whole request, which would be as long again.
+    pub fn sent(&self, lane: &Lane<'_>, host: &str, response: Response) -> Sent {
         let (status, after) = (response.status, response.retry_after());
         let body = match response.bytes_up_to(LONGEST) {
             Ok(body) => body,
             // Nobody knows what it would have said.
-            Err(wharf_sdk::Error::Retry { message, after }) => return Ok(Sent::Later(message, after)),
-            Err(other) => return Err(other),
+            Err(Error::Retry { message, after }) => return Sent::Later(message, after),
+            Err(_) => {
+                let message = format!(
+                    "{host} answers {status} with more than {} MiB, in which config.success-if, fail-if or failures cannot look: \
+                     the receiver may have taken the record",
+                    LONGEST >> 20
+                );
+                return Sent::Never(Rejection::new("http.answer", message));
+            }
         };
         let text = String::from_utf8_lossy(&body);
         let said = format!("{host} answers {status}: {}", shown(&text));
         match self.failed(&text) {
             None => {}
-            Some(why) if self.on_fail == OnFail::Retry => return Ok(Sent::Later(format!("{said} ({why})"), after)),
-            Some(why) => return Ok(Sent::Never(Rejection::new("http.answer", format!("{said} ({why})")))),
+            Some(why) if self.on_fail == OnFail::Retry => return Sent::Later(format!("{said} ({why})"), after),
+            Some(why) => return Sent::Never(Rejection::new("http.answer", format!("{said} ({why})"))),
         }
         let elements: Vec<&Element<'_>> = lane.under_way().collect();
-        let Some(failures) = self.failures(&text) else { return Ok(Sent::Delivered) };
+        let Some(failures) = self.failures(&text) else { return Sent::Delivered };
         let mut rejected = Vec::new();
         for failure in failures {
             match self.element(failure, &elements) {
@@ -97,10 +102,10 @@ impl Rules {
                     rejected.push((element.index, Rejection::new("http.failure", message)));
                 }
                 // It tells of a record that cannot be found: each is sent by itself, so that it is known which it was.
-                None => return Ok(Sent::Never(Rejection::new("http.failure", said))),
+                None => return Sent::Never(Rejection::new("http.failure", said)),
             }
         }
-        Ok(if rejected.is_empty() { Sent::Delivered } else { Sent::Partly(rejected) })
+        if rejected.is_empty() { Sent::Delivered } else { Sent::Partly(rejected) }
     }
 
     /// Why the whole answer is an error.

@@ -92,3 +92,19 @@ fn an_answer_in_which_no_failure_can_be_looked_for_does_not_mean_that_all_is_del
     let outcomes = never.write(&batch(&["1", "2"])).unwrap();
     assert_eq!((code(&outcomes, 0), code(&outcomes, 1)), (Some("http.answer"), Some("http.answer")));
 }
+
+#[test]
+fn an_answer_too_long_to_be_looked_into_rejects_its_record_alone_and_stops_nothing() {
+    for rule in [r#""fail-if": "$.errors""#, r#""success-if": "$.ok""#, r#""failures": "$.failed", "failure-index": "at""#] {
+        let answer = |sent: &str| {
+            let pad = if sent.contains('2') { "x".repeat(9 << 20) } else { String::new() };
+            Response::new(200, format!(r#"{{"ok": true, "pad": "{pad}"}}"#))
+        };
+        let (mut sink, arrived) = sink(&format!(r#", "body": "json-array", {rule}"#), answer);
+        let outcomes = sink.write(&batch(&["1", "2", "3"])).unwrap();
+        assert_eq!([0, 1, 2].map(|index| code(&outcomes, index)), [None, Some("http.answer"), None], "{rule}");
+        let Some(Verdict::Reject(rejection)) = outcomes.get(1) else { panic!("{outcomes:?}") };
+        assert!(rejection.message.contains("api.example.com answers 200 with more than 8 MiB"), "{}", rejection.message);
+        assert_eq!(bodies(&arrived), ["[1,2,3]", "[1]", "[2]", "[3]"]);
+    }
+}
