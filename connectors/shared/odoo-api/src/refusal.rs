@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use wharf_sdk::http::{Response, authority};
 
-/// As much of a message as is shown.
+use crate::hide::{hide, one_line};
+
+/// As much of a message as is shown, in characters.
 const SHOWN: usize = 400;
 /// As much of an answer as is read: the traceback is long.
 const READ: usize = 1 << 20;
@@ -18,7 +20,7 @@ pub struct Refusal {
     pub status: u16,
     /// The exception's name with its module (`odoo.exceptions.ValidationError`); empty where Odoo did not answer itself.
     pub name: String,
-    /// In one line.
+    /// In one line. May quote the values of a record: see [`Refusal::without`].
     pub message: String,
     /// `Retry-After`.
     pub after: Option<Duration>,
@@ -82,6 +84,13 @@ impl Refusal {
         }
     }
 
+    /// The same with a message that quotes none of these values, which were sent.
+    #[must_use]
+    pub fn without<'a>(mut self, values: impl IntoIterator<Item = &'a str>) -> Self {
+        self.message = hide(&self.message, values);
+        self
+    }
+
     /// The password, or the id of the user, is not taken.
     pub(crate) fn is_denied(&self) -> bool {
         self.status == 401
@@ -111,7 +120,7 @@ impl Refusal {
     pub fn text(&self, root: &str, what: &str) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!(" ({})", self.name) };
         let to = self.to.as_ref().map_or_else(String::new, |host| format!(", a redirect to {host}"));
-        let said = if self.message.is_empty() { String::new() } else { format!(": {}", self.message) };
+        let said = if self.message.is_empty() { String::new() } else { format!(": {}", shown(&self.message)) };
         if self.by_rpc {
             return format!("{root} answers with an error for {what}{name}{said}");
         }
@@ -153,8 +162,8 @@ fn plain(bytes: &[u8]) -> String {
     one_line(&pieces.join(" "))
 }
 
-fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
-    if line.chars().count() > SHOWN { line.chars().take(SHOWN).chain(['…']).collect() } else { line }
+/// As much of what Odoo says as is shown. A value that it quotes is hidden before, as half of one is not known.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    if text.chars().nth(SHOWN).is_some() { text.chars().take(SHOWN).chain(['…']).collect() } else { text.to_owned() }
 }

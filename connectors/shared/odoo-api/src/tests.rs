@@ -82,7 +82,20 @@ fn a_refusal_is_told_in_one_line_without_the_traceback() {
     let text = elsewhere.text("https://erp.example.com", "`res.partner`");
     assert!(text.contains("a redirect to login.example.net") && !text.contains("token"), "{text}");
     let long = call(|| Response::new(500, format!(r#"{{"name": "builtins.ValueError", "message": "{}"}}"#, "é".repeat(900))));
-    assert_eq!(long.unwrap_err().message.chars().count(), 401);
+    let text = long.unwrap_err().text("r", "m");
+    assert!(text.ends_with("é…") && text.chars().filter(|c| *c == 'é').count() == 400, "{text}");
+}
+
+#[test]
+fn a_refusal_is_told_without_the_values_that_were_sent_also_where_it_is_cut() {
+    let value = format!("{}@example.com", "ada".repeat(150));
+    let body =
+        serde_json::json!({ "name": "builtins.ValueError", "message": format!("Wrong value for type: '{value}'") }).to_string();
+    let refusal = call(move || Response::new(500, body.clone())).unwrap_err();
+    assert_eq!(
+        refusal.without([value.as_str()]).text("r", "m"),
+        "r answers 500 for m (builtins.ValueError): Wrong value for type: '…'"
+    );
 }
 
 #[test]
