@@ -1,14 +1,15 @@
-//! Calls of Odoo's import and of its removal, and what came of them. Texts name server and model, never a value.
+//! Calls of Odoo's import and of its removal, and what came of them. Texts name server and model, and nothing of what a record
+//! holds.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use wharf_odoo_api::{Answer, Meaning, Refusal, Server};
+use wharf_odoo_api::{Answer, Meaning, Refusal, Server, hide, shown};
 use wharf_sdk::{Error, Result};
 
-use crate::blame;
+use crate::blame::{self, Blame};
 use crate::cells::Described;
 use crate::config::Config;
 use crate::groups::Row;
@@ -34,14 +35,32 @@ pub struct Client {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Said {
     Taken,
-    /// It has something against these, by their places in the request: text and field. Empty: against the request as a whole.
-    Refused(BTreeMap<usize, (String, Option<String>)>, String),
+    /// It has something against one of them, the first by its place in the request; `None`: it names none.
+    Refused(Option<usize>, Complaint),
     /// It failed over them with an error of its own (500): they may be the cause, or a module that is being upgraded.
     Failed(String),
     /// The account may not do this to one of the records that were named: the text.
     Denied(String),
     /// One of the records that were named is not there any more.
     Gone,
+}
+
+/// What Odoo has against a record.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// Without what the record holds.
+    pub text: String,
+    pub field: Option<String>,
+    pub blame: Blame,
+}
+
+impl Complaint {
+    /// Of a message of the import.
+    fn of(message: &Message, rows: &[Row]) -> Self {
+        let values = || rows.iter().flat_map(Row::values);
+        let text = shown(&hide(&message.message, values()));
+        Self { text, field: message.field.clone(), blame: blame::of(&message.message, values()) }
+    }
 }
 
 #[derive(Deserialize)]
@@ -128,7 +147,7 @@ impl Client {
         let data: Vec<Vec<String>> = rows.iter().map(line).collect();
         let model = self.model.clone();
         let arguments = json!({ "fields": header, "data": data, "context": self.context });
-        let answer = match self.call(&model, "load", &arguments)? {
+        let answer = match self.call(&model, "load", &arguments, rows)? {
             Ok(answer) => answer,
             Err(refusal) => return Ok(self.said(&refusal)),
         };
@@ -136,16 +155,13 @@ impl Client {
         if loaded.ids.as_array().is_some_and(|ids| ids.len() == rows.len()) {
             return Ok(Said::Taken);
         }
-        let errors = loaded.messages.into_iter().filter(|message| message.kind == "error");
-        let mut refused = BTreeMap::new();
-        let mut whole = "it names no reason".to_owned();
-        for Message { message, field, rows: place, .. } in errors {
-            whole.clone_from(&message);
-            if let Some(place) = place.filter(|place| place.from < rows.len()) {
-                refused.entry(place.from).or_insert((message, field));
-            }
+        let errors: Vec<Message> = loaded.messages.into_iter().filter(|message| message.kind == "error").collect();
+        let named = errors.iter().filter_map(|error| Some((error.rows.as_ref()?.from, error)));
+        if let Some((first, error)) = named.filter(|(at, _)| *at < rows.len()).min_by_key(|(at, _)| *at) {
+            return Ok(Said::Refused(Some(first), Complaint::of(error, rows.get(first..=first).unwrap_or(rows))));
         }
-        Ok(Said::Refused(refused, whole))
+        let unnamed = || Complaint { text: "it names no reason".to_owned(), field: None, blame: Blame::Record };
+        Ok(Said::Refused(None, errors.last().map_or_else(unnamed, |error| Complaint::of(error, rows))))
     }
 
     /// Database ids of these records, where they are.
@@ -173,17 +189,17 @@ impl Client {
         Ok(!ids.is_empty())
     }
 
-    /// Archives or deletes records, all or none.
+    /// Archives or deletes records by their database ids, all or none.
     ///
     /// # Errors
     /// As for [`Client::fields`].
-    pub fn remove(&mut self, ids: &[i64], archive: bool) -> Result<Said> {
+    pub fn remove(&mut self, rows: &[Row], ids: &[i64], archive: bool) -> Result<Said> {
         let mut arguments = json!({ "ids": ids, "context": self.context });
         if let (true, Value::Object(arguments)) = (archive, &mut arguments) {
             arguments.insert("vals".to_owned(), json!({ "active": false }));
         }
         let model = self.model.clone();
-        Ok(match self.call(&model, if archive { "write" } else { "unlink" }, &arguments)? {
+        Ok(match self.call(&model, if archive { "write" } else { "unlink" }, &arguments, rows)? {
             Ok(_) => Said::Taken,
             Err(refusal) => self.said(&refusal),
         })
@@ -194,7 +210,8 @@ impl Client {
             Meaning::Gone => Said::Gone,
             Meaning::Request if refusal.status >= 500 => Said::Failed(self.text(refusal)),
             Meaning::Credentials => Said::Denied(self.text(refusal)),
-            _ => Said::Refused(BTreeMap::new(), self.text(refusal)),
+            // The exception's class says so.
+            _ => Said::Refused(None, Complaint { text: self.text(refusal), field: None, blame: Blame::Record }),
         }
     }
 
@@ -203,14 +220,16 @@ impl Client {
     }
 
     fn read<T: for<'de> Deserialize<'de>>(&self, answer: &Answer) -> Result<T> {
-        serde_json::from_slice(&answer.body)
-            .map_err(|e| Error::retry(format!("the answer of {} for `{}` cannot be read: {e}", self.server.root(), self.model)))
+        serde_json::from_slice(&answer.body).map_err(|e| {
+            let (root, model, line, column) = (self.server.root(), &self.model, e.line(), e.column());
+            Error::retry(format!("the answer of {root} for `{model}` cannot be read, at line {line}, column {column}"))
+        })
     }
 
     /// A call that is about no record: where Odoo fails over it, as it does over sound ones while modules are upgraded, it is tried
     /// several times.
     fn ask<T: for<'de> Deserialize<'de>>(&mut self, model: &str, method: &str, arguments: &Value) -> Result<T> {
-        let refusal = match self.call(model, method, arguments)? {
+        let refusal = match self.call(model, method, arguments, &[])? {
             Ok(answer) => {
                 self.failed = 0;
                 return self.read(&answer);
@@ -227,8 +246,8 @@ impl Client {
         Err(Error::fatal(text))
     }
 
-    /// The inner error is about the request: about what it names (gone) or holds.
-    fn call(&mut self, model: &str, method: &str, arguments: &Value) -> Result<Result<Answer, Refusal>> {
+    /// The inner error is about the request: about what it names (gone) or holds. Nothing is told of what these rows hold.
+    fn call(&mut self, model: &str, method: &str, arguments: &Value, rows: &[Row]) -> Result<Result<Answer, Refusal>> {
         if self.began.elapsed() >= self.budget {
             return Err(Error::retry(format!(
                 "{} is slow: the call has taken {} s, and what is left of it comes again",
@@ -241,7 +260,7 @@ impl Client {
                 self.refused = 0;
                 return Ok(Ok(answer));
             }
-            Err(refusal) => refusal,
+            Err(refusal) => refusal.without(rows.iter().flat_map(Row::values)),
         };
         let text = refusal.text(self.server.root(), &format!("`{model}`"));
         Err(match refusal.meaning() {

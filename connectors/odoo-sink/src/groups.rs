@@ -35,6 +35,13 @@ pub struct Row {
     pub texts: Vec<String>,
 }
 
+impl Row {
+    /// What it holds: nothing of it is to be shown.
+    pub fn values(&self) -> impl Iterator<Item = &str> + Clone {
+        self.texts.iter().chain([&self.name]).map(String::as_str)
+    }
+}
+
 /// Groups of a call. What can never be written is told to `outcomes`.
 pub fn groups(records: &Batch, fields: &Fields, config: &Config, outcomes: &mut Outcomes) -> Vec<Group> {
     let prefix = config.prefix();

@@ -15,7 +15,7 @@ mod groups;
 
 use blame::{Blame, Tries};
 use cells::Fields;
-use client::{Client, Said};
+use client::{Client, Complaint, Said};
 use config::{Config, Tombstones};
 use groups::{Action, Group, Row, groups};
 
@@ -94,8 +94,7 @@ impl OdooSink {
             (Said::Taken, rows) => self.settle(rows, left),
             // Once more, as another transaction may have been in the way.
             (_, [row]) => self.alone(action, row, left, outcomes)?,
-            (Said::Refused(named, _), rows) if !named.is_empty() => {
-                let first = named.keys().next().copied().unwrap_or_default();
+            (Said::Refused(Some(first), _), rows) => {
                 let (head, tail) = rows.split_at_checked(first).unwrap_or((&[], rows));
                 if !head.is_empty() {
                     self.deliver(action, head, left, outcomes)?;
@@ -144,15 +143,7 @@ impl OdooSink {
                 self.check_rights()?;
                 (text, None)
             }
-            Said::Refused(named, whole) => {
-                let (text, field) = named.into_values().next().unwrap_or((whole, None));
-                let text = match blame::of(&text) {
-                    Blame::Passing => return Err(Error::retry(text)),
-                    Blame::Doubtful => self.tries.again(&row.name, text)?,
-                    Blame::Record => text,
-                };
-                (text, field)
-            }
+            Said::Refused(_, complaint) => self.judge(row, complaint)?,
         };
         let rejected = outcomes.reject(row.index, "odoo.refused", text);
         if let Some(field) = field {
@@ -162,6 +153,16 @@ impl OdooSink {
         Ok(())
     }
 
+    /// Whether a row is rejected for what Odoo has against it: text and field, or `retry`.
+    fn judge(&mut self, row: &Row, Complaint { text, field, blame }: Complaint) -> Result<(String, Option<String>)> {
+        let text = match blame {
+            Blame::Passing => self.tries.pass(&row.name, text)?,
+            Blame::Doubtful => self.tries.again(&row.name, text)?,
+            Blame::Record => text,
+        };
+        Ok((text, field))
+    }
+
     /// Rows that are written or rejected.
     fn settle(&mut self, rows: &[Row], left: &mut Vec<u32>) {
         left.retain(|index| rows.iter().all(|row| row.index != *index));
@@ -169,16 +170,20 @@ impl OdooSink {
     }
 
     fn attempt(&mut self, action: &Action, rows: &[Row]) -> Result<Said> {
-        match action {
-            Action::Load(columns) => self.client.load(columns, rows),
+        let said = match action {
+            Action::Load(columns) => self.client.load(columns, rows)?,
             Action::Remove => {
                 let ids = self.client.find(rows)?;
                 if ids.is_empty() {
                     return Ok(Said::Taken);
                 }
-                self.client.remove(&ids, self.config.tombstones == Tombstones::Archive)
+                self.client.remove(rows, &ids, self.config.tombstones == Tombstones::Archive)?
             }
+        };
+        if said == Said::Taken {
+            self.tries.wrote();
         }
+        Ok(said)
     }
 }
 

@@ -275,11 +275,80 @@ fn a_search_that_odoo_fails_over_is_tried_in_five_calls_and_then_stops_the_sink(
 fn a_full_disk_rejects_no_record() {
     let (mut sink, odoo) = sink("");
     let text = r#"could not extend file "base/16384/16397": No space left on device"#;
-    for _ in 0..2 * blame::TRIES {
+    for _ in 0..2 * blame::PASSING_TRIES {
         odoo.borrow_mut().answers = vec![against(text), against(text)];
         assert!(matches!(write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]), Err(Error::Retry { .. })));
     }
     assert!(write(&mut sink, &[("1", Some(r#"{"name":"a"}"#))]).unwrap().is_empty());
+}
+
+#[test]
+fn an_error_that_passes_by_words_of_the_record_itself_rejects_it_after_five_calls() {
+    let (mut sink, odoo) = sink("");
+    let text = "Value 'ada@example.com deadlock detected' not found in selection field 'Address Type'";
+    let records = [("1", Some(r#"{"name":"ada@example.com  Deadlock detected"}"#)), ("2", Some(r#"{"name":"b"}"#))];
+    for _ in 1..blame::TRIES {
+        odoo.borrow_mut().answers = vec![against(text), against(text)];
+        assert!(matches!(write(&mut sink, &records), Err(Error::Retry { .. })));
+    }
+    odoo.borrow_mut().answers = vec![against(text), against(text)];
+    assert_eq!(codes(&write(&mut sink, &records).unwrap()), [(0, "odoo.refused".to_owned())]);
+    assert_eq!(names(&odoo), [pair("wharf.res_partner.2", "b")], "nothing waits behind it any more");
+}
+
+#[test]
+fn an_error_that_passes_and_comes_for_one_record_alone_while_others_are_written_rejects_it() {
+    let (mut sink, odoo) = sink("");
+    let text = "The partner 'deadlock detected' is archived";
+    let fails = |sink: &mut OdooSink| {
+        odoo.borrow_mut().answers = vec![against(text), against(text)];
+        write(sink, &[("1", Some(r#"{"name":"a"}"#))])
+    };
+    // Of another partition.
+    let other = |sink: &mut OdooSink| assert!(write(sink, &[("2", Some(r#"{"name":"b"}"#))]).unwrap().is_empty());
+    other(&mut sink);
+    for _ in 0..blame::PASSING_TRIES {
+        assert!(matches!(fails(&mut sink), Err(Error::Retry { .. })));
+        other(&mut sink);
+    }
+    assert_eq!(codes(&fails(&mut sink).unwrap()), [(0, "odoo.refused".to_owned())]);
+    assert!(matches!(fails(&mut sink), Err(Error::Retry { .. })), "what is settled is counted anew");
+}
+
+/// What is told of the first record: the text of its rejection, or of the error that has the call made again.
+fn told(written: &Result<Outcomes>) -> String {
+    match written {
+        Ok(outcomes) => match outcomes.get(0) {
+            Some(Verdict::Reject(rejection)) => rejection.message.clone(),
+            other => panic!("{other:?}"),
+        },
+        Err(Error::Retry { message, .. }) => message.clone(),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn neither_a_reason_nor_an_error_quotes_the_record() {
+    let failed = |name: &str, text: &str| Some(Response::new(500, json!({"name": name, "message": text}).to_string()));
+    let value = r#"{"name":"Ada Lovelace <Ada@Example.com>"}"#;
+    // Name of the exception of a 500, or none: an error that the import tells of the row.
+    for (name, said, expected) in [
+        ("", "Value 'Ada Lovelace <Ada@Example.com>' not found in 'Name'", "Value '…' not found in 'Name'"),
+        ("", "Detail: Key (email)=(ada@example.com) already exists.", "Detail: Key (email)=(…) already exists."),
+        ("", "deadlock detected for Lovelace", "deadlock detected for …"),
+        ("", "Unknown error during import: <class 'KeyError'>: 'Ada'", "Unknown error during import: <class 'KeyError'>: '…'"),
+        ("builtins.KeyError", "'Lovelace'", "https://erp.example.com answers 500 for `res.partner` (builtins.KeyError): '…'"),
+        (
+            "psycopg2.errors.DiskFull",
+            "no room for (ada_40example_2ecom, Ada Lovelace)",
+            "https://erp.example.com answers 500 for `res.partner` (psycopg2.errors.DiskFull): no room for (…, …)",
+        ),
+    ] {
+        let (mut sink, odoo) = sink("");
+        let again = || if name.is_empty() { against(said) } else { failed(name, said) };
+        odoo.borrow_mut().answers = vec![again(), again()];
+        assert_eq!(told(&write(&mut sink, &[("\"ada@example.com\"", Some(value))])), expected);
+    }
 }
 
 #[test]
