@@ -38,7 +38,9 @@ impl<'a> Rows<'a> {
         let object = match key::read(record.key, &config.key)? {
             Key::Object(object) => object,
             Key::Scalar { json, .. } => {
-                table.key.first().map(|at| self.fill(*at, Json(json)));
+                if let Some(at) = table.key.first() {
+                    self.fill(*at, Json(json));
+                }
                 return Ok(());
             }
         };

@@ -64,7 +64,9 @@ async fn a_row_waits_for_its_parent_in_its_order_while_other_partitions_flow_on(
         let batch_end = usize::try_from(held.offset).unwrap() + 4;
         assert!((10..50).contains(&other.len()) && !before.is_empty(), "both partitions have records");
         running
-            .when("the others were counted", |snapshot| row(snapshot, "orders").delivered as usize >= other.len() + before.len())
+            .when("the others were counted", |snapshot| {
+                usize::try_from(row(snapshot, "orders").delivered).unwrap() >= other.len() + before.len()
+            })
             .await;
         let arrived = db.read("SELECT n FROM orders ORDER BY seq").await;
         let of = |arrived: &[String], all: &[String]| arrived.iter().filter(|n| all.contains(n)).cloned().collect::<Vec<_>>();
@@ -81,7 +83,8 @@ async fn a_row_waits_for_its_parent_in_its_order_while_other_partitions_flow_on(
         let mut arrived = of(&db.read("SELECT n FROM orders ORDER BY seq").await, &waiting);
         assert!(!once || arrived == waiting, "in the order of the topic: {arrived:?}");
         let mut expected = waiting.clone();
-        (arrived.sort(), expected.sort());
+        arrived.sort();
+        expected.sort();
         assert_eq!(arrived, expected, "each once");
         assert_eq!(db.read("SELECT count(*) FROM orders").await, ["60"]);
     }

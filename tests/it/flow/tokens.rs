@@ -66,7 +66,7 @@ async fn many_requests_of_several_tasks_go_by_one_token_which_nobody_is_shown() 
     assert_eq!(tokens.office().asked, ["grant_type=client_credentials&scope=orders"]);
     assert!(tokens.office().took.iter().all(|(_, said)| said == "Bearer 1-token-of-the-shop"));
     let mut arrived = tokens.bodies();
-    arrived.sort_by_key(|body| body.len());
+    arrived.sort_by_key(String::len);
     assert_eq!(arrived.len(), 59);
     let dead = deployment.read_dead("events").await;
     let why = dead[0].header("__connect.errors.exception.message");

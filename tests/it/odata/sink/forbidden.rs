@@ -50,7 +50,10 @@ async fn so_is_one_that_comes_alone() {
     produce(&deployment, &changed(&prefix, 0..2)).await;
     let ended = deployment.until_done(&sink(&plain.authority, V2_SINGLE, "", "batch = { records = 1 }")).await;
     assert_eq!((ended.outcome, counts(&ended.snapshot, "erp")), (Outcome::Clean, [2, 0, 1, 0, 1]));
-    assert_eq!(deployment.read_dead("erp").await.iter().map(|row| row.code()).collect::<Vec<_>>(), ["odata.403"]);
+    assert_eq!(
+        deployment.read_dead("erp").await.iter().map(crate::flow::deployment::Row::code).collect::<Vec<_>>(),
+        ["odata.403"]
+    );
     assert_eq!(groups(&plain, &prefix).await.values().collect::<Vec<_>>(), ["old", "new"]);
 }
 

@@ -1,6 +1,5 @@
 //! The request for a token (RFC 6749, 4.4.2 and 2.3.1). Sends nothing.
 
-
 use ::http::Request;
 use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use base64::Engine as _;

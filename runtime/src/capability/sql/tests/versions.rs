@@ -118,10 +118,13 @@ pub async fn row_without_a_version_is_refused_alone(db: &impl Database) {
     assert_eq!(db.read("SELECT id FROM t").await, ["1"]);
 }
 
+/// Makes a column of two versions.
+type Versions = Box<dyn Fn([i64; 2]) -> Column>;
+
 /// As numbers and times, not as texts: 9 comes before 10.
 pub async fn versions_of_every_kind_are_ordered_by_what_they_mean(db: &impl Database) {
     let decimals = |of: [&str; 2]| strings("v", Kind::Decimal, &of.map(Some));
-    let kinds: [(&str, &str, Box<dyn Fn([i64; 2]) -> Column>); 5] = [
+    let kinds: [(&str, &str, Versions); 5] = [
         ("n", "bigint", Box::new(|of| ints("v", &of.map(Some)))),
         ("f", "double precision", Box::new(|of| floats("v", &of.map(|n| Some(f64::from(i32::try_from(n).unwrap()) + 0.5))))),
         ("d", "numeric", Box::new(move |of| decimals([&format!("{}.50", of[0]), &format!("{}.50", of[1])]))),
@@ -162,7 +165,7 @@ pub async fn version_that_cannot_be_compared_is_fatal(db: &impl Database) {
 type Held = (i64, Option<String>, Option<String>);
 
 /// A change: key, and version with the fields that it has; `None` deletes.
-type Change = (i64, Option<(i64, Option<String>, Option<String>)>);
+type Change = (i64, Option<Written>);
 
 /// The rule, row by row.
 fn take(held: &mut BTreeMap<i64, Held>, (id, change): &Change) {
@@ -176,11 +179,14 @@ fn take(held: &mut BTreeMap<i64, Held>, (id, change): &Change) {
     }
 }
 
+/// Version, and two texts.
+type Written = (i64, Option<String>, Option<String>);
+
 fn rows_of(changes: &[Change]) -> Rows {
-    fn of<T: Copy>(changes: &[Change], get: impl Fn(&(i64, Option<String>, Option<String>)) -> Option<T>) -> Vec<Option<T>> {
+    fn of<T: Copy>(changes: &[Change], get: impl Fn(&Written) -> Option<T>) -> Vec<Option<T>> {
         changes.iter().map(|(_, change)| change.as_ref().and_then(&get)).collect()
     }
-    let text = |name: &str, get: fn(&(i64, Option<String>, Option<String>)) -> &Option<String>| {
+    let text = |name: &str, get: fn(&Written) -> &Option<String>| {
         let values: Vec<_> =
             changes.iter().map(|(_, change)| change.as_ref().and_then(|change| get(change).as_deref())).collect();
         only(texts(name, &values), &values.iter().map(Option::is_some).collect::<Vec<_>>())
