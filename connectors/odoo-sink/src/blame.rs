@@ -25,7 +25,7 @@ pub enum Blame {
 /// By a text of Odoo's import, which tells all errors as if the row were wrong. Its own words are translated, so the name of a Python
 /// class is looked for besides. It quotes what the row holds: words that stand in one of its values prove nothing.
 #[must_use]
-pub fn of<'a>(text: &str, values: impl Iterator<Item = &'a str> + Clone) -> Blame {
+pub fn of<'a>(text: &str, values: &(impl Iterator<Item = &'a str> + Clone)) -> Blame {
     const PASSING: [&str; 5] = [
         "could not serialize access",
         "deadlock detected",

@@ -59,7 +59,7 @@ impl Complaint {
     fn of(message: &Message, rows: &[Row]) -> Self {
         let values = || rows.iter().flat_map(Row::values);
         let text = shown(&hide(&message.message, values()));
-        Self { text, field: message.field.clone(), blame: blame::of(&message.message, values()) }
+        Self { text, field: message.field.clone(), blame: blame::of(&message.message, &values()) }
     }
 }
 
