@@ -54,7 +54,7 @@ renam = { a = "b" }
  --> retail.toml:6:1
   |
 6 | renam = { a = "b" }
-  | ^^^^^ expected `when`, `rename`, `keep`, `drop`, `mask`, `cast`, `set`, `flatten`, `key`, `route`, `filter`, `component` or `config`
+  | ^^^^^ expected `when`, `rename`, `copy`, `keep`, `drop`, `mask`, `cast`, `set`, `flatten`, `key`, `route`, `filter`, `component` or `config`
   |
   = help: did you mean `rename`?
 
