@@ -108,7 +108,7 @@ fn what_of_a_deployment_cannot_be_tried_is_refused_at_its_place() {
         (vec!["hooks"], "shop.toml: `hooks` takes requests, and a trial has no listener"),
         (vec!["table"], "--> shop.toml:23:41"),
         (vec!["table", "--allow-http", "a.example.com"], "cannot be used with"),
-        (vec!["orders", "--values"], "stored positions, not records"),
+        (vec!["orders", "--values", "--input", "shop.toml"], "stored positions, not records"),
     ] {
         let refused = tried(&home, KEY, &args);
         assert_eq!(refused.status.code(), Some(2), "{args:?}: {}", shown(&refused));
