@@ -33,6 +33,15 @@ fn secret_files(text: &str) -> impl Iterator<Item = &str> {
     text.split("${file:").skip(1).filter_map(|rest| rest.split('}').next())
 }
 
+/// They are there, below this folder.
+fn write_secrets(folder: &Path, text: &str) {
+    for secret in secret_files(text) {
+        let path = folder.join(secret);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, if secret.ends_with("-url") { "postgres://wharf@127.0.0.1/shop" } else { "hush" }).unwrap();
+    }
+}
+
 /// The environment variables that a configuration refers to.
 fn variables(text: &str) -> impl Iterator<Item = &str> {
     text.split("${env:").skip(1).filter_map(|rest| rest.split('}').next())
@@ -60,11 +69,7 @@ fn wrong_examples(root: &Path, dir: &Path) -> Vec<String> {
         for granted in folders(&text) {
             fs::create_dir_all(folder.join(granted)).unwrap();
         }
-        for secret in secret_files(&text) {
-            let path = folder.join(secret);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, if secret.ends_with("-url") { "postgres://wharf@127.0.0.1/shop" } else { "hush" }).unwrap();
-        }
+        write_secrets(folder, &text);
         fs::write(&place, &text).unwrap();
         let output = check(dir, &place.display().to_string()).output().unwrap();
         if !output.status.success() || !stdout(&output).contains(" can run") {
@@ -83,7 +88,10 @@ fn check(dir: &Path, file: &str) -> Command {
 
 /// What `wharf check` says against a deployment that a page shows, once its folders and secrets are there.
 fn wrong(dir: &Path, deployment: &str) -> Option<String> {
+    // Where a page has /run/secrets, it is a folder of the test's.
+    let deployment = &deployment.replace("${file:/run/secrets/", "${file:secrets/");
     fs::write(dir.join("shown.toml"), deployment).unwrap();
+    write_secrets(dir, deployment);
     for folder in folders(deployment) {
         fs::create_dir_all(dir.join(folder)).unwrap();
     }
